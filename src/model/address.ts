@@ -1,0 +1,105 @@
+/** IPv4 and IPv6 addresses: text to bytes and back, ranges, reverse names. Pure; bytes travel as latin1 strings (one char an octet). */
+
+/** The address's 4 or 16 octets as a latin1 string, or undefined if the text is no address. Zone ids ("%eth0") are refused. */
+export function addressBytes(text: string): string | undefined {
+  return text.includes(":") ? bytes6(text) : bytes4(text);
+}
+
+/** Canonical text of 4 or 16 octets (RFC 5952 for IPv6). */
+export function addressText(bytes: string): string {
+  return bytes.length === 4 ? [...bytes].map((c) => c.charCodeAt(0)).join(".") : text6(bytes);
+}
+
+/** Canonical form of an address, or undefined: "FD00::0:2" becomes "fd00::2". */
+export function canonicalAddress(text: string): string | undefined {
+  const bytes = addressBytes(text);
+  return bytes === undefined ? undefined : addressText(bytes);
+}
+
+/** Name under which an address is looked up backwards: "4.3.2.1.in-addr.arpa", "….ip6.arpa" (RFC 1035 3.5, RFC 3596 2.5). */
+export function reverseName(text: string): string {
+  const bytes = addressBytes(text) ?? "";
+  let name = "";
+  if (bytes.length === 4) for (let i = 3; i >= 0; i--) name += `${bytes.charCodeAt(i)}.`;
+  else for (let i = 15; i >= 0; i--) name += `${HEX[bytes.charCodeAt(i) & 15]}.${HEX[bytes.charCodeAt(i) >> 4]}.`;
+  return name + (bytes.length === 4 ? "in-addr.arpa" : "ip6.arpa");
+}
+
+const HEX = "0123456789abcdef";
+
+/** An address range: `base` is masked, `bits` counts the fixed bits. */
+export interface Cidr {
+  readonly base: string;
+  readonly bits: number;
+  readonly family: 4 | 6;
+}
+
+/** Reads "10.0.1.0/24"; undefined if it is none or has host bits set. */
+export function parseCidr(text: string): Cidr | undefined {
+  const [address = "", length = ""] = text.split("/", 2);
+  const bytes = addressBytes(address);
+  if (bytes === undefined || !/^\d{1,3}$/.test(length) || text.split("/").length !== 2) return undefined;
+  const bits = Number(length);
+  if (bits > bytes.length * 8 || maskBytes(bytes, bits) !== bytes) return undefined;
+  return { base: bytes, bits, family: bytes.length === 4 ? 4 : 6 };
+}
+
+/** True if the address, given as text, lies in the range. */
+export function inCidr(cidr: Cidr, address: string): boolean {
+  const bytes = addressBytes(address);
+  return bytes !== undefined && bytes.length === cidr.base.length && maskBytes(bytes, cidr.bits) === cidr.base;
+}
+
+/** True if the two ranges share an address. */
+export function cidrsOverlap(a: Cidr, b: Cidr): boolean {
+  const bits = Math.min(a.bits, b.bits);
+  return a.family === b.family && maskBytes(a.base, bits) === maskBytes(b.base, bits);
+}
+
+function maskBytes(bytes: string, bits: number): string {
+  let out = "";
+  for (let i = 0; i < bytes.length; i++) {
+    const keep = Math.min(8, Math.max(0, bits - i * 8));
+    out += String.fromCharCode(bytes.charCodeAt(i) & (0xff00 >> keep) & 0xff);
+  }
+  return out;
+}
+
+function bytes4(text: string): string | undefined {
+  const parts = text.split(".");
+  if (parts.length !== 4) return undefined;
+  const octets = parts.map((p) => (/^(0|[1-9]\d{0,2})$/.test(p) ? Number(p) : 256));
+  return Math.max(...octets) > 255 ? undefined : String.fromCharCode(...octets);
+}
+
+function bytes6(text: string): string | undefined {
+  let source = text;
+  const lastColon = text.lastIndexOf(":");
+  if (text.includes(".")) {
+    const tail = bytes4(text.slice(lastColon + 1));
+    if (tail === undefined) return undefined;
+    source = `${text.slice(0, lastColon + 1)}${hex16(tail, 0)}:${hex16(tail, 2)}`;
+  }
+  const halves = source.split("::");
+  if (halves.length > 2) return undefined;
+  const [head = [], tail = []] = halves.map((h) => (h === "" ? [] : h.split(":")));
+  const missing = 8 - head.length - tail.length;
+  if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
+  const groups = [...head, ...Array<string>(halves.length === 1 ? 0 : missing).fill("0"), ...tail];
+  if (!groups.every((g) => /^[0-9a-f]{1,4}$/i.test(g))) return undefined;
+  return groups.map((g) => String.fromCharCode(Number.parseInt(g, 16) >> 8, Number.parseInt(g, 16) & 255)).join("");
+}
+
+const hex16 = (b: string, i: number): string => ((b.charCodeAt(i) << 8) | b.charCodeAt(i + 1)).toString(16);
+
+function text6(bytes: string): string {
+  const groups = Array.from({ length: 8 }, (_, i) => hex16(bytes, i * 2));
+  let best = { start: 0, length: 1 }; // the longest run of two or more zero groups is written "::", the first of equals
+  for (let i = 0; i < 8; i++) {
+    let n = 0;
+    while (groups[i + n] === "0") n++;
+    if (n > best.length) best = { start: i, length: n };
+  }
+  if (best.length < 2) return groups.join(":");
+  return `${groups.slice(0, best.start).join(":")}::${groups.slice(best.start + best.length).join(":")}`;
+}

@@ -1,0 +1,55 @@
+/** Names as people write them and as lookups use them: wire labels, ASCII lower-cased, length octets included, as latin1. */
+
+/**
+ * Lookup key of a dotted name: "Web.mynet" becomes "\x03web\x05mynet"; "" is the root. UTF-8 for anything beyond ASCII.
+ * A name has no escapes here: every dot separates labels.
+ */
+export const nameKey = (name: string): string => foldCase(nameLabels(name));
+
+/** A key that keeps the case people chose, for names inside answers. */
+export function nameLabels(name: string): string {
+  const octets = ASCII.test(name) ? name : Buffer.from(name, "utf8").toString("latin1");
+  if (octets === "" || octets === ".") return "";
+  const labels = octets.split(".");
+  if (labels[labels.length - 1] === "") labels.pop();
+  for (let i = 0; i < labels.length; i++) labels[i] = LENGTHS[labels[i]!.length & 63]! + labels[i]!;
+  return labels.join("");
+}
+
+const ASCII = /^[\0-\x7f]*$/;
+const LENGTHS = Array.from({ length: 64 }, (_, n) => String.fromCharCode(n));
+
+/** Dotted text of a key, without the trailing dot; octets that would be misread are written \DDD (RFC 1035 5.1). */
+export function keyName(key: string): string {
+  const labels: string[] = [];
+  for (let i = 0; i < key.length; i += key.charCodeAt(i) + 1) {
+    labels.push(key.slice(i + 1, i + 1 + key.charCodeAt(i)).replace(/[^!-~]|[.\\]/g, escapeOctet));
+  }
+  return labels.join(".");
+}
+
+/** Lower-cases A-Z and nothing else (RFC 4343). */
+export function foldCase(latin1: string): string {
+  return UPPER.test(latin1) ? latin1.replace(/[A-Z]+/g, (s) => s.toLowerCase()) : latin1;
+}
+
+const UPPER = /[A-Z]/;
+
+/**
+ * Why a name can't be served, or undefined if it can: labels of 1-63 octets, at most 253 in all, no empty label, no
+ * white space or control characters. Underscores, digits and dots are fine, as in Docker's container names and aliases.
+ */
+export function nameProblem(name: string): string | undefined {
+  if (name === "" || name === ".") return "is empty";
+  const dotless = name.endsWith(".") ? name.slice(0, -1) : name;
+  if (dotless.length === 0 || /[\s\p{Cc}]/u.test(dotless)) return "has white space or control characters";
+  const labels = dotless.split(".");
+  if (labels.some((l) => l === "")) return "has an empty label";
+  const long = labels.find((l) => Buffer.byteLength(l) > 63);
+  if (long !== undefined) return `has a label of ${Buffer.byteLength(long)} octets, 63 are allowed`;
+  if (Buffer.byteLength(dotless) > 253) return `has ${Buffer.byteLength(dotless)} octets, 253 are allowed`;
+  return undefined;
+}
+
+const escapeOctet = (c: string): string =>
+  c === "." || c === "\\" ? `\\${c}` : `\\${c.charCodeAt(0).toString().padStart(3, "0")}`;
