@@ -1,0 +1,3 @@
+/** Bytes as text in tests: hex with spaces. */
+
+export const hex = (text: string): Buffer => Buffer.from(text.replace(/\s+/g, ""), "hex");

@@ -1,0 +1,245 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { addressBytes } from "../../src/model/address.ts";
+import { nameKey } from "../../src/model/name.ts";
+import {
+  DOCKER_STYLE,
+  OWN_STYLE,
+  type Style,
+  writeAnswer,
+  writeError,
+  writeNegative,
+  writeTruncated,
+} from "../../src/wire/answer.ts";
+import { parseQuery, Query } from "../../src/wire/query.ts";
+import { hinfoRdata, nameRdata, type RRSet, rdataOf, rrset, srvRdata, txtRdata } from "../../src/wire/rrset.ts";
+import { type Ask, query, type Told, told } from "../support/packets.ts";
+
+const SOA = { minimum: 5, serial: 7 };
+const a = (...addresses: string[]): RRSet =>
+  rrset(
+    1,
+    600,
+    addresses.map((x) => addressBytes(x)!),
+  );
+const addresses = (n: number): string[] => Array.from({ length: n }, (_, i) => `10.0.${i >> 8}.${i & 255}`);
+
+type Write = (q: Query, out: Buffer) => number;
+
+function answerTo(question: string, ask: Ask, write: Write): Told & { size: number } {
+  const packet = query(question, ask);
+  const q = new Query();
+  parseQuery(packet, packet.length, q);
+  const out = Buffer.alloc(65_535, 0xee); // never rely on what the buffer held
+  packet.copy(out, 0, 0, q.questionEnd);
+  const size = write(q, out);
+  return { ...told(out.subarray(0, size)), size };
+}
+
+const positive =
+  (set: RRSet, limit = 512, style: Style = OWN_STYLE): Write =>
+  (q, out) =>
+    writeAnswer(q, out, limit, style, set);
+
+describe("what dns2 reads in our answers", () => {
+  test.each<[string, string, Ask, Write, Partial<Told>]>([
+    [
+      "one address",
+      "web A",
+      {},
+      positive(a("10.0.1.2")),
+      { rcode: "NOERROR", flags: "qr aa rd ra", question: "web A", answers: ["web 600 A 10.0.1.2"], edns: undefined },
+    ],
+    [
+      "case is given back",
+      "WeB A",
+      {},
+      positive(a("10.0.1.2")),
+      { question: "WeB A", answers: ["WeB 600 A 10.0.1.2"] },
+    ],
+    [
+      "RD and CD are copied, AD is not",
+      "web A",
+      { rd: false, cd: true, ad: true },
+      positive(a("10.0.1.2")),
+      { flags: "qr aa ra cd" },
+    ],
+    ["IPv6", "web AAAA", {}, positive(rrset(28, 5, [addressBytes("fd00::2")!])), { answers: ["web 5 AAAA fd00::2"] }],
+    [
+      "PTR",
+      "2.1.0.10.in-addr.arpa PTR",
+      {},
+      positive(rrset(12, 5, [nameRdata(nameKey("web.mynet"))])),
+      { answers: ["2.1.0.10.in-addr.arpa 5 PTR web.mynet"] },
+    ],
+    ["TXT", "web TXT", {}, positive(rrset(16, 5, [txtRdata(["mode=vip"])])), { answers: ["web 5 TXT mode=vip"] }],
+    [
+      "SRV",
+      "_http._tcp.web SRV",
+      {},
+      positive(rrset(33, 5, [srvRdata(0, 0, 80, nameKey("web.mynet"))])),
+      { answers: ["_http._tcp.web 5 SRV 0 0 80 web.mynet"] },
+    ],
+    ["HINFO", "web ANY", {}, positive(rrset(13, 5, [hinfoRdata("RFC8482", "")])), { answers: ["web 5 HINFO RFC8482"] }],
+    [
+      "OPT if asked",
+      "web A",
+      { edns: 4096 },
+      positive(a("10.0.1.2")),
+      { edns: "version=0 size=1232", answers: ["web 600 A 10.0.1.2"] },
+    ],
+    ["DO comes back", "web A", { edns: 4096, do: true }, positive(a("10.0.1.2")), { edns: "version=0 size=1232 do" }],
+    [
+      "as Docker: no AA, no OPT",
+      "web A",
+      { edns: 4096 },
+      positive(a("10.0.1.2"), 512, DOCKER_STYLE),
+      { flags: "qr rd ra", edns: undefined },
+    ],
+    [
+      "NODATA",
+      "web MX",
+      {},
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA),
+      { rcode: "NOERROR", flags: "qr aa rd ra", answers: [], authority: [". 5 SOA eleven.invalid nobody.invalid 5"] },
+    ],
+    [
+      "NXDOMAIN's SOA is the parent's",
+      "9.web.mynet A",
+      {},
+      (q, out) => writeNegative(q, out, OWN_STYLE, 3, SOA),
+      { rcode: "NXDOMAIN", authority: ["web.mynet 5 SOA eleven.invalid nobody.invalid 5"] },
+    ],
+    [
+      "NODATA of the root",
+      " A",
+      {},
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA),
+      { authority: [". 5 SOA eleven.invalid nobody.invalid 5"] },
+    ],
+    [
+      "as Docker: no SOA",
+      "web MX",
+      {},
+      (q, out) => writeNegative(q, out, DOCKER_STYLE, 0, SOA),
+      { authority: [], flags: "qr rd ra" },
+    ],
+    [
+      "error with EDE",
+      "web A",
+      { edns: 512 },
+      (q, out) => writeError(q, out, OWN_STYLE, 2, { code: 22, text: "none" }),
+      { rcode: "SERVFAIL", flags: "qr rd ra", edns: "version=0 size=1232 ede=22" },
+    ],
+    [
+      "error without OPT",
+      "web A",
+      {},
+      (q, out) => writeError(q, out, OWN_STYLE, 2, { code: 22, text: "none" }),
+      { rcode: "SERVFAIL", edns: undefined },
+    ],
+    [
+      "BADVERS",
+      "web A",
+      { edns: 512, version: 1 },
+      (q, out) => writeError(q, out, OWN_STYLE, 16),
+      { rcode: "BADVERS", edns: "version=0 size=1232" },
+    ],
+    [
+      "truncated",
+      "web A",
+      { edns: 512 },
+      (q, out) => writeTruncated(q, out, OWN_STYLE),
+      { flags: "qr tc rd ra", answers: [], edns: "version=0 size=1232" },
+    ],
+  ])("%s", (_, question, ask, write, expected) => {
+    expect(answerTo(question, ask, write)).toMatchObject(expected);
+  });
+
+  test("SRV brings the addresses of its targets", () => {
+    const set = rrset(33, 5, [srvRdata(0, 0, 80, nameKey("a.n")), srvRdata(0, 0, 80, nameKey("b.n"))]);
+    const extra = [
+      { owner: nameKey("a.n"), set: a("10.0.0.1", "10.0.0.2") },
+      { owner: nameKey("b.n"), set: a("10.0.0.3") },
+    ];
+    const answer = answerTo("_http._tcp.web SRV", {}, (q, out) => writeAnswer(q, out, 512, OWN_STYLE, set, extra));
+    expect(answer.additional).toEqual(["a.n 600 A 10.0.0.1", "a.n 600 A 10.0.0.2", "b.n 600 A 10.0.0.3"]);
+  });
+
+  test("an additional set that does not fit whole is left out, without TC", () => {
+    const set = rrset(33, 5, [srvRdata(0, 0, 80, nameKey("a.n"))]);
+    const extra = [{ owner: nameKey("a.n"), set: a(...addresses(40)) }];
+    const answer = answerTo("_http._tcp.web SRV", {}, (q, out) => writeAnswer(q, out, 512, OWN_STYLE, set, extra));
+    expect(answer).toMatchObject({ additional: [], flags: "qr aa rd ra" });
+  });
+});
+
+describe("size", () => {
+  // 12 header + 5 name + 4 = 21 octets, each A record 16, an OPT 11: (512 - 21) / 16 = 30, (512 - 32) / 16 = 30
+  test.each([
+    [30, 512, undefined, 30],
+    [31, 512, undefined, 30],
+    [30, 512, 512, 30],
+    [31, 512, 512, 30],
+    [75, 1232, 1232, 75],
+    [76, 1232, 1232, 75],
+    [1500, 65_535, undefined, 1500],
+    [5000, 65_535, undefined, 4094],
+  ])("of %i addresses in %i octets (edns %s) %i come, TC says if some are missing", (n, limit, edns, come) => {
+    const answer = answerTo("web A", edns === undefined ? {} : { edns }, positive(a(...addresses(n)), limit));
+    expect(answer.size).toBeLessThanOrEqual(limit);
+    expect(new Set(answer.order).size).toBe(come);
+    expect(answer.flags.includes("tc")).toBe(come < n);
+  });
+
+  test("1 500 records take under 5 ms", () => {
+    const set = a(...addresses(1500));
+    answerTo("web A", {}, positive(set, 65_535));
+    const packet = query("web A");
+    const q = new Query();
+    const out = Buffer.alloc(65_535);
+    parseQuery(packet, packet.length, q);
+    const started = performance.now();
+    for (let i = 0; i < 20; i++) writeAnswer(q, out, 65_535, OWN_STYLE, set);
+    expect((performance.now() - started) / 20).toBeLessThan(5);
+  });
+
+  test("never above the limit, whatever the records", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ maxLength: 300 }), { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 512, max: 4096 }),
+        fc.boolean(),
+        (rdata, limit, edns) => {
+          const set = rrset(
+            99,
+            5,
+            rdata.map((r) => Buffer.from(r).toString("latin1")),
+          );
+          expect(rdataOf(set).length).toBe(rdata.length);
+          const answer = answerTo("web TYPE99", edns ? { edns: limit } : {}, positive(set, limit));
+          expect(answer.size).toBeLessThanOrEqual(limit);
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+});
+
+test("order is uniform: each of 6 permutations of 3 addresses within 15 % of its share", () => {
+  const set = a("10.0.0.1", "10.0.0.2", "10.0.0.3");
+  const seen = new Map<string, number>();
+  const packet = query("web A");
+  const q = new Query();
+  const out = Buffer.alloc(512);
+  parseQuery(packet, packet.length, q);
+  packet.copy(out);
+  const rounds = 12_000;
+  for (let i = 0; i < rounds; i++) {
+    const length = writeAnswer(q, out, 512, OWN_STYLE, set);
+    const order = [0, 1, 2].map((r) => out[length - 16 * r - 1]).join();
+    seen.set(order, (seen.get(order) ?? 0) + 1);
+  }
+  expect(seen.size).toBe(6);
+  for (const count of seen.values()) expect(Math.abs(count - rounds / 6)).toBeLessThan((rounds / 6) * 0.15);
+});
