@@ -1,0 +1,37 @@
+/** Plain containers. */
+import type { Container, ContainerId } from "../model/types.ts";
+import { releaseEndpoints, takeEndpoints } from "./endpoints.ts";
+import { RegistryError } from "./error.ts";
+import { checkNames, folded } from "./names.ts";
+import type { Step } from "./reduce.ts";
+import { same } from "./same.ts";
+
+export function putContainer({ state, undo, touched }: Step, given: Container): Container | undefined {
+  const owner = `container ${given.name}`;
+  checkNames(owner, [given.name, given.hostname]);
+  const named = state.containerNames.get(folded(given.name));
+  if (named !== undefined && named !== given.id) {
+    throw new RegistryError("conflict", `${owner}: there is a container of this name (${named})`);
+  }
+  const before = state.containers.get(given.id);
+  const container = {
+    ...given,
+    endpoints: takeEndpoints(state, undo, owner, given.endpoints, before?.endpoints ?? []),
+  };
+  if (same(before, container)) return undefined;
+  if (before !== undefined) undo.delete(state.containerNames, folded(before.name));
+  undo.set(state.containerNames, folded(container.name), container.id);
+  undo.set(state.containers, container.id, container);
+  touched.containers.add(container.id);
+  return container;
+}
+
+export function removeContainer({ state, undo, touched }: Step, id: ContainerId): boolean {
+  const container = state.containers.get(id);
+  if (container === undefined) return false;
+  releaseEndpoints(state, undo, container.endpoints);
+  undo.delete(state.containers, id);
+  undo.delete(state.containerNames, folded(container.name));
+  touched.containers.add(id);
+  return true;
+}

@@ -1,0 +1,109 @@
+/** Published ports of the whole cluster, by swarmkit's rules and in its words (manager/allocator, manager/controlapi). */
+import type { Port, Protocol, Service } from "../model/types.ts";
+import { RegistryError } from "./error.ts";
+import type { Undo } from "./undo.ts";
+
+const DYNAMIC_FIRST = 30_000;
+const DYNAMIC_LAST = 32_767;
+
+export class PortPool {
+  /** "8080/tcp" to the service that has it in the mesh. */
+  readonly #ingress = new Map<string, Service>();
+  /** "8080/tcp" to the services that publish it on their tasks' nodes; several may, the scheduler keeps them apart. */
+  readonly #host = new Map<string, Map<string, Service>>();
+  readonly #cursor: Record<Protocol, number> = { tcp: DYNAMIC_FIRST, udp: DYNAMIC_FIRST, sctp: DYNAMIC_FIRST };
+
+  get size(): number {
+    return this.#ingress.size + this.#host.size;
+  }
+
+  /**
+   * The service's ports with every ingress port numbered. A port published as 0 keeps the number that the same port
+   * (name, protocol, target) had in `before`, whatever the order.
+   */
+  take(service: Service, before: readonly Port[], undo: Undo): Port[] {
+    check(service);
+    const old = before.filter((p) => p.mode === "ingress" && p.published !== undefined);
+    const ports = service.ports.map((port) => {
+      if (port.mode !== "ingress" || port.published !== 0) return port;
+      const i = old.findIndex((p) => p.name === port.name && p.protocol === port.protocol && p.target === port.target);
+      const kept = i < 0 ? undefined : old.splice(i, 1)[0]!.published!;
+      return {
+        ...port,
+        published: kept !== undefined && !this.#ingress.has(`${kept}/${port.protocol}`) ? kept : this.#next(port),
+      };
+    });
+    for (const port of ports) if (port.published) this.#claim(service, port, undo);
+    return ports;
+  }
+
+  release(service: Service, undo: Undo): void {
+    for (const { published, protocol, mode } of service.ports) {
+      const key = `${published}/${protocol}`;
+      if (mode === "ingress") undo.delete(this.#ingress, key);
+      else {
+        const users = this.#host.get(key);
+        if (users === undefined) continue;
+        undo.delete(users, service.id);
+        if (users.size === 0) undo.delete(this.#host, key);
+      }
+    }
+  }
+
+  #claim(service: Service, { published, protocol, mode }: Port, undo: Undo): void {
+    const key = `${published}/${protocol}`;
+    const ingress = this.#ingress.get(key);
+    if (ingress !== undefined) throw inUse(published!, ingress, "an ingress port");
+    const users = this.#host.get(key);
+    if (mode === "host") {
+      if (users === undefined) undo.set(this.#host, key, new Map([[service.id, service]]));
+      else undo.set(users, service.id, service);
+      return;
+    }
+    const [other] = users?.values() ?? [];
+    if (other !== undefined) throw inUse(published!, other, "a host-published port");
+    undo.set(this.#ingress, key, service);
+  }
+
+  #next({ protocol }: Port): number {
+    for (let tries = DYNAMIC_FIRST; tries <= DYNAMIC_LAST; tries++) {
+      const port = this.#cursor[protocol];
+      this.#cursor[protocol] = port === DYNAMIC_LAST ? DYNAMIC_FIRST : port + 1;
+      const key = `${port}/${protocol}`;
+      if (!this.#ingress.has(key) && !this.#host.has(key)) return port;
+    }
+    throw new RegistryError(
+      "exhausted",
+      `no bit available: all ports ${DYNAMIC_FIRST}-${DYNAMIC_LAST}/${protocol} are published`,
+    );
+  }
+}
+
+function check({ name, mode, ports }: Service): void {
+  const seen = new Set<string>();
+  for (const { published, target, protocol, mode: how } of ports) {
+    if (!isPort(target)) throw new RegistryError("invalid", `service ${name}: target port ${target} is not in 1-65535`);
+    if (published === undefined) continue;
+    if (published !== 0 && !isPort(published)) {
+      throw new RegistryError("invalid", `service ${name}: published port ${published} is not in 0-65535`);
+    }
+    if (how === "ingress" && mode === "dnsrr") {
+      throw new RegistryError(
+        "invalid",
+        `service ${name}: EndpointSpec: port published with ingress mode can't be used with dnsrr mode`,
+      );
+    }
+    if (published !== 0 && seen.has(`${published}/${protocol}`)) {
+      throw new RegistryError(
+        "invalid",
+        `service ${name}: EndpointSpec: duplicate published ports provided (${published}/${protocol})`,
+      );
+    }
+    seen.add(`${published}/${protocol}`);
+  }
+}
+
+const isPort = (n: number): boolean => Number.isInteger(n) && n >= 1 && n <= 65_535;
+
+const inUse = (port: number, { name, id }: Service, how: string): RegistryError =>
+  new RegistryError("conflict", `port '${port}' is already in use by service '${name}' (${id}) as ${how}`);

@@ -1,0 +1,116 @@
+/** Services: a name, a VIP per network, published ports. */
+import type { Service, ServiceId, ServiceNetwork } from "../model/types.ts";
+import { nameOf, onNetwork, poolOf } from "./endpoints.ts";
+import { RegistryError } from "./error.ts";
+import { checkNames, folded } from "./names.ts";
+import type { Step } from "./reduce.ts";
+import { same } from "./same.ts";
+import type { State } from "./state.ts";
+import { removeTask } from "./tasks.ts";
+
+export function putService(step: Step, given: Service): Service | undefined {
+  const { state, undo, touched } = step;
+  const before = state.services.get(given.id);
+  checkName(given.name);
+  if (before !== undefined) release(step, before);
+  const owner = `service ${given.name}`;
+  for (const attachment of given.networks) checkAttachment(state, owner, given, attachment);
+  checkTasksStay(state, owner, given);
+  const service: Service = {
+    ...given,
+    networks: given.networks.map((n) => takeVips(step, owner, given, n, before)),
+    ports: state.ports.take(given, before?.ports ?? [], undo),
+  };
+  for (const { network } of service.networks)
+    undo.set(state.serviceNames, `${network} ${folded(service.name)}`, service.id);
+  if (same(before, service)) return undefined;
+  undo.set(state.services, service.id, service);
+  touched.services.add(service.id);
+  return service;
+}
+
+/** The service's tasks go with it: without it they have no names to answer to. */
+export function removeService(step: Step, id: ServiceId): boolean {
+  const service = step.state.services.get(id);
+  if (service === undefined) return false;
+  for (const task of [...(step.state.tasksOf.get(id) ?? [])]) removeTask(step, task);
+  release(step, service);
+  step.undo.delete(step.state.services, id);
+  step.touched.services.add(id);
+  return true;
+}
+
+function release({ state, undo }: Step, service: Service): void {
+  for (const { network, vip4, vip6 } of service.networks) {
+    if (vip4 !== undefined) state.pools.get(network)?.release(vip4, undo);
+    if (vip6 !== undefined) state.pools.get(network)?.release(vip6, undo);
+    undo.delete(state.serviceNames, `${network} ${folded(service.name)}`);
+  }
+  state.ports.release(service, undo);
+}
+
+/** VIPs of one attachment: as given, else as before, else allocated; none in dnsrr mode. */
+function takeVips(
+  { state, undo }: Step,
+  owner: string,
+  service: Service,
+  given: ServiceNetwork,
+  before: Service | undefined,
+): ServiceNetwork {
+  const { vip4: _4, vip6: _6, ...rest } = given;
+  if (service.mode === "dnsrr") {
+    if (given.vip4 ?? given.vip6)
+      throw new RegistryError("invalid", `${owner}: a dnsrr service has no VIP, ${given.vip4 ?? given.vip6} was given`);
+    return rest;
+  }
+  const pool = poolOf(state, owner, given.network);
+  const old = before?.networks.find((n) => n.network === given.network);
+  const take = (family: 4 | 6, address: string | undefined) =>
+    pool.has(family) || address !== undefined
+      ? pool.take(owner, family, address, undo, `${owner}: could not find an available IP while allocating VIP`)
+      : undefined;
+  const vip4 = take(4, given.vip4 ?? old?.vip4);
+  const vip6 = take(6, given.vip6 ?? old?.vip6);
+  return { ...rest, ...(vip4 && { vip4 }), ...(vip6 && { vip6 }) };
+}
+
+/** swarmkit's rule (manager/controlapi/service.go): one DNS label. */
+function checkName(name: string): void {
+  if (name.length > 63) throw new RegistryError("invalid", `service ${name}: name must be 63 characters or fewer`);
+  if (!/^[a-z0-9](?:[-_]*[a-z0-9]+)*$/i.test(name)) {
+    throw new RegistryError("invalid", `service ${name}: name must be valid as a DNS name component`);
+  }
+}
+
+function checkAttachment(state: State, owner: string, service: Service, { network, aliases }: ServiceNetwork): void {
+  poolOf(state, owner, network);
+  checkNames(owner, aliases);
+  if (state.networks.get(network)?.ingress) {
+    throw new RegistryError(
+      "invalid",
+      `${owner}: Service cannot be explicitly attached to the ingress network "${nameOf(state, network)}"`,
+    );
+  }
+  if (service.networks.filter((n) => n.network === network).length > 1) {
+    throw new RegistryError("invalid", `${owner} is on network ${nameOf(state, network)} twice`);
+  }
+  const other = state.serviceNames.get(`${network} ${folded(service.name)}`);
+  if (other !== undefined && other !== service.id) {
+    throw new RegistryError(
+      "conflict",
+      `${owner}: there is a service of this name on network ${nameOf(state, network)} (${other})`,
+    );
+  }
+}
+
+/** A network can't be taken from a service under its tasks. */
+function checkTasksStay(state: State, owner: string, service: Service): void {
+  for (const id of state.tasksOf.get(service.id) ?? []) {
+    const lost = state.tasks.get(id)?.endpoints.find((e) => !onNetwork(state, service, e.network));
+    if (lost)
+      throw new RegistryError(
+        "in-use",
+        `${owner} can't leave network ${nameOf(state, lost.network)}: task ${id} is on it`,
+      );
+  }
+}

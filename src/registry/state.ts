@@ -1,0 +1,41 @@
+/** Everything that exists, with the indexes and pools that let one change be checked without looking at the rest. */
+import type { Container, Network, ReadonlyState, Sandbox, SandboxId, Service, Task, Touched } from "../model/types.ts";
+import type { AddressPool } from "./address-pool.ts";
+import { PortPool } from "./port-pool.ts";
+
+export class State implements ReadonlyState {
+  revision = 0;
+  readonly networks = new Map<string, Network>();
+  readonly services = new Map<string, Service>();
+  readonly tasks = new Map<string, Task>();
+  readonly containers = new Map<string, Container>();
+  readonly sandboxes = new Map<string, Sandbox>();
+  readonly tasksOf = new Map<string, Set<string>>();
+
+  /** By network id. */
+  readonly pools = new Map<string, AddressPool>();
+  readonly ports = new PortPool();
+  /** Lower-cased name to id. Services: network id and name, since only there they must differ. */
+  readonly networkNames = new Map<string, string>();
+  readonly serviceNames = new Map<string, string>();
+  readonly containerNames = new Map<string, string>();
+  /** "address port" to the sandboxes that listen there. */
+  readonly listeners = new Map<string, Map<SandboxId, readonly string[] | undefined>>();
+}
+
+/** Ids collected while a batch is reduced. */
+export interface Touching extends Touched {
+  readonly networks: Set<string>;
+  readonly services: Set<string>;
+  readonly tasks: Set<string>;
+  readonly containers: Set<string>;
+  readonly sandboxes: Set<string>;
+}
+
+export const nothingTouched = (): Touching => ({
+  networks: new Set(),
+  services: new Set(),
+  tasks: new Set(),
+  containers: new Set(),
+  sandboxes: new Set(),
+});

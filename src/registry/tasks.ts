@@ -1,0 +1,48 @@
+/** Tasks: a service's replicas, each with an address on its networks. */
+import type { Task, TaskId } from "../model/types.ts";
+import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
+import { RegistryError } from "./error.ts";
+import { checkNames } from "./names.ts";
+import type { Step } from "./reduce.ts";
+import { same } from "./same.ts";
+
+export function putTask({ state, undo, touched }: Step, given: Task): Task | undefined {
+  const service = state.services.get(given.service);
+  if (service === undefined)
+    throw new RegistryError("unknown", `task ${given.id}: there is no service "${given.service}"`);
+  const owner = `task ${service.name}.${given.slot ?? given.node}`;
+  checkNames(owner, [`${service.name}.${given.slot ?? given.node}.${given.id}`, given.hostname]);
+  if (given.slot !== undefined && !(Number.isInteger(given.slot) && given.slot > 0)) {
+    throw new RegistryError("invalid", `${owner}: slot ${given.slot} is no whole number from 1`);
+  }
+  for (const { network } of given.endpoints) {
+    if (state.networks.has(network) && !onNetwork(state, service, network)) {
+      throw new RegistryError(
+        "invalid",
+        `${owner}: service ${service.name} is not on network ${nameOf(state, network)}`,
+      );
+    }
+  }
+  const before = state.tasks.get(given.id);
+  const task = { ...given, endpoints: takeEndpoints(state, undo, owner, given.endpoints, before?.endpoints ?? []) };
+  if (same(before, task)) return undefined;
+  if (before !== undefined && before.service !== task.service) undo.remove(state.tasksOf.get(before.service)!, task.id);
+  const siblings = state.tasksOf.get(task.service);
+  if (siblings === undefined) undo.set(state.tasksOf, task.service, new Set([task.id]));
+  else undo.add(siblings, task.id);
+  undo.set(state.tasks, task.id, task);
+  touched.tasks.add(task.id);
+  return task;
+}
+
+export function removeTask({ state, undo, touched }: Step, id: TaskId): boolean {
+  const task = state.tasks.get(id);
+  if (task === undefined) return false;
+  releaseEndpoints(state, undo, task.endpoints);
+  undo.delete(state.tasks, id);
+  const siblings = state.tasksOf.get(task.service)!;
+  undo.remove(siblings, id);
+  if (siblings.size === 0) undo.delete(state.tasksOf, task.service);
+  touched.tasks.add(id);
+  return true;
+}
