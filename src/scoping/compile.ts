@@ -1,0 +1,231 @@
+/**
+ * State into patches. Every object's claims are kept; when an object changes, its claims are made anew and only the names
+ * that differ are combined again. So a patch is what the whole would compile to, whatever the order things came in.
+ */
+import { nameKey } from "../model/name.ts";
+import type { NetworkId, ReadonlyState, SandboxId, Touched, Upstream } from "../model/types.ts";
+import { type RRSet, rdataOf, rrset } from "../wire/rrset.ts";
+import { type Claim, containerClaims, serviceClaims, taskClaims } from "./claims.ts";
+import { GONE, SAME, type ScopePatch, type ScopeSpec, SERVICE, type ZoneSpec } from "./patch.ts";
+import { DEFAULT_POLICY, type Policy } from "./policy.ts";
+import { scopeSpec } from "./scope-spec.ts";
+
+export class Compiler {
+  #policy: Policy;
+  /** By owner: what it claims now. */
+  readonly #claims: Record<Kind, Map<string, readonly Claim[]>> = {
+    service: new Map(),
+    task: new Map(),
+    container: new Map(),
+  };
+  /** By network and key: all who claim the name. One claimant is the rule, so it stands without an array. */
+  readonly #claimants = new Map<NetworkId, Map<string, Claim | Claim[]>>();
+  readonly #zones = new Map<NetworkId, string>();
+  /** By member ("task:…"): the sandboxes to look at again when it changes. */
+  readonly #sandboxesOf = new Map<string, Set<SandboxId>>();
+  readonly #memberOf = new Map<SandboxId, string>();
+
+  constructor(policy: Policy = DEFAULT_POLICY) {
+    this.#policy = policy;
+  }
+
+  /** The patch that brings tables to `state`, given that they were compiled to the state before `touched`. */
+  compile(state: ReadonlyState, touched: Touched | "all"): ScopePatch {
+    const dirty = new Dirty();
+    const t = touched === "all" ? everything(state) : this.#widened(state, touched);
+    const zones = this.#compileZones(state, t.networks);
+    for (const id of t.services) {
+      const service = state.services.get(id);
+      this.#claim("service", id, service ? serviceClaims(service, state, this.#policy) : NONE, dirty);
+    }
+    for (const id of t.tasks) {
+      const task = state.tasks.get(id);
+      this.#claim("task", id, task ? taskClaims(task, state, this.#policy) : NONE, dirty);
+    }
+    for (const id of t.containers) {
+      const container = state.containers.get(id);
+      this.#claim("container", id, container ? containerClaims(container, state, this.#policy) : NONE, dirty);
+    }
+    return { revision: state.revision, names: this.#emit(dirty), zones, ...this.#compileScopes(state, t) };
+  }
+
+  /** The patch that gives every sandbox without upstreams of its own or its networks' these. */
+  changeUpstreams(state: ReadonlyState, upstreams: readonly Upstream[]): ScopePatch {
+    this.#policy = { ...this.#policy, upstreams };
+    const scopes = [...state.sandboxes.values()].map((s) => scopeSpec(s, state, this.#policy));
+    return { revision: state.revision, names: [], zones: [], scopes, removedScopes: [] };
+  }
+
+  /** A service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */
+  #widened(state: ReadonlyState, touched: Touched): Touched {
+    const services = new Set(touched.services);
+    const tasks = new Set(touched.tasks);
+    const containers = new Set(touched.containers);
+    if (touched.networks.size > 0) {
+      const on = (list: readonly { network: NetworkId }[]) => list.some((e) => touched.networks.has(e.network));
+      for (const s of state.services.values()) if (on(s.networks)) services.add(s.id);
+      for (const c of state.containers.values()) if (on(c.endpoints)) containers.add(c.id);
+    }
+    for (const id of services) for (const task of state.tasksOf.get(id) ?? []) tasks.add(task);
+    return { ...touched, services, tasks, containers };
+  }
+
+  #compileZones(state: ReadonlyState, networks: Iterable<NetworkId>): ZoneSpec[] {
+    const zones: ZoneSpec[] = [];
+    for (const id of networks) {
+      const network = state.networks.get(id);
+      const suffix = network && nameKey(network.name);
+      if (suffix === this.#zones.get(id)) continue;
+      zones.push({ id, suffix });
+      if (suffix === undefined) this.#zones.delete(id);
+      else this.#zones.set(id, suffix);
+    }
+    return zones;
+  }
+
+  #claim(kind: Kind, owner: string, claims: readonly Claim[], dirty: Dirty): void {
+    const before = this.#claims[kind].get(owner) ?? NONE;
+    if (sameClaims(before, claims)) return;
+    for (const claim of before) for (const key of claim.keys) this.#drop(claim, key, dirty);
+    for (const claim of claims) for (const key of claim.keys) this.#add(claim, key, dirty);
+    if (claims.length > 0) this.#claims[kind].set(owner, claims);
+    else this.#claims[kind].delete(owner);
+  }
+
+  #add(claim: Claim, key: string, dirty: Dirty): void {
+    let names = this.#claimants.get(claim.network);
+    if (names === undefined) {
+      names = new Map();
+      this.#claimants.set(claim.network, names);
+    }
+    const others = names.get(key);
+    if (others === undefined) names.set(key, claim);
+    else if (Array.isArray(others)) others.push(claim);
+    else names.set(key, [others, claim]);
+    dirty.add(claim.network, key);
+  }
+
+  #drop(claim: Claim, key: string, dirty: Dirty): void {
+    const names = this.#claimants.get(claim.network)!;
+    const claimants = names.get(key)!;
+    if (Array.isArray(claimants)) {
+      const left = claimants.filter((c) => c !== claim);
+      names.set(key, left.length === 1 ? left[0]! : left);
+    } else names.delete(key);
+    dirty.add(claim.network, key);
+  }
+
+  #emit(dirty: Dirty): (string | number)[] {
+    const out: (string | number)[] = [];
+    let before: Claim | undefined;
+    for (const [network, keys] of dirty.names) {
+      const names = this.#claimants.get(network);
+      for (const key of keys) {
+        const claimants = names?.get(key);
+        out.push(network, key);
+        if (claimants === undefined) out.push(GONE);
+        else if (claimants === before) out.push(SAME);
+        else {
+          pushRecords(out, claimants);
+          before = Array.isArray(claimants) ? undefined : claimants;
+        }
+      }
+    }
+    return out;
+  }
+
+  #compileScopes(state: ReadonlyState, t: Touched): Pick<ScopePatch, "scopes" | "removedScopes"> {
+    const again = new Set(t.networks.size > 0 ? state.sandboxes.keys() : t.sandboxes);
+    for (const id of t.sandboxes) again.add(id);
+    for (const [kind, ids] of [
+      ["task", t.tasks],
+      ["container", t.containers],
+    ] as const) {
+      for (const id of ids) for (const sandbox of this.#sandboxesOf.get(`${kind}:${id}`) ?? NO_IDS) again.add(sandbox);
+    }
+    const scopes: ScopeSpec[] = [];
+    const removedScopes: SandboxId[] = [];
+    for (const id of again) {
+      const sandbox = state.sandboxes.get(id);
+      this.#remember(id, sandbox && `${sandbox.member.kind}:${sandbox.member.id}`);
+      if (sandbox === undefined) removedScopes.push(id);
+      else scopes.push(scopeSpec(sandbox, state, this.#policy));
+    }
+    return { scopes, removedScopes };
+  }
+
+  #remember(sandbox: SandboxId, member: string | undefined): void {
+    const before = this.#memberOf.get(sandbox);
+    if (before === member) return;
+    if (before !== undefined) this.#sandboxesOf.get(before)?.delete(sandbox);
+    if (member === undefined) this.#memberOf.delete(sandbox);
+    else {
+      this.#memberOf.set(sandbox, member);
+      const all = this.#sandboxesOf.get(member);
+      if (all === undefined) this.#sandboxesOf.set(member, new Set([sandbox]));
+      else all.add(sandbox);
+    }
+  }
+}
+
+type Kind = "service" | "task" | "container";
+
+const NONE: readonly Claim[] = [];
+const NO_IDS: readonly SandboxId[] = [];
+
+/** Names to combine again, each once, in the order they were met: names of one claim stay side by side. */
+class Dirty {
+  readonly names = new Map<NetworkId, Set<string>>();
+
+  add(network: NetworkId, key: string): void {
+    const keys = this.names.get(network);
+    if (keys === undefined) this.names.set(network, new Set([key]));
+    else keys.add(key);
+  }
+}
+
+const everything = (state: ReadonlyState): Touched => ({
+  networks: new Set(state.networks.keys()),
+  services: new Set(state.services.keys()),
+  tasks: new Set(state.tasks.keys()),
+  containers: new Set(state.containers.keys()),
+  sandboxes: new Set(state.sandboxes.keys()),
+});
+
+/**
+ * All claims on a name become its RRsets: the union by type, each rdata once, in order of rdata, at the smallest TTL
+ * (an RRset has one: RFC 2181 5.2). One claim is the rule, and its sets go out as they are.
+ */
+function pushRecords(out: (string | number)[], claims: Claim | readonly Claim[]): void {
+  const one = !Array.isArray(claims);
+  const sets = one ? (claims as Claim).records : joined(claims.flatMap((c) => c.records));
+  const service = one ? (claims as Claim).service : (claims as Claim[]).some((c) => c.service);
+  out.push(sets.length | (service ? SERVICE : 0));
+  for (const { type, ttl, count, size, data } of sets) out.push(type, ttl, count, size, data);
+}
+
+function joined(sets: readonly RRSet[]): RRSet[] {
+  const types = [...new Set(sets.map((s) => s.type))];
+  return types.map((type) => {
+    const same = sets.filter((s) => s.type === type);
+    const ttl = same.reduce((least, s) => Math.min(least, s.ttl), Number.POSITIVE_INFINITY);
+    return rrset(type, ttl, [...new Set(same.flatMap(rdataOf))].sort());
+  });
+}
+
+function sameClaims(a: readonly Claim[], b: readonly Claim[]): boolean {
+  return a.length === b.length && a.every((claim, i) => sameClaim(claim, b[i]!));
+}
+
+function sameClaim(a: Claim, b: Claim): boolean {
+  return (
+    a.network === b.network &&
+    a.service === b.service &&
+    a.keys.length === b.keys.length &&
+    a.records.length === b.records.length &&
+    a.keys.every((key, i) => key === b.keys[i]) &&
+    a.records.every(
+      (r, i) => r.type === b.records[i]!.type && r.ttl === b.records[i]!.ttl && r.data === b.records[i]!.data,
+    )
+  );
+}

@@ -1,0 +1,16 @@
+/** What a lookup says: records, or one of four constants compared by identity (nothing is allocated on the query road). */
+import type { RRSet } from "../wire/rrset.ts";
+
+const constant = (): RRSet => Object.freeze({ type: 0, ttl: 0, count: 0, size: 0, data: "" });
+
+/** The name is ours and has no record of this type. */
+export const NODATA = constant();
+/** The name would be ours and does not exist. */
+export const NXDOMAIN = constant();
+/** Not ours: ask upstream. */
+export const FORWARD = constant();
+/** Not ours, and nothing may leave this sandbox. */
+export const BLOCKED = constant();
+
+/** An RRset, or NODATA, NXDOMAIN, FORWARD, BLOCKED. */
+export type Outcome = RRSet;

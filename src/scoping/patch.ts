@@ -1,0 +1,48 @@
+/**
+ * What compile hands to the data plane. The bulk is a flat array of strings and numbers, because that crosses to a worker
+ * thread twenty times faster than objects (3.5 ms against 79 ms for 10 000 names), and because one form serves both.
+ *
+ *   names:  zone, key, n, (type, ttl, count, size, data) x n      the name's records; n = 0: known, empty
+ *           zone, key, GONE                                       the name is forgotten
+ *           zone, key, SAME                                       the records of the entry before
+ */
+import type { NetworkId, SandboxId, Upstream } from "../model/types.ts";
+
+export const GONE = -1;
+export const SAME = -2;
+/** Added to n: names below this one, `<slot>.name` and `_port._tcp.name`, are ours as well. */
+export const SERVICE = 0x1000;
+
+export interface ScopePatch {
+  readonly revision: number;
+  readonly names: readonly (string | number)[];
+  /** Networks that came, changed their name, or went (suffix undefined). */
+  readonly zones: readonly ZoneSpec[];
+  readonly scopes: readonly ScopeSpec[];
+  readonly removedScopes: readonly SandboxId[];
+}
+
+export interface ZoneSpec {
+  readonly id: NetworkId;
+  /** Key of the network's name: what `name.network` ends with. */
+  readonly suffix: string | undefined;
+}
+
+/** Everything a sandbox's lookups need beside the zones. */
+export interface ScopeSpec {
+  readonly id: SandboxId;
+  /** The networks it is on, in order of precedence. */
+  readonly zones: readonly NetworkId[];
+  readonly links: readonly LinkSpec[];
+  readonly upstreams: readonly Upstream[];
+  /** Nothing is forwarded, ever. */
+  readonly internal: boolean;
+  /** An explicit ndots option: unknown single-label A/AAAA are NODATA, not forwarded. */
+  readonly ndots: boolean;
+}
+
+export interface LinkSpec {
+  readonly zone: NetworkId;
+  readonly alias: string;
+  readonly target: string;
+}

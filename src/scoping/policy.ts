@@ -1,0 +1,30 @@
+/** The choices an operator has over answers, and what they come to for one network and service. */
+import type { Network, Service, Ttl, Upstream } from "../model/types.ts";
+
+export interface Policy {
+  /** "docker": TTL 600 everywhere, hostnames are names. */
+  readonly compat: "none" | "docker";
+  /** Seconds; `negative` bounds how long a NODATA or NXDOMAIN is remembered. */
+  readonly ttl: { readonly stable: number; readonly dynamic: number; readonly negative: number };
+  /** A container's or task's hostname is a name on its networks. */
+  readonly hostnames: boolean;
+  /** The node's own upstreams, for sandboxes whose networks have none. */
+  readonly upstreams: readonly Upstream[];
+}
+
+/** VIPs stay, so their answers may; tasks come and go, and nobody should hold a dead one for long. */
+export const DEFAULT_POLICY: Policy = {
+  compat: "none",
+  ttl: { stable: 600, dynamic: 5, negative: 5 },
+  hostnames: false,
+  upstreams: [],
+};
+
+/** Docker's TTL on every record, its own choice or not. */
+const DOCKER_TTL = 600;
+
+/** The narrowest setting wins: service, network, node. */
+export function ttlOf(policy: Policy, kind: keyof Ttl, network: Network, service?: Service): number {
+  if (policy.compat === "docker") return DOCKER_TTL;
+  return service?.ttl?.[kind] ?? network.ttl?.[kind] ?? policy.ttl[kind];
+}

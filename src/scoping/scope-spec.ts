@@ -1,0 +1,46 @@
+/** What one sandbox's lookups need beside the zones: networks in order, links, where to forward. */
+import { nameKey } from "../model/name.ts";
+import type { Endpoint, Network, ReadonlyState, Sandbox, Upstream } from "../model/types.ts";
+import type { ScopeSpec } from "./patch.ts";
+import type { Policy } from "./policy.ts";
+import { precedence } from "./precedence.ts";
+
+export function scopeSpec(sandbox: Sandbox, state: ReadonlyState, policy: Policy): ScopeSpec {
+  const endpoints = endpointsOf(sandbox, state);
+  const attached = precedence(endpoints, state);
+  const networks = endpoints.map((e) => state.networks.get(e.network)).filter((n) => n !== undefined);
+  const internal = networks.length > 0 && networks.every((n) => n.internal);
+  return {
+    id: sandbox.id,
+    zones: attached.map((a) => a.network.id),
+    links: attached.flatMap(({ endpoint, network }) =>
+      endpoint.links.map((l) => ({ zone: network.id, alias: nameKey(l.alias), target: nameKey(l.target) })),
+    ),
+    upstreams: internal
+      ? []
+      : upstreamsOf(
+          sandbox,
+          attached.map((a) => a.network),
+          policy,
+        ),
+    internal,
+    ndots: sandbox.ndots !== undefined,
+  };
+}
+
+function endpointsOf({ member }: Sandbox, state: ReadonlyState): readonly Endpoint[] {
+  const found = member.kind === "task" ? state.tasks.get(member.id) : state.containers.get(member.id);
+  return found?.endpoints ?? [];
+}
+
+/**
+ * Servers for a suffix (split DNS) add up: the sandbox's, its networks', the node's. Servers for everything come from the
+ * first of these that has any, and a sandbox that says "none" gets none.
+ */
+function upstreamsOf(sandbox: Sandbox, networks: readonly Network[], policy: Policy): Upstream[] {
+  const levels = [sandbox.upstreams ?? [], networks.flatMap((n) => n.upstreams ?? []), policy.upstreams];
+  const general = (list: readonly Upstream[]) => list.filter((u) => u.domains === undefined);
+  const forAll = sandbox.upstreams?.length === 0 ? [] : (levels.map(general).find((l) => l.length > 0) ?? []);
+  const bySuffix = sandbox.upstreams?.length === 0 ? [] : levels.flat().filter((u) => u.domains !== undefined);
+  return [...bySuffix, ...forAll];
+}
