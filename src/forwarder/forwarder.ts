@@ -1,0 +1,78 @@
+/** The forwarder on node's event loop: the core, node's sockets, and one timer. */
+import { randomFillSync } from "node:crypto";
+import { createForwarderCore, type ForwarderCore, type ForwarderOptions } from "./core.ts";
+import { createNodeExchange } from "./sockets.ts";
+import type { Forwarder, ForwardReply, ForwardRequest } from "./types.ts";
+
+export type { ForwarderOptions } from "./core.ts";
+
+/** What can be read for metrics beside forwarding. */
+export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers">;
+
+export function createForwarder(options: ForwarderOptions = {}): NodeForwarder {
+  const exchange = createNodeExchange({
+    received(lane, packet) {
+      core.received(lane, packet);
+      arm();
+    },
+    failed(lane, reason) {
+      core.failed(lane, reason);
+      arm();
+    },
+  });
+  const now = () => performance.now();
+  const core = createForwarderCore({ exchange, now, random: createRandom16(), options });
+
+  let timer: NodeJS.Timeout | undefined;
+  let armedFor = Number.POSITIVE_INFINITY;
+  // Armed anew only for an earlier moment: a timer that rings too early costs less than one set for each query.
+  const arm = () => {
+    const at = core.nextDeadline();
+    if (at >= armedFor) return;
+    clearTimeout(timer);
+    armedFor = at;
+    timer = setTimeout(ring, Math.max(GRAIN, at - now()));
+  };
+  const ring = () => {
+    armedFor = Number.POSITIVE_INFINITY;
+    core.tick();
+    arm();
+  };
+
+  return {
+    forward(request: ForwardRequest, reply: ForwardReply) {
+      core.forward(request, reply);
+      arm();
+    },
+    close() {
+      clearTimeout(timer);
+      armedFor = Number.NEGATIVE_INFINITY; // never armed again
+      core.close();
+    },
+    counters: core.counters,
+    get servers() {
+      return core.servers;
+    },
+    get inFlight() {
+      return core.inFlight;
+    },
+  };
+}
+
+/** Deadlines are tens of milliseconds at least: two this close share one ring. */
+const GRAIN = 5;
+
+/** Random ids from the system's generator, drawn in bulk: one call for each would cost more than the query. */
+function createRandom16(): () => number {
+  const pool = new Uint16Array(2048);
+  let left = 0;
+  return () => {
+    if (left === 0) {
+      randomFillSync(pool);
+      left = pool.length;
+    }
+    const random = pool[--left]!;
+    pool[left] = 0; // used ids are nobody's business, not even a heap dump's
+    return random;
+  };
+}

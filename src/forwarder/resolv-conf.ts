@@ -1,0 +1,136 @@
+/** resolv.conf: what it says, and when it begins to say something else. Read as Docker reads it; never written. */
+import { readFileSync } from "node:fs";
+import { canonicalAddress } from "../model/address.ts";
+import type { Upstream } from "../model/types.ts";
+
+export interface ResolvConf {
+  /** Addresses in canonical form. Link-local ones keep their scope ("fe80::1%eth0"): they mean nothing without it. */
+  readonly nameservers: readonly string[];
+  /** The last `search` or `domain` line; "." clears. */
+  readonly search: readonly string[];
+  /** Of all `options` lines. */
+  readonly options: readonly string[];
+  /** What stands behind `nameserver` and is no address. */
+  readonly invalid: readonly string[];
+}
+
+const LONGEST_LINE = 65536;
+
+/** Throws only for a line longer than 65536 octets; whatever else is strange is skipped, as resolvers do. */
+export function parseResolvConf(text: string): ResolvConf {
+  const nameservers: string[] = [];
+  const options: string[] = [];
+  const invalid: string[] = [];
+  let search: readonly string[] = [];
+  for (const line of text.split("\n")) {
+    if (line.length > LONGEST_LINE) throw new Error(`line too long (exceeds ${LONGEST_LINE})`);
+    const [keyword = "", ...values] = line.trim().split(/\s+/);
+    const [first] = values;
+    if (first === undefined || keyword.startsWith("#") || keyword.startsWith(";")) continue;
+    if (keyword === "nameserver") {
+      const address = parseNameserver(first);
+      if (address === undefined) invalid.push(first);
+      else nameservers.push(address);
+    } else if (keyword === "search" || keyword === "domain") {
+      search = values.length === 1 && first === "." ? [] : values;
+    } else if (keyword === "options") {
+      options.push(...values);
+    }
+  }
+  return { nameservers, search, options, invalid };
+}
+
+function parseNameserver(text: string): string | undefined {
+  const [address = "", scope] = text.split("%", 2);
+  const canonical = canonicalAddress(address);
+  if (canonical === undefined || scope === undefined) return canonical;
+  if (scope === "" || !canonical.includes(":")) return undefined;
+  return /^fe[89ab]/.test(canonical) ? `${canonical}%${scope}` : canonical;
+}
+
+export interface UpstreamFilter {
+  /** Addresses that we answer on ourselves: asking them would be a loop. */
+  readonly isOwn?: (address: string) => boolean;
+  /** Keep 127.0.0.11, the address of Docker's resolver and ours. Default false. */
+  readonly allowEmbedded?: boolean;
+}
+
+/** The nameservers as upstreams, in order, each once. There is no limit of three as in the C library. */
+export function resolvConfUpstreams(
+  conf: ResolvConf,
+  { isOwn, allowEmbedded = false }: UpstreamFilter = {},
+): Upstream[] {
+  return [...new Set(conf.nameservers)]
+    .filter((address) => (allowEmbedded || address !== "127.0.0.11") && isOwn?.(address) !== true)
+    .map((address) => ({ address, port: 53 }));
+}
+
+export interface ResolvConfChange {
+  /** As long as there is a `problem`, those of the last good reading: a resolver must not go blind because a file is being replaced. */
+  readonly upstreams: readonly Upstream[];
+  readonly conf: ResolvConf;
+  /** Why the file can't be used now: it is gone, empty, or has an over-long line. */
+  readonly problem?: string;
+}
+
+export interface ResolvConfWatch {
+  readonly current: ResolvConfChange;
+  /** Looks at once. */
+  check(): void;
+  close(): void;
+}
+
+/**
+ * Reads the file now and then every second, and tells when its content has changed. Reading beats events here: /etc/resolv.conf is
+ * often a link into a directory that is itself replaced, edited in place by some programs and renamed over by others.
+ */
+export function watchResolvConf(
+  path: string,
+  onChange: (change: ResolvConfChange) => void,
+  { intervalMs = 1000, ...filter }: UpstreamFilter & { readonly intervalMs?: number } = {},
+): ResolvConfWatch {
+  let seen = readText(path);
+  let current = interpret(seen, NOTHING, filter);
+  const check = () => {
+    const text = readText(path);
+    if (text.content === seen.content && text.problem === seen.problem) return;
+    seen = text;
+    current = interpret(text, current, filter);
+    onChange(current);
+  };
+  const timer = setInterval(check, intervalMs).unref();
+  return {
+    get current() {
+      return current;
+    },
+    check,
+    close: () => clearInterval(timer),
+  };
+}
+
+const NOTHING: ResolvConfChange = { upstreams: [], conf: parseResolvConf("") };
+
+interface Reading {
+  readonly content: string;
+  readonly problem: string | undefined;
+}
+
+function readText(path: string): Reading {
+  try {
+    const content = readFileSync(path, "utf8");
+    return { content, problem: content === "" ? `${path} is empty` : undefined };
+  } catch (error) {
+    return { content: "", problem: `can't read ${path}: ${(error as NodeJS.ErrnoException).code}` };
+  }
+}
+
+function interpret({ content, problem }: Reading, before: ResolvConfChange, filter: UpstreamFilter): ResolvConfChange {
+  const { upstreams, conf } = before;
+  if (problem !== undefined) return { upstreams, conf, problem };
+  try {
+    const read = parseResolvConf(content);
+    return { upstreams: resolvConfUpstreams(read, filter), conf: read };
+  } catch (error) {
+    return { upstreams, conf, problem: (error as Error).message };
+  }
+}

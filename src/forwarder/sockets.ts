@@ -1,0 +1,114 @@
+/** The exchange over node:dgram and node:net. It opens, sends, receives and reports; it decides nothing. */
+import { createSocket } from "node:dgram";
+import { connect } from "node:net";
+import { Deframer, framed } from "./frame.ts";
+import type { Exchange, LaneKind } from "./lanes.ts";
+
+export interface ExchangeEvents {
+  received(lane: number, packet: Uint8Array): void;
+  failed(lane: number, reason: string): void;
+}
+
+interface Link {
+  send(packet: Uint8Array): void;
+  close(): void;
+}
+
+/** Events never come from inside a call. */
+export function createNodeExchange(events: ExchangeEvents): Exchange {
+  const links = new Map<number, Link>();
+  return {
+    open(lane: number, kind: LaneKind, address: string, port: number) {
+      const failed = (error: NodeJS.ErrnoException) => events.failed(lane, error.code ?? error.message);
+      try {
+        const open = kind === "udp" ? openUdp : openTcp;
+        links.set(
+          lane,
+          open(address, port, (packet) => events.received(lane, packet), failed),
+        );
+      } catch (error) {
+        setImmediate(failed, error as Error); // no descriptors left, or an address that is none
+      }
+    },
+    send(lane, packet) {
+      links.get(lane)?.send(packet);
+    },
+    close(lane) {
+      links.get(lane)?.close();
+      links.delete(lane);
+    },
+  };
+}
+
+type Open = (
+  address: string,
+  port: number,
+  received: (packet: Uint8Array) => void,
+  failed: (error: Error) => void,
+) => Link;
+
+/** Bound to a port that the kernel picks, and connected: the kernel drops what does not come from the server, and tells ICMP errors. */
+const openUdp: Open = (address, port, received, failed) => {
+  const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", lookup: verbatim });
+  let early: Uint8Array[] | undefined = []; // until connected; one for each query in flight at most
+  let closed = false;
+  const sent = (error: Error | null) => {
+    if (error !== null && !closed) failed(error);
+  };
+  socket.on("message", received);
+  socket.on("error", failed);
+  socket.once("connect", () => {
+    const packets = early ?? [];
+    early = undefined;
+    for (const packet of packets) socket.send(packet, sent);
+  });
+  socket.connect(port, address);
+  return {
+    send(packet) {
+      if (early === undefined) socket.send(packet, sent);
+      else early.push(packet);
+    },
+    close() {
+      closed = true;
+      early = undefined;
+      socket.removeAllListeners("connect").removeAllListeners("message");
+      socket.removeListener("error", failed).on("error", () => {});
+      socket.close();
+    },
+  };
+};
+
+const openTcp: Open = (address, port, received, failed) => {
+  const socket = connect({ host: address, port, noDelay: true });
+  const deframer = new Deframer(received);
+  let closed = false;
+  let problem: NodeJS.ErrnoException = Object.assign(new Error("connection closed"), { code: "connection closed" });
+  socket.on("data", (chunk: Buffer) => {
+    if (!closed) deframer.push(chunk);
+  });
+  socket.on("error", (error) => {
+    problem = error;
+  });
+  socket.on("end", () => socket.destroy()); // a server that closes its side will not answer any more
+  socket.on("close", () => {
+    if (!closed) failed(problem);
+  });
+  return {
+    send(packet) {
+      socket.write(framed(packet));
+    },
+    close() {
+      closed = true;
+      socket.destroy();
+    },
+  };
+};
+
+/** Upstreams are addresses: nothing to look up, and no turn of the event loop spent on it. */
+function verbatim(
+  host: string,
+  _options: unknown,
+  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
+): void {
+  callback(null, host, host.includes(":") ? 6 : 4);
+}
