@@ -1,0 +1,36 @@
+/** One listening address and the sandboxes behind it, told apart by who asks. */
+import { type Cidr, inCidr, parseCidr } from "../model/address.ts";
+import type { Listen, SandboxId } from "../model/types.ts";
+
+/** Finds the sandbox of a packet. What a packet says is never looked at: only where it came from. */
+export class Senders {
+  #anyone: SandboxId | undefined;
+  readonly #exact = new Map<string, SandboxId>();
+  readonly #ranges: { cidr: Cidr; sandbox: SandboxId }[] = [];
+
+  get empty(): boolean {
+    return this.#anyone === undefined && this.#exact.size === 0 && this.#ranges.length === 0;
+  }
+
+  add(sandbox: SandboxId, source: Listen["source"]): void {
+    if (source === undefined) this.#anyone = sandbox;
+    for (const text of source ?? []) {
+      const cidr = parseCidr(text);
+      if (cidr === undefined) this.#exact.set(text, sandbox);
+      else this.#ranges.push({ cidr, sandbox });
+    }
+    this.#ranges.sort((a, b) => b.cidr.bits - a.cidr.bits); // the narrowest range wins
+  }
+
+  remove(sandbox: SandboxId): void {
+    if (this.#anyone === sandbox) this.#anyone = undefined;
+    for (const [address, owner] of this.#exact) if (owner === sandbox) this.#exact.delete(address);
+    this.#ranges.splice(0, this.#ranges.length, ...this.#ranges.filter((r) => r.sandbox !== sandbox));
+  }
+
+  /** An address, then the narrowest range, then whoever listens for all; undefined: nobody we know. */
+  find(from: string): SandboxId | undefined {
+    if (this.#exact.size === 0 && this.#ranges.length === 0) return this.#anyone;
+    return this.#exact.get(from) ?? this.#ranges.find((r) => inCidr(r.cidr, from))?.sandbox ?? this.#anyone;
+  }
+}

@@ -1,0 +1,17 @@
+/** What a transport needs of the server, and gives it back. */
+
+/** The server side of one listening address. */
+export interface Handler {
+  /** Answers into `out`: the answer's length, 0 to stay silent, negative if `forward` must be called with the same packet. */
+  serve(packet: Uint8Array, length: number, from: string, kind: "udp" | "tcp", out: Uint8Array): number;
+  /** The packet is the forwarder's from here on. `send` is called once, maybe later. */
+  forward(packet: Uint8Array, from: string, kind: "udp" | "tcp", send: (answer: Uint8Array) => void): void;
+  /** An error of the socket that is nobody's answer. */
+  failed(error: Error): void;
+}
+
+/** A listening socket. */
+export interface Opened {
+  readonly port: number;
+  close(): Promise<void>;
+}
