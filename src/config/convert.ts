@@ -1,0 +1,241 @@
+/** The file's words to the model's: short forms written out, defaults filled in, ids made up. Addresses stay open. */
+import { createHash } from "node:crypto";
+import { canonicalAddress, parseCidr } from "../model/address.ts";
+import type {
+  Change,
+  Endpoint,
+  Listen,
+  Network,
+  Port,
+  Sandbox,
+  Service,
+  Subnet,
+  Task,
+  Upstream,
+} from "../model/types.ts";
+import type { Options, Path } from "./options.ts";
+import { type ConfigFile, splitHostPort, splitPort } from "./schema.ts";
+
+/** A change and the place in the file that it comes from. */
+export interface Located {
+  readonly change: Change;
+  readonly path: Path;
+}
+
+export function convertOptions(file: ConfigFile): Options {
+  const { ttl, forwarder, upstreams } = file;
+  const cache = forwarder?.cache ?? true;
+  return {
+    compat: file.compat ?? "none",
+    ttl: { stable: ttl?.stable ?? 600, dynamic: ttl?.dynamic ?? 5, negative: ttl?.negative ?? 5 },
+    hostnames: file.hostnames ?? false,
+    upstreams: Array.isArray(upstreams)
+      ? upstreams.map(upstream)
+      : { resolvConf: typeof upstreams === "object" ? upstreams.resolv_conf : "/etc/resolv.conf" },
+    forwarder: {
+      cache: typeof cache === "object" ? cache.entries : cache ? 4_096 : 0,
+      maxInFlight: forwarder?.max_in_flight ?? 1_024,
+    },
+  };
+}
+
+/** Everything in the file as changes, in the order a registry takes them. What is wrong goes to `complain`. */
+export function convertObjects(file: ConfigFile, complain: (path: Path, message: string) => void): Located[] {
+  const out: Located[] = [];
+  const networkId = (name: string): string => file.networks?.[name]?.id ?? name;
+  const entries = <T>(map: Record<string, T> | undefined): [string, T][] => Object.entries(map ?? {});
+
+  for (const [name, given] of entries(file.networks)) {
+    out.push({
+      path: ["networks", name],
+      change: { kind: "network.put", network: network(name, given, networkId(name)) },
+    });
+  }
+  for (const [name, given] of entries(file.services)) {
+    const service = serviceOf(name, given, networkId);
+    out.push({ path: ["services", name], change: { kind: "service.put", service } });
+    const slots = given.tasks ?? Array.from({ length: given.replicas ?? 1 }, () => ({}));
+    if (given.tasks !== undefined && given.replicas !== undefined && given.replicas !== given.tasks.length) {
+      complain(
+        ["services", name, "replicas"],
+        `says ${given.replicas}, but ${given.tasks.length} tasks are listed; leave one of the two out`,
+      );
+    }
+    for (const [i, task] of slots.entries()) {
+      const path = given.tasks === undefined ? ["services", name] : ["services", name, "tasks", i];
+      out.push({ path, change: { kind: "task.put", task: taskOf(service, task, i + 1, networkId) } });
+    }
+  }
+  for (const [name, { id, hostname, state, networks, labels }] of entries(file.containers)) {
+    const container = {
+      id: id ?? containerId(name),
+      name,
+      ...(hostname && { hostname }),
+      state: state ?? "running",
+      endpoints: endpointsOf(networks, networkId),
+      labels: labelsOf(labels),
+    } as const;
+    out.push({ path: ["containers", name], change: { kind: "container.put", container } });
+  }
+  for (const [name, given] of entries(file.sandboxes)) {
+    const member = memberOf(file, given, out);
+    if (member === undefined)
+      complain(
+        ["sandboxes", name, given.task ? "task" : "container"],
+        `there is no ${given.task ? `task "${given.task}"` : `container "${given.container}"`} in this file`,
+      );
+    else
+      out.push({ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } });
+  }
+  return out;
+}
+
+type Networks = ConfigFile["networks"];
+type NetworkFile = NonNullable<Networks>[string];
+type ServiceFile = NonNullable<ConfigFile["services"]>[string];
+type TaskFile = NonNullable<ServiceFile["tasks"]>[number];
+type ContainerFile = NonNullable<ConfigFile["containers"]>[string];
+type SandboxFile = NonNullable<ConfigFile["sandboxes"]>[string];
+
+function network(name: string, file: NetworkFile, id: string): Network {
+  const subnets = [file?.subnet ?? [], file?.subnet6 ?? []].flat().map((cidr): Subnet => {
+    const gateway = parseCidr(cidr)?.family === 6 ? file?.gateway6 : file?.gateway;
+    return { cidr, ...(gateway && { gateway }) };
+  });
+  return {
+    id,
+    name,
+    driver: file?.driver ?? "overlay",
+    internal: file?.internal ?? false,
+    ingress: file?.ingress ?? false,
+    defaultBridge: file?.default_bridge ?? false,
+    subnets,
+    ...(file?.upstreams && { upstreams: file.upstreams.map(upstream) }),
+    ...(file?.ttl && { ttl: defined(file.ttl) }),
+  };
+}
+
+function serviceOf(name: string, file: ServiceFile, networkId: (name: string) => string): Service {
+  const networks = Array.isArray(file.networks)
+    ? Object.fromEntries(file.networks.map((n) => [n, null]))
+    : file.networks;
+  return {
+    id: file.id ?? name,
+    name,
+    mode: file.endpoint_mode ?? "vip",
+    publish: file.publish ?? "healthy",
+    networks: Object.entries(networks).map(([network, at]) => ({
+      network: networkId(network),
+      aliases: at?.aliases ?? [],
+      ...(at?.vip && { vip4: at.vip }),
+      ...(at?.vip6 && { vip6: at.vip6 }),
+    })),
+    ports: (file.ports ?? []).map(port),
+    labels: labelsOf(file.labels),
+    ...(file.ttl && { ttl: defined(file.ttl) }),
+  };
+}
+
+function taskOf(service: Service, file: TaskFile, slot: number, networkId: (name: string) => string): Task {
+  const number = file.slot ?? slot;
+  return {
+    id: file.id ?? taskId(service.name, number),
+    service: service.id,
+    slot: number,
+    node: file.node ?? "node-1",
+    state: file.state ?? "running",
+    health: file.health ?? "none",
+    ...(file.container_id && { containerId: file.container_id }),
+    ...(file.hostname && { hostname: file.hostname }),
+    endpoints:
+      file.networks === undefined
+        ? service.networks.map((n) => bare(n.network))
+        : endpointsOf(file.networks, networkId),
+    labels: labelsOf(file.labels),
+  };
+}
+
+const bare = (network: string): Endpoint => ({ network, aliases: [], links: [], priority: 0 });
+
+function endpointsOf(file: ContainerFile["networks"], networkId: (name: string) => string): Endpoint[] {
+  if (Array.isArray(file)) return file.map((n) => bare(networkId(n)));
+  return Object.entries(file).map(([network, at]) => ({
+    network: networkId(network),
+    ...(at?.ip && { ip4: at.ip }),
+    ...(at?.ip6 && { ip6: at.ip6 }),
+    aliases: at?.aliases ?? [],
+    links: (at?.links ?? []).map((l) => ({ target: l.split(":")[0]!, alias: l.split(":").at(-1)! })),
+    priority: at?.priority ?? 0,
+  }));
+}
+
+function port(file: NonNullable<ServiceFile["ports"]>[number]): Port {
+  if (typeof file !== "object") return { ...splitPort(String(file))!, mode: "ingress" };
+  const { name, target, published, protocol, mode } = file;
+  return {
+    target,
+    protocol: protocol ?? "tcp",
+    mode: mode ?? "ingress",
+    ...(name && { name }),
+    ...(published !== undefined && { published }),
+  };
+}
+
+function memberOf(
+  file: ConfigFile,
+  { container, task }: SandboxFile,
+  all: readonly Located[],
+): Sandbox["member"] | undefined {
+  if (container !== undefined) {
+    const known = file.containers?.[container];
+    return known && { kind: "container", id: known.id ?? containerId(container) };
+  }
+  for (const { change } of all) {
+    if (change.kind !== "task.put") continue;
+    const service = Object.entries(file.services ?? {}).find(([name, s]) => (s.id ?? name) === change.task.service);
+    if (`${service?.[0]}.${change.task.slot}` === task) return { kind: "task", id: change.task.id };
+  }
+  return undefined;
+}
+
+function sandbox(id: string, file: SandboxFile, member: Sandbox["member"]): Sandbox {
+  return {
+    id,
+    member,
+    listen: [file.listen ?? []].flat().map(listen),
+    ...(file.upstreams && { upstreams: file.upstreams.map(upstream) }),
+    ...(file.ndots !== undefined && { ndots: file.ndots }),
+    ...(file.search && { search: file.search }),
+  };
+}
+
+function listen(file: string | { address: string; port?: number | undefined; source?: string[] | undefined }): Listen {
+  const { address, port, source } = typeof file === "string" ? { ...splitHostPort(file)!, source: undefined } : file;
+  return { address: canonicalAddress(address)!, port: port ?? 53, ...(source && { source }) };
+}
+
+function upstream(
+  file: string | { address: string; port?: number | undefined; domains?: string[] | undefined },
+): Upstream {
+  const { address, port, domains } = typeof file === "string" ? { ...splitHostPort(file)!, domains: undefined } : file;
+  return { address: canonicalAddress(address)!, port: port ?? 53, ...(domains && { domains }) };
+}
+
+function labelsOf(file: ServiceFile["labels"]): Record<string, string> {
+  if (!Array.isArray(file)) return file ?? {};
+  return Object.fromEntries(file.map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
+}
+
+/** Without the keys that are there and undefined. */
+const defined = <T extends object>(object: T) =>
+  Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined)) as {
+    [K in keyof T]: NonNullable<T[K]>;
+  };
+
+/** Ids look like Docker's and are the same on every start: made of the name. */
+const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
+const containerId = (name: string): string => hash(`container ${name}`);
+const taskId = (service: string, slot: number): string =>
+  BigInt(`0x${hash(`task ${service} ${slot}`)}`)
+    .toString(36)
+    .slice(0, 25);

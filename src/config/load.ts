@@ -1,0 +1,36 @@
+/** A config file, read and checked as a whole: every problem at once, or a Config. */
+import { readFile } from "node:fs/promises";
+import { convertObjects, convertOptions } from "./convert.ts";
+import type { Config, Path } from "./options.ts";
+import { ConfigError, type Problem, Source, schemaProblems } from "./problems.ts";
+import { schema } from "./schema.ts";
+
+export { ConfigError } from "./problems.ts";
+
+/** Rejects with a ConfigError if the file can't be read or anything in it is wrong. */
+export async function loadConfig(file: string): Promise<Config> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such file" : String(error);
+    throw new ConfigError([{ file, line: 0, column: 0, path: [], message: reason }]);
+  }
+  return parseConfig(text, file);
+}
+
+/** YAML (and so JSON) to a Config; throws a ConfigError. `file` is for messages only. */
+export function parseConfig(text: string, file: string, environment: NodeJS.ProcessEnv = process.env): Config {
+  const source = new Source(text, file);
+  const parsed = schema.safeParse(source.values(environment) ?? {});
+  if (!parsed.success) throw new ConfigError(schemaProblems(parsed.error.issues, source));
+  const problems: Problem[] = [];
+  const objects = convertObjects(parsed.data, (path: Path, message) => problems.push(source.problem(path, message)));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return {
+    file,
+    options: convertOptions(parsed.data),
+    changes: objects.map((o) => o.change),
+    problem: (index, message) => new ConfigError([source.problem(objects[index]?.path ?? [], message, true)]),
+  };
+}

@@ -1,0 +1,202 @@
+/** The config file's shape. Compose's words where compose has them; anything unknown is an error, never ignored. */
+import { z } from "zod";
+import { addressBytes, parseCidr } from "../model/address.ts";
+import { nameProblem } from "../model/name.ts";
+
+const name = z.string().superRefine((value, ctx) => {
+  const problem = nameProblem(value.replace(/^\*\./, ""));
+  if (problem !== undefined) ctx.addIssue({ code: "custom", message: `name "${value}" ${problem}` });
+});
+const address = z
+  .string()
+  .refine((v) => addressBytes(v) !== undefined, { error: (i) => `must be an IP address, got "${i.input}"` });
+const cidr = z.string().refine((v) => parseCidr(v) !== undefined, {
+  error: (i) => `must be a subnet such as 10.0.1.0/24 (no host bits), got "${i.input}"`,
+});
+const seconds = z.int().min(0).max(2_147_483_647);
+const ttl = z.strictObject({
+  stable: seconds.optional().describe("seconds for what stays: VIPs"),
+  dynamic: seconds.optional().describe("seconds for what comes and goes: tasks, containers, dnsrr"),
+});
+const labels = z.union([z.record(z.string(), z.coerce.string()), z.array(z.string().regex(/=/, "must be key=value"))]);
+
+const upstream = z.union([
+  z.string().refine((v) => splitHostPort(v) !== undefined, {
+    error: (i) => `must be an address, address:port or [address]:port, got "${i.input}"`,
+  }),
+  z.strictObject({
+    address,
+    port: z.int().min(1).max(65_535).optional(),
+    domains: z.array(name).min(1).optional().describe("only names at or below these are asked there"),
+  }),
+]);
+const upstreams = z.array(upstream);
+
+const network = z
+  .strictObject({
+    id: z.string().min(1).optional(),
+    driver: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('default "overlay"; overlays come first when a name is on several networks'),
+    subnet: z
+      .union([cidr, z.array(cidr)])
+      .optional()
+      .describe("IPv4; allocated from 10.0.0.0/8 if left out"),
+    subnet6: z
+      .union([cidr, z.array(cidr)])
+      .optional()
+      .describe("IPv6"),
+    gateway: address.optional(),
+    gateway6: address.optional(),
+    internal: z.boolean().optional().describe("nothing is forwarded for sandboxes on internal networks only"),
+    ingress: z.boolean().optional().describe("the routing mesh: gives no names"),
+    default_bridge: z.boolean().optional().describe("Docker's default bridge: gives no names"),
+    upstreams: upstreams.optional(),
+    ttl: ttl.optional(),
+  })
+  .nullable();
+
+const serviceNetwork = z
+  .strictObject({ aliases: z.array(name).optional(), vip: address.optional(), vip6: address.optional() })
+  .nullable();
+const endpoint = z
+  .strictObject({
+    ip: address.optional(),
+    ip6: address.optional(),
+    aliases: z.array(name).optional(),
+    links: z.array(z.string().regex(/^[^:]+(:[^:]+)?$/, "must be container or container:alias")).optional(),
+    priority: z.int().optional(),
+  })
+  .nullable();
+const attached = <T extends z.ZodType>(one: T) => z.union([z.array(z.string()), z.record(z.string(), one)]);
+
+const state = z.enum(["starting", "running", "paused", "draining", "stopped"]);
+const task = z.strictObject({
+  slot: z.int().min(1).optional(),
+  id: name.optional(),
+  node: name.optional(),
+  state: state.optional(),
+  health: z.enum(["none", "starting", "healthy", "unhealthy"]).optional(),
+  container_id: z.string().optional(),
+  hostname: name.optional(),
+  networks: attached(endpoint).optional().describe("default: the service's networks"),
+  labels: labels.optional(),
+});
+
+const portNumber = z.int().min(1).max(65_535);
+const port = z.union([
+  z.string().refine((v) => splitPort(v) !== undefined, {
+    error: (i) => `must be [published:]target[/protocol] such as 8080:80/tcp, got "${i.input}"`,
+  }),
+  portNumber,
+  z.strictObject({
+    name: z
+      .string()
+      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i, "must be letters, digits and inner hyphens")
+      .optional(),
+    target: portNumber,
+    published: z
+      .int()
+      .min(0)
+      .max(65_535)
+      .optional()
+      .describe("0: allocated from 30000-32767; left out: not published, SRV only"),
+    protocol: z.enum(["tcp", "udp", "sctp"]).optional(),
+    mode: z.enum(["ingress", "host"]).optional(),
+  }),
+]);
+
+const service = z.strictObject({
+  id: z.string().min(1).optional(),
+  networks: attached(serviceNetwork),
+  endpoint_mode: z.enum(["vip", "dnsrr"]).optional(),
+  publish: z.enum(["healthy", "starting"]).optional().describe("when tasks begin to answer"),
+  replicas: z.int().min(0).max(100_000).optional(),
+  tasks: z.array(task).optional(),
+  ports: z.array(port).optional(),
+  labels: labels.optional(),
+  ttl: ttl.optional(),
+});
+
+const container = z.strictObject({
+  id: z.string().min(1).optional(),
+  hostname: name.optional(),
+  state: state.optional(),
+  networks: attached(endpoint),
+  labels: labels.optional(),
+});
+
+const listen = z.union([
+  z.string().refine((v) => splitHostPort(v) !== undefined, {
+    error: (i) => `must be address:port or [address]:port, got "${i.input}"`,
+  }),
+  z.strictObject({
+    address,
+    port: z.int().min(0).max(65_535).optional(),
+    source: z
+      .array(z.union([address, cidr]))
+      .min(1)
+      .optional()
+      .describe("who is this sandbox, where several share the address"),
+  }),
+]);
+const sandbox = z
+  .strictObject({
+    container: z.string().optional(),
+    task: z
+      .string()
+      .regex(/^.+\.[^.]+$/, "must be service.slot, such as web.1")
+      .optional(),
+    listen: z.union([listen, z.array(listen)]).optional(),
+    upstreams: upstreams.optional(),
+    ndots: z.int().min(0).optional().describe("set at all: unknown single-label names are not forwarded"),
+    search: z.array(name).optional(),
+  })
+  .refine((s) => (s.container === undefined) !== (s.task === undefined), {
+    error: "must name either a container or a task",
+  });
+
+export const schema = z.strictObject({
+  compat: z.enum(["none", "docker"]).optional().describe("docker: TTL 600, no AA, no SOA, no OPT, hostnames are names"),
+  ttl: ttl.extend({ negative: seconds.optional().describe("seconds a missing name or type is remembered") }).optional(),
+  hostnames: z.boolean().optional().describe("a container's or task's hostname is a name, too"),
+  upstreams: z
+    .union([upstreams, z.literal("resolv.conf"), z.strictObject({ resolv_conf: z.string() })])
+    .optional()
+    .describe("default: /etc/resolv.conf, watched"),
+  forwarder: z
+    .strictObject({
+      cache: z.union([z.boolean(), z.strictObject({ entries: z.int().min(1).max(1_000_000) })]).optional(),
+      max_in_flight: z.int().min(1).max(65_535).optional(),
+    })
+    .optional(),
+  networks: z.record(name, network).optional(),
+  services: z.record(z.string(), service).optional(),
+  containers: z.record(name, container).optional(),
+  sandboxes: z.record(z.string(), sandbox).optional(),
+});
+
+export type ConfigFile = z.output<typeof schema>;
+
+/** "192.0.2.1", "192.0.2.1:53", "[2001:db8::1]:53" or "2001:db8::1"; undefined if it is none. */
+export function splitHostPort(text: string): { address: string; port: number | undefined } | undefined {
+  const [, bracketed, plain, digits] =
+    /^(?:\[([^\]]+)\]|([^[\]]*?))(?::(\d{1,5}))?$/.exec(addressBytes(text) ? `[${text}]` : text) ?? [];
+  const host = bracketed ?? plain;
+  const number = digits === undefined ? undefined : Number(digits);
+  if (host === undefined || addressBytes(host) === undefined || (number !== undefined && number > 65_535))
+    return undefined;
+  return { address: host, port: number };
+}
+
+/** Compose's short form: [published:]target[/protocol]. A target alone is published on an allocated port, as Docker does. */
+export function splitPort(
+  text: string,
+): { target: number; published: number; protocol: "tcp" | "udp" | "sctp" } | undefined {
+  const [, published, target, protocol = "tcp"] = /^(?:(\d{1,5}):)?(\d{1,5})(?:\/(tcp|udp|sctp))?$/.exec(text) ?? [];
+  if (target === undefined || Number(target) > 65_535 || Number(target) < 1 || Number(published ?? 0) > 65_535)
+    return undefined;
+  return { target: Number(target), published: Number(published ?? 0), protocol: protocol as "tcp" };
+}

@@ -1,0 +1,250 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { applyConfig } from "../../src/commands/serve.ts";
+import { configJsonSchema } from "../../src/config/json-schema.ts";
+import { ConfigError, loadConfig, parseConfig } from "../../src/config/load.ts";
+import type { Change } from "../../src/model/types.ts";
+import { Registry } from "../../src/registry/registry.ts";
+
+/** What is said of a file, or "good". The registry has its say, too, as in `eleven config check`. */
+function complaint(text: string): string {
+  try {
+    applyConfig(new Registry(), parseConfig(text, "f.yaml", {}));
+    return "good";
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message;
+    throw error;
+  }
+}
+
+const NET = "networks:\n  n: { subnet: 10.0.1.0/24 }\n";
+
+describe("what is wrong is said with file, line, column, path and reason", () => {
+  test.each([
+    ["nothing at all", "", "good"],
+    ["not YAML", "networks: [", /^f\.yaml:1:12: Flow sequence/],
+    ["a key twice", "hostnames: true\nhostnames: false", "f.yaml:2:1: Map keys must be unique"],
+    ["a list", "- a", "f.yaml:1:1: must be a mapping"],
+    ["unknown key at the top", "network: {}", "f.yaml:1:1: network: is no key that is known here"],
+    [
+      "unknown key below",
+      `${NET}services:\n  web:\n    networks: [n]\n    image: nginx`,
+      "f.yaml:6:5: services.web.image: is no key that is known here",
+    ],
+    ["wrong word", "compat: dockr", 'f.yaml:1:9: compat: must be "none" or "docker"'],
+    ["wrong type", "hostnames: 1", "f.yaml:1:12: hostnames: must be a boolean"],
+    ["missing networks", "services:\n  web: { replicas: 1 }", "f.yaml:2:3: services.web.networks: is missing"],
+    [
+      "host bits in a subnet",
+      "networks:\n  n: { subnet: 10.0.1.5/24 }",
+      /^f\.yaml:2:16: networks\.n\.subnet: must be a subnet such as 10\.0\.1\.0\/24/,
+    ],
+    [
+      "bad address",
+      `${NET}containers:\n  c: { networks: { n: { ip: 10.0.1.256 } } }`,
+      'f.yaml:4:29: containers.c.networks.n.ip: must be an IP address, got "10.0.1.256"',
+    ],
+    [
+      "bad port",
+      `${NET}services:\n  web: { networks: [n], ports: ["80:x"] }`,
+      /^f\.yaml:4:33: services\.web\.ports\.0: must be \[published:\]target/,
+    ],
+    ["long label", `networks:\n  ${"n".repeat(64)}: {}`, /has a label of 64 octets, 63 are allowed/],
+    [
+      "name with a space",
+      "containers:\n  'a b': { networks: [] }",
+      /f\.yaml:2:10: containers\.a b: name "a b" has white space/,
+    ],
+    [
+      "bad listen",
+      "sandboxes:\n  s: { container: c, listen: here }",
+      /^f\.yaml:2:30: sandboxes\.s\.listen: must be address:port/,
+    ],
+    [
+      "neither container nor task",
+      "sandboxes:\n  s: { listen: 127.0.0.1:53 }",
+      /must name either a container or a task/,
+    ],
+    [
+      "two at once, in order of line",
+      "compat: x\nhostnames: 3",
+      'f.yaml:1:9: compat: must be "none" or "docker"\nf.yaml:2:12: hostnames: must be a boolean',
+    ],
+    [
+      "unset variable",
+      "compat: ${MODE}",
+      "f.yaml:1:9: compat: the environment has no MODE; write ${MODE:-default} for a default",
+    ],
+    [
+      "replicas against tasks",
+      `${NET}services:\n  web: { networks: [n], replicas: 2, tasks: [{}] }`,
+      /^f\.yaml:4:35: services\.web\.replicas: says 2, but 1 tasks are listed/,
+    ],
+    [
+      "sandbox of nobody",
+      "sandboxes:\n  s: { container: c }",
+      /^f\.yaml:2:19: sandboxes\.s\.container: there is no container "c"/,
+    ],
+    [
+      "sandbox of no task",
+      `${NET}services:\n  web: { networks: [n] }\nsandboxes:\n  s: { task: web.2 }`,
+      /there is no task "web\.2"/,
+    ],
+  ])("%s", (_, text, expected) => {
+    expect(complaint(text)).toEqual(typeof expected === "string" ? expected : expect.stringMatching(expected));
+  });
+
+  test.each([
+    [
+      "network that is not there",
+      "services:\n  web: { networks: [m] }",
+      /^f\.yaml:2:3: services\.web: service web: there is no network "m"/,
+    ],
+    [
+      "overlap",
+      "networks:\n  a: { subnet: 10.0.0.0/8 }\n  b: { subnet: 10.1.0.0/16 }",
+      /^f\.yaml:3:3: networks\.b: .*overlaps network a \(10\.0\.0\.0\/8\)/,
+    ],
+    [
+      "gateway outside",
+      "networks:\n  a: { subnet: 10.0.1.0/24, gateway: 10.0.2.1 }",
+      /gateway 10\.0\.2\.1 is outside 10\.0\.1\.0\/24/,
+    ],
+    [
+      "address twice",
+      `${NET}containers:\n  a: { networks: { n: { ip: 10.0.1.5 } } }\n  b: { networks: { n: { ip: 10.0.1.5 } } }`,
+      /^f\.yaml:5:3: containers\.b: container b: 10\.0\.1\.5 is already used by container a on network n/,
+    ],
+    [
+      "address outside",
+      `${NET}containers:\n  a: { networks: { n: { ip: 10.0.2.5 } } }`,
+      /10\.0\.2\.5 is outside the subnets of network n \(10\.0\.1\.0\/24\)/,
+    ],
+    [
+      "the gateway's address",
+      `${NET}containers:\n  a: { networks: { n: { ip: 10.0.1.1 } } }`,
+      /10\.0\.1\.1 is already used by the gateway/,
+    ],
+    [
+      "dnsrr in the mesh",
+      `${NET}services:\n  web: { networks: [n], endpoint_mode: dnsrr, ports: ["80:80"] }`,
+      /EndpointSpec: port published with ingress mode can't be used with dnsrr mode/,
+    ],
+    [
+      "port twice",
+      `${NET}services:\n  web: { networks: [n], ports: ["80:80", "80:81"] }`,
+      /EndpointSpec: duplicate published ports provided/,
+    ],
+    [
+      "port of another",
+      `${NET}services:\n  a: { networks: [n], ports: ["80:80"] }\n  b: { networks: [n], ports: ["80:80"] }`,
+      /^f\.yaml:5:3: services\.b: port '80' is already in use by service 'a' \(a\) as an ingress port/,
+    ],
+    [
+      "listening twice",
+      `${NET}containers:\n  a: { networks: [n] }\nsandboxes:\n  s: { container: a, listen: 127.0.0.1:5300 }\n  t: { container: a, listen: 127.0.0.1:5300 }`,
+      /^f\.yaml:7:3: sandboxes\.t: .*sandbox s listens on 127\.0\.0\.1 port 5300/,
+    ],
+    [
+      "service name with a dot",
+      `${NET}services:\n  a.b: { networks: [n] }`,
+      /name must be valid as a DNS name component/,
+    ],
+    [
+      "too few addresses",
+      "networks:\n  n: { subnet: 10.0.1.0/30 }\nservices:\n  web: { networks: [n], replicas: 2 }",
+      /could not find an available IP/,
+    ],
+  ])("the registry refuses: %s", (_, text, expected) => {
+    expect(complaint(text)).toMatch(expected);
+  });
+
+  test("a file that is not there", async () => {
+    await expect(loadConfig("/nonexistent.yaml")).rejects.toThrow("/nonexistent.yaml:0:0: there is no such file");
+  });
+});
+
+describe("what a file means", () => {
+  const changesOf = (text: string, environment = {}) => parseConfig(text, "f", environment).changes;
+  const one = <K extends Change["kind"]>(text: string, kind: K) =>
+    changesOf(text).filter((c): c is Extract<Change, { kind: K }> => c.kind === kind);
+
+  test("short and long forms are the same", () => {
+    const short = changesOf(`${NET}services:\n  web: { networks: [n], ports: ["8080:80/udp"], labels: ["a=b"] }`);
+    const long = changesOf(
+      `${NET}services:\n  web: { networks: { n: { aliases: [] } }, ports: [{ published: 8080, target: 80, protocol: udp, mode: ingress }], labels: { a: b } }`,
+    );
+    expect(short).toEqual(long);
+  });
+
+  test("JSON is YAML", () => {
+    expect(changesOf('{"networks": {"n": {"subnet": "10.0.1.0/24"}}}')).toEqual(changesOf(NET));
+  });
+
+  test("replicas become tasks with the same ids on every start", () => {
+    const ids = () =>
+      one(`${NET}services:\n  web: { networks: [n], replicas: 3 }`, "task.put").map(
+        ({ task }) => `${task.slot} ${task.id}`,
+      );
+    expect(ids()).toEqual(ids());
+    expect(ids()).toEqual([1, 2, 3].map((slot) => expect.stringMatching(new RegExp(`^${slot} [0-9a-z]{25}$`))));
+  });
+
+  test.each([
+    ["127.0.0.1:5300", { address: "127.0.0.1", port: 5300 }],
+    ["127.0.0.1", { address: "127.0.0.1", port: 53 }],
+    ["'[::1]:5300'", { address: "::1", port: 5300 }],
+    ["'::1'", { address: "::1", port: 53 }],
+    [
+      "{ address: 127.0.0.1, port: 1, source: [10.0.0.0/8] }",
+      { address: "127.0.0.1", port: 1, source: ["10.0.0.0/8"] },
+    ],
+  ])("listen: %s", (text, listen) => {
+    const [change] = one(
+      `${NET}containers:\n  c: { networks: [n] }\nsandboxes:\n  s: { container: c, listen: ${text} }`,
+      "sandbox.put",
+    );
+    expect(change?.sandbox.listen).toEqual([listen]);
+  });
+
+  test("variables", () => {
+    const text = "networks:\n  n: { subnet: '${NET:-10.9.0.0/24}', driver: '$${D}' }";
+    const network = (environment: object) =>
+      changesOf(text, environment)[0] as Extract<Change, { kind: "network.put" }>;
+    expect(network({}).network).toMatchObject({ subnets: [{ cidr: "10.9.0.0/24" }], driver: "${D}" });
+    expect(network({ NET: "10.8.0.0/24" }).network.subnets).toEqual([{ cidr: "10.8.0.0/24" }]);
+  });
+
+  test("options", () => {
+    expect(parseConfig("", "f").options).toEqual({
+      compat: "none",
+      ttl: { stable: 600, dynamic: 5, negative: 5 },
+      hostnames: false,
+      upstreams: { resolvConf: "/etc/resolv.conf" },
+      forwarder: { cache: 4096, maxInFlight: 1024 },
+    });
+    const text =
+      "upstreams: [192.0.2.1, {address: 192.0.2.2, domains: [corp.example]}]\nforwarder: {cache: false}\nttl: {dynamic: 1}";
+    expect(parseConfig(text, "f").options).toMatchObject({
+      upstreams: [
+        { address: "192.0.2.1", port: 53 },
+        { address: "192.0.2.2", port: 53, domains: ["corp.example"] },
+      ],
+      forwarder: { cache: 0 },
+      ttl: { stable: 600, dynamic: 1 },
+    });
+  });
+});
+
+describe("examples", () => {
+  const files = readdirSync("examples").filter((f) => f.endsWith(".yaml"));
+  test.each(files)("%s is good", (file) => {
+    expect(complaint(readFileSync(`examples/${file}`, "utf8"))).toBe("good");
+  });
+
+  test("eleven.schema.json is what `npx tsx scripts/schema.ts` writes", () => {
+    expect(JSON.parse(readFileSync("examples/eleven.schema.json", "utf8"))).toEqual(
+      JSON.parse(JSON.stringify(configJsonSchema())),
+    );
+  });
+});
