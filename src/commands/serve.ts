@@ -1,0 +1,109 @@
+/** `eleven serve FILE`: the resolver in the foreground. */
+import { networkInterfaces } from "node:os";
+import { loadConfig } from "../config/load.ts";
+import type { Config } from "../config/options.ts";
+import { createNode, type ElevenNode } from "../daemon.ts";
+import { type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf.ts";
+import type { Change } from "../model/types.ts";
+import { RegistryError } from "../registry/error.ts";
+import { version } from "../version.ts";
+
+/** Runs until SIGTERM or SIGINT; resolves to the exit code. */
+export async function serveFile(file: string): Promise<number> {
+  const stopped = untilStopped();
+  const { node, stop } = await startFile(file);
+  console.log(`eleven ${version}: ${whereItListens(node)}`);
+  await stopped;
+  await stop();
+  return 0;
+}
+
+/** A node that answers as the file says, listening. */
+export async function startFile(file: string): Promise<{ node: ElevenNode; stop: () => Promise<void> }> {
+  const config = await loadConfig(file);
+  const node = nodeFromConfig(config);
+  try {
+    await node.ready();
+  } catch (error) {
+    await node.close();
+    throw new Error(`can't listen: ${error instanceof Error ? error.message : error}`);
+  }
+  const unwatch = followResolvConf(config, node);
+  return {
+    node,
+    stop: async () => {
+      unwatch();
+      await node.close();
+    },
+  };
+}
+
+/** A node with everything in the file. Throws a ConfigError that names the place if the registry refuses something. */
+function nodeFromConfig(config: Config): ElevenNode {
+  const { compat, ttl, hostnames, upstreams, forwarder } = config.options;
+  const node = createNode({
+    policy: { compat, ttl, hostnames, upstreams: "resolvConf" in upstreams ? [] : upstreams },
+    forwarder: {
+      maxInFlight: forwarder.maxInFlight,
+      cache: forwarder.cache > 0 ? { entries: forwarder.cache } : false,
+    },
+    onError: (error) => warn(error.message),
+  });
+  applyConfig(node, config);
+  return node;
+}
+
+/** Applies everything in the file; what the registry refuses becomes a ConfigError at its place in the file. */
+export function applyConfig(target: { apply(changes: readonly Change[]): number }, config: Config): void {
+  try {
+    target.apply(config.changes);
+  } catch (error) {
+    if (error instanceof RegistryError && error.index !== undefined) throw config.problem(error.index, error.message);
+    throw error;
+  }
+}
+
+function whereItListens(node: ElevenNode): string {
+  const parts = [...node.state.sandboxes.keys()].map((id) => {
+    const at = node
+      .listening(id)
+      .map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`));
+    return `${id} on ${at.join(" ")}`;
+  });
+  return parts.length > 0 ? parts.join(", ") : "no sandboxes, nothing listens";
+}
+
+/** Upstreams from resolv.conf, now and whenever it changes; addresses of our own are no upstreams. */
+function followResolvConf(config: Config, node: ElevenNode): () => void {
+  const { upstreams } = config.options;
+  if (!("resolvConf" in upstreams)) return () => {};
+  const own = ownAddresses(node);
+  const follow = ({ upstreams: found, problem }: ResolvConfChange): void => {
+    node.setUpstreams(found);
+    if (problem !== undefined) warn(problem);
+  };
+  const watch = watchResolvConf(upstreams.resolvConf, follow, { isOwn: (address) => own.has(address) });
+  follow(watch.current);
+  return () => watch.close();
+}
+
+/** Where we ourselves would be the upstream: every address on which a sandbox has port 53. */
+function ownAddresses(node: ElevenNode): ReadonlySet<string> {
+  const bound = [...node.state.sandboxes.keys()].flatMap((id) => node.listening(id));
+  const own = new Set(bound.filter((b) => b.port === 53).map((b) => b.address));
+  if (own.has("0.0.0.0") || own.has("::"))
+    for (const i of Object.values(networkInterfaces()).flat()) if (i) own.add(i.address);
+  return own;
+}
+
+/** One JSON object a line on stderr. */
+function warn(message: string): void {
+  console.error(JSON.stringify({ time: new Date().toISOString(), level: "warn", message }));
+}
+
+/** Resolves on SIGTERM or SIGINT. Call it before anything starts, so that an early signal is not lost. */
+export const untilStopped = (): Promise<void> =>
+  new Promise((resolve) => {
+    process.once("SIGTERM", resolve);
+    process.once("SIGINT", resolve);
+  });
