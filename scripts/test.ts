@@ -1,0 +1,49 @@
+/**
+ * `npm test`: installs the Debian packages the tests need (as root, if missing), builds, checks, runs everything.
+ * `npm run test:kernel`: the same for the suites that need a kernel of their own (test/kernel).
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+
+/** Command the tests call, and the Debian package it comes with. */
+const NEEDED: Record<string, string> = { dig: "bind9-dnsutils", dnsmasq: "dnsmasq-base", unbound: "unbound" };
+
+const kernel = process.argv.includes("--kernel");
+if (kernel && !existsSync("test/kernel")) {
+  console.log("test:kernel: no kernel suites yet; nothing to run.");
+  process.exit(0);
+}
+
+installMissing();
+run("npm", ["run", "--silent", "build"]);
+if (!kernel) run("npm", ["run", "--silent", "check"]);
+run("node_modules/.bin/vitest", [
+  "run",
+  ...(kernel ? ["--project", "kernel"] : ["--project", "unit", "--project", "system"]),
+]);
+
+function installMissing(): void {
+  const missing = Object.keys(NEEDED).filter(
+    (c) => spawnSync("sh", ["-c", `PATH=$PATH:/usr/sbin:/sbin command -v ${c}`]).status !== 0,
+  );
+  if (missing.length === 0) return;
+  const packages = missing.map((c) => NEEDED[c]!);
+  const debian = spawnSync("sh", ["-c", "command -v apt-get"]).status === 0;
+  if (process.getuid?.() !== 0 || !debian) {
+    console.log(
+      `Not installed: ${missing.join(", ")}. Tests that need them are skipped; to run them: apt-get install ${packages.join(" ")}`,
+    );
+    return;
+  }
+  console.log(`Installing ${packages.join(" ")} for the tests.`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const quiet = { stdio: ["ignore", "ignore", "inherit"] as ("ignore" | "inherit")[], env };
+  const apt = (...args: string[]) => spawnSync("apt-get", args, quiet).status === 0;
+  const install = () => apt("install", "-y", "-q", "--no-install-recommends", ...packages);
+  if (!(apt("update", "-q") && install())) throw new Error(`apt-get could not install ${packages.join(" ")}`);
+}
+
+function run(command: string, args: string[]): void {
+  const { status } = spawnSync(command, args, { stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
+}
