@@ -4,17 +4,10 @@
  */
 import { EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER, FORMERR, NOTIMP, REFUSED, SERVFAIL } from "../wire/constants.ts";
 import { headerRcode, isReply, isTruncated, ReplySurvey, replyId, sameQuestion, surveyReply } from "../wire/reply.ts";
-import {
-  addressed,
-  Cache,
-  type CacheLimits,
-  type Entry,
-  freshAnswer,
-  isFresh,
-  isServable,
-  staleAnswer,
-} from "./cache.ts";
-import { type ForwarderCounters, noCounts } from "./counters.ts";
+import { Cache, type Entry, freshAnswer, isFresh, isServable } from "./cache.ts";
+import { Clients } from "./clients.ts";
+import type { CoreOptions, ForwarderCore } from "./core-options.ts";
+import { noCounts } from "./counters.ts";
 import {
   conclusion,
   type Flight,
@@ -27,45 +20,10 @@ import {
 } from "./flight.ts";
 import { type Group, Groups } from "./groups.ts";
 import { cacheKey, flightKey, isWhole } from "./key.ts";
-import { type Exchange, type LaneKind, Lanes } from "./lanes.ts";
+import { type LaneKind, Lanes } from "./lanes.ts";
 import { findOwnQuery, findTryAt } from "./loop.ts";
 import type { ForwardFailure, ForwardReply, ForwardRequest } from "./types.ts";
 import { answered, asked, failed, hedgeDelay, type Server } from "./upstream-health.ts";
-
-export interface ForwarderOptions {
-  /** Different questions in flight; one more is refused. Default 1024. Sixteen times as many clients may wait for them. */
-  readonly maxInFlight?: number;
-  /** `false`: nothing is kept, and nothing stale is served. */
-  readonly cache?: CacheLimits | false;
-}
-
-export interface CoreOptions {
-  readonly exchange: Exchange;
-  /** Milliseconds of a clock that never goes back. */
-  readonly now: () => number;
-  /** 16 bits nobody can predict. */
-  readonly random: () => number;
-  readonly options?: ForwarderOptions;
-}
-
-export interface ForwarderCore {
-  /** Replies at once if it can; else when a later event allows it. Exactly once. */
-  forward(request: ForwardRequest, reply: ForwardReply): void;
-  /** A message came in on a lane. The core owns the bytes from now on. */
-  received(lane: number, packet: Uint8Array): void;
-  /** A lane's socket reported an error ("ECONNREFUSED"), or a TCP lane ended. */
-  failed(lane: number, reason: string): void;
-  /** To be called at `nextDeadline()` or later. */
-  tick(): void;
-  /** On the clock of `now`; Infinity if nothing is waited for. */
-  nextDeadline(): number;
-  /** Fails what is in flight and closes all lanes. */
-  close(): void;
-  readonly counters: Readonly<ForwarderCounters>;
-  /** Questions in flight. */
-  readonly inFlight: number;
-  readonly servers: Iterable<Readonly<Server>>;
-}
 
 export const createForwarderCore = (options: CoreOptions): ForwarderCore => new Core(options);
 
@@ -89,8 +47,7 @@ class Core implements ForwarderCore {
   readonly #flights = new Map<string, Flight>();
   readonly #survey = new ReplySurvey();
   readonly #maxInFlight: number;
-  readonly #maxWaiting: number;
-  #waiting = 0;
+  readonly #clients: Clients;
   #wakeAt = Number.POSITIVE_INFINITY;
   #sweepAt = Number.POSITIVE_INFINITY;
   #closed = false;
@@ -99,7 +56,7 @@ class Core implements ForwarderCore {
     const { maxInFlight = 1024, cache = {} } = options;
     this.#now = now;
     this.#maxInFlight = maxInFlight;
-    this.#maxWaiting = 16 * maxInFlight;
+    this.#clients = new Clients(this.counters, 16 * maxInFlight);
     this.#lanes = new Lanes(exchange, random, DEADLINE, maxInFlight);
     this.#cache = cache === false ? undefined : new Cache(cache);
   }
@@ -116,7 +73,7 @@ class Core implements ForwarderCore {
     if (this.#closed) return reply(CLOSED);
     if (!isWhole(request)) return reply(NOT_WHOLE);
     const group = this.#groups.of(request);
-    if (group.servers.length === 0) return this.#fail(reply, NO_UPSTREAM);
+    if (group.servers.length === 0) return this.#clients.fail(reply, NO_UPSTREAM);
     const now = this.#now();
     const kept = this.#cache === undefined ? "" : cacheKey(group.prefix, request);
     let stale: Entry | undefined;
@@ -128,14 +85,14 @@ class Core implements ForwarderCore {
       }
       this.counters.cacheMisses++;
       if (entry !== undefined && isServable(entry, now)) stale = entry;
-      if (stale !== undefined && now < stale.retryAt) return this.#giveStale(stale, { request, reply });
+      if (stale !== undefined && now < stale.retryAt) return this.#clients.deliverStale([{ request, reply }], stale);
     }
     const loop = this.#loopWith(request, now);
     if (loop !== undefined) return this.#breakLoop(loop, reply, now);
     const key = flightKey(group.prefix, request, kept);
     const flight = this.#flights.get(key);
     if (flight !== undefined) return this.#join(flight, { request, reply });
-    if (this.#flights.size >= this.#maxInFlight || this.#waiting >= this.#maxWaiting) return this.#refuse(reply);
+    if (this.#flights.size >= this.#maxInFlight || this.#clients.full) return this.#clients.refuse(reply);
     this.#start(key, kept, group, { request, reply }, stale, now);
   }
 
@@ -213,7 +170,7 @@ class Core implements ForwarderCore {
 
   close(): void {
     this.#closed = true;
-    for (const flight of this.#flights.values()) this.#deliver(this.#end(flight), CLOSED);
+    for (const flight of this.#flights.values()) this.#clients.deliver(this.#end(flight), CLOSED);
     this.#lanes.closeAll();
     this.#wakeAt = this.#sweepAt = Number.POSITIVE_INFINITY;
   }
@@ -224,7 +181,7 @@ class Core implements ForwarderCore {
       kept,
       group,
       request: waiter.request,
-      waiters: [waiter],
+      waiters: [],
       tries: [],
       stale,
       staleAt: stale === undefined ? Number.POSITIVE_INFINITY : now + STALE_AFTER,
@@ -237,17 +194,17 @@ class Core implements ForwarderCore {
       suspected: false,
     };
     this.#flights.set(key, flight);
-    this.#waiting++;
+    this.#clients.add(flight, waiter);
     this.counters.forwarded++;
     this.#advance(flight, now);
   }
 
   #join(flight: Flight, waiter: Waiter) {
-    if (flight.stale !== undefined && flight.waiters.length === 0) return this.#giveStale(flight.stale, waiter);
-    if (this.#waiting >= this.#maxWaiting) return this.#refuse(waiter.reply);
+    if (flight.stale !== undefined && flight.waiters.length === 0)
+      return this.#clients.deliverStale([waiter], flight.stale);
+    if (this.#clients.full) return this.#clients.refuse(waiter.reply);
     this.counters.coalesced++;
-    this.#waiting++;
-    flight.waiters.push(waiter);
+    this.#clients.add(flight, waiter);
   }
 
   /** Something went wrong with one try: ask the next server, or wait for those still asked, or give up. */
@@ -270,9 +227,7 @@ class Core implements ForwarderCore {
     if (now >= flight.staleAt) {
       flight.staleAt = Number.POSITIVE_INFINITY;
       this.#schedule(flight);
-      const waiters = this.#take(flight);
-      for (const waiter of waiters) this.#giveStale(flight.stale!, waiter);
-      return;
+      return this.#clients.deliverStale(this.#clients.take(flight), flight.stale!);
     }
     this.#schedule(flight);
   }
@@ -328,7 +283,7 @@ class Core implements ForwarderCore {
   #land(flight: Flight, packet: Uint8Array, now: number): void {
     this.counters.answered++;
     if (flight.kept !== "" && !isTruncated(packet)) this.#cache!.put(flight.kept, packet, this.#survey, now);
-    this.#deliver(this.#end(flight), packet);
+    this.#clients.deliver(this.#end(flight), packet);
   }
 
   #giveUp(flight: Flight, now: number) {
@@ -337,46 +292,15 @@ class Core implements ForwarderCore {
     const waiters = this.#end(flight);
     if (outcome instanceof Uint8Array) this.counters.answered++;
     else this.counters.failures++;
-    if (stale === undefined) return this.#deliver(waiters, outcome);
+    if (stale === undefined) return this.#clients.deliver(waiters, outcome);
     stale.retryAt = now + RECHECK_AFTER;
-    for (const waiter of waiters) this.#giveStale(stale, waiter);
+    this.#clients.deliverStale(waiters, stale);
   }
 
   #end(flight: Flight): readonly Waiter[] {
     this.#flights.delete(flight.key);
     for (const attempt of flight.tries) attempt.flight = undefined;
-    return this.#take(flight);
-  }
-
-  #take(flight: Flight): readonly Waiter[] {
-    const { waiters } = flight;
-    this.#waiting -= waiters.length;
-    flight.waiters = [];
-    return waiters;
-  }
-
-  /** The first waiter gets the packet itself, so the copies are made before. */
-  #deliver(waiters: readonly Waiter[], outcome: Uint8Array | ForwardFailure): void {
-    for (let i = waiters.length - 1; i >= 0; i--) {
-      const { request, reply } = waiters[i]!;
-      if (outcome instanceof Uint8Array) reply(addressed(i === 0 ? outcome : Buffer.from(outcome), request));
-      else reply(outcome);
-    }
-  }
-
-  #giveStale(entry: Entry, { request, reply }: Waiter): void {
-    this.counters.staleServed++;
-    reply(staleAnswer(entry, request));
-  }
-
-  #fail(reply: ForwardReply, failure: ForwardFailure): void {
-    this.counters.failures++;
-    reply(failure);
-  }
-
-  #refuse(reply: ForwardReply): void {
-    this.counters.refusedOverLimit++;
-    reply(TOO_MANY);
+    return this.#clients.take(flight);
   }
 
   /** The try that this request came from, if it is our own question coming back. */
@@ -399,7 +323,7 @@ class Core implements ForwarderCore {
     this.counters.loops++;
     server.loopingUntil = now + SKIP_LOOPING;
     for (const t of flight!.tries) if (t.server === server) t.state = "looping";
-    this.#fail(reply, { rcode: SERVFAIL, ede: EDE_OTHER, text: loopText(server) });
+    this.#clients.fail(reply, { rcode: SERVFAIL, ede: EDE_OTHER, text: loopText(server) });
     if (this.#flights.get(flight!.key) === flight) this.#advance(flight!, now);
   }
 }
@@ -409,6 +333,5 @@ const NO_UPSTREAM: ForwardFailure = {
   ede: EDE_NO_REACHABLE_AUTHORITY,
   text: "no upstream configured",
 };
-const TOO_MANY: ForwardFailure = { rcode: REFUSED, ede: EDE_OTHER, text: "too many queries in flight" };
 const CLOSED: ForwardFailure = { rcode: SERVFAIL, ede: EDE_OTHER, text: "shutting down" };
 const NOT_WHOLE: ForwardFailure = { rcode: FORMERR, ede: EDE_OTHER, text: "not a whole query" };

@@ -1,10 +1,11 @@
 /** The forwarder on node's event loop: the core, node's sockets, and one timer. */
 import { randomFillSync } from "node:crypto";
-import { createForwarderCore, type ForwarderCore, type ForwarderOptions } from "./core.ts";
+import { createForwarderCore } from "./core.ts";
+import type { ForwarderCore, ForwarderOptions } from "./core-options.ts";
 import { createNodeExchange } from "./sockets.ts";
 import type { Forwarder, ForwardReply, ForwardRequest } from "./types.ts";
 
-export type { ForwarderOptions } from "./core.ts";
+export type { ForwarderOptions } from "./core-options.ts";
 
 /** What can be read for metrics beside forwarding. */
 export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers">;

@@ -1,0 +1,41 @@
+/** How the forwarder's core is set up and driven; core.ts is what fulfils it. */
+import type { CacheLimits } from "./cache.ts";
+import type { ForwarderCounters } from "./counters.ts";
+import type { Exchange } from "./lanes.ts";
+import type { ForwardReply, ForwardRequest } from "./types.ts";
+import type { Server } from "./upstream-health.ts";
+
+export interface ForwarderOptions {
+  /** Different questions in flight; one more is refused. Default 1024. Sixteen times as many clients may wait for them. */
+  readonly maxInFlight?: number;
+  /** `false`: nothing is kept, and nothing stale is served. */
+  readonly cache?: CacheLimits | false;
+}
+
+export interface CoreOptions {
+  readonly exchange: Exchange;
+  /** Milliseconds of a clock that never goes back. */
+  readonly now: () => number;
+  /** 16 bits nobody can predict. */
+  readonly random: () => number;
+  readonly options?: ForwarderOptions;
+}
+
+export interface ForwarderCore {
+  /** Replies at once if it can; else when a later event allows it. Exactly once. */
+  forward(request: ForwardRequest, reply: ForwardReply): void;
+  /** A message came in on a lane. The core owns the bytes from now on. */
+  received(lane: number, packet: Uint8Array): void;
+  /** A lane's socket reported an error ("ECONNREFUSED"), or a TCP lane ended. */
+  failed(lane: number, reason: string): void;
+  /** To be called at `nextDeadline()` or later. */
+  tick(): void;
+  /** On the clock of `now`; Infinity if nothing is waited for. */
+  nextDeadline(): number;
+  /** Fails what is in flight and closes all lanes. */
+  close(): void;
+  readonly counters: Readonly<ForwarderCounters>;
+  /** Questions in flight. */
+  readonly inFlight: number;
+  readonly servers: Iterable<Readonly<Server>>;
+}

@@ -1,0 +1,134 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { createForwarderCore } from "../../src/forwarder/core.ts";
+import { query } from "../support/packets.ts";
+
+const lists = [[1, 2], [2], [3]].map((list) => list.map((n) => ({ address: `192.0.2.${n}`, port: 53 })));
+const names = ["\x01a", "\x01b", "\x01c"];
+
+/** What may happen, in any order: clients ask, packets come (true ones, bent ones, noise), sockets fail, time goes by. */
+const events = fc.array(
+  fc.oneof(
+    fc.record({ kind: fc.constant("ask" as const), name: fc.nat(2), list: fc.nat(2), id: fc.nat(65535) }),
+    fc.record({
+      kind: fc.constant("reply" as const),
+      pick: fc.nat(),
+      flags: fc.constantFrom(0x8180, 0x8380, 0x8182, 0x8183, 0x8185, 0x0100),
+    }),
+    fc.record({
+      kind: fc.constant("bend" as const),
+      pick: fc.nat(),
+      at: fc.nat(40),
+      value: fc.nat(255),
+      length: fc.nat(60),
+    }),
+    fc.record({ kind: fc.constant("noise" as const), lane: fc.nat(20), bytes: fc.uint8Array({ maxLength: 40 }) }),
+    fc.record({ kind: fc.constant("return" as const), pick: fc.nat(), list: fc.nat(2) }),
+    fc.record({ kind: fc.constant("fail" as const), pick: fc.nat() }),
+    fc.record({ kind: fc.constant("time" as const), ms: fc.nat(3000) }),
+  ),
+  { maxLength: 60 },
+);
+
+test("whatever happens, every client gets exactly one reply and nothing is left open", () => {
+  fc.assert(
+    fc.property(events, (list) => {
+      let now = 0;
+      let seed = 1;
+      let asked = 0;
+      const replies: number[] = [];
+      const open = new Set<number>();
+      const sent: { lane: number; packet: Uint8Array }[] = [];
+      const core = createForwarderCore({
+        now: () => now,
+        random: () => (seed = (seed * 25173 + 13849) & 0xffff),
+        options: { maxInFlight: 4 },
+        exchange: {
+          open: (lane) => void open.add(lane),
+          send: (lane, packet) => {
+            expect(open.has(lane)).toBe(true);
+            sent.push({ lane, packet: Uint8Array.from(packet) });
+          },
+          close: (lane) => expect(open.delete(lane)).toBe(true),
+        },
+      });
+      const ask = (packet: Uint8Array, name: string, upstreams: number) => {
+        const me = asked++;
+        replies[me] = 0;
+        const request = {
+          packet,
+          questionEnd: 19,
+          question: `${name}\0\x01\0\x01`,
+          edns: false,
+          upstreams: lists[upstreams]!,
+          from: "127.0.0.1",
+        };
+        core.forward(request, () => replies[me]!++);
+      };
+      const pass = (ms: number) => {
+        for (const until = now + ms; ; core.tick()) {
+          const next = core.nextDeadline();
+          now = Math.min(until, Math.max(now, next));
+          if (next > until) break;
+        }
+      };
+      for (const event of list) {
+        const at = "pick" in event && sent.length > 0 ? sent[event.pick % sent.length] : undefined;
+        if (event.kind === "ask")
+          ask(query(`${names[event.name]!.slice(1)} A`, { id: event.id }), names[event.name]!, event.list);
+        else if (event.kind === "noise") core.received(event.lane, event.bytes);
+        else if (event.kind === "time") pass(event.ms);
+        else if (at === undefined) continue;
+        else if (event.kind === "fail") core.failed(at.lane, "ECONNREFUSED");
+        else if (event.kind === "return")
+          ask(Uint8Array.from(at.packet), String.fromCharCode(1, at.packet[13]!), event.list);
+        else {
+          const packet = Uint8Array.from(at.packet);
+          packet[2] = event.kind === "reply" ? event.flags >> 8 : 0x81;
+          packet[3] = event.kind === "reply" ? event.flags & 255 : 0x80;
+          if (event.kind === "bend") packet[event.at % packet.length] = event.value;
+          core.received(at.lane, event.kind === "bend" ? packet.subarray(0, event.length) : packet);
+        }
+      }
+      pass(30_000);
+      expect(replies.filter((n) => n !== 1)).toEqual([]);
+      expect([core.inFlight, open.size, core.nextDeadline()]).toEqual([0, 0, Number.POSITIVE_INFINITY]);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("a server's sockets stay bounded however long it is silent", () => {
+  let now = 0;
+  let open = 0;
+  let most = 0;
+  let seed = 1;
+  const core = createForwarderCore({
+    now: () => now,
+    random: () => (seed = (seed * 25173 + 13849) & 0xffff),
+    options: { cache: false, maxInFlight: 2048 },
+    exchange: {
+      open: () => {
+        most = Math.max(most, ++open);
+      },
+      send: () => {},
+      close: () => open--,
+    },
+  });
+  const packet = query("a A");
+  let replies = 0;
+  for (let i = 0; i < 12_000; i++) {
+    const own = Buffer.from(packet);
+    own.writeUInt16BE(i & 0xffff, 15);
+    const question = `\x01a${own.toString("latin1", 15, 19)}`;
+    core.forward(
+      { packet: own, questionEnd: 19, question, edns: false, upstreams: lists[1]!, from: "" },
+      () => replies++,
+    );
+    if (i % 2 === 0) now++;
+    if (now >= core.nextDeadline()) core.tick();
+  }
+  for (; core.nextDeadline() < Number.POSITIVE_INFINITY; core.tick()) now = Math.max(now, core.nextDeadline());
+  expect([replies, open]).toEqual([12_000, 0]);
+  expect(most).toBeLessThanOrEqual(64 + 8);
+});
