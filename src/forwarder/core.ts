@@ -133,11 +133,12 @@ class Core implements ForwarderCore {
     const reused = lane.kind === "tcp" && lane.uses > tries.length;
     if (lane.kind === "tcp") this.#lanes.close(lane);
     else this.#lanes.retire(lane); // an answer may still come: the error may have been forged
+    const last = tries.at(-1);
+    if (last !== undefined && !reused) failed(lane.server, now, last.sentAt); // one error is one failure, however many wait
     for (const attempt of tries) {
       const { flight, server } = attempt;
       const again = reused && attempt.reason === "";
       attempt.reason = reason;
-      if (!again) failed(server, now, attempt.sentAt);
       if (flight === undefined || attempt.state !== "waiting") continue;
       attempt.state = "failed";
       // A server may close an idle connection just when we use it (RFC 7766 section 6.2.4): that is no failure.

@@ -16,16 +16,20 @@ export function canonicalAddress(text: string): string | undefined {
   return bytes === undefined ? undefined : addressText(bytes);
 }
 
-/** Name under which an address is looked up backwards: "4.3.2.1.in-addr.arpa", "….ip6.arpa" (RFC 1035 3.5, RFC 3596 2.5). */
-export function reverseName(text: string): string {
-  const bytes = addressBytes(text) ?? "";
-  let name = "";
-  if (bytes.length === 4) for (let i = 3; i >= 0; i--) name += `${bytes.charCodeAt(i)}.`;
-  else for (let i = 15; i >= 0; i--) name += `${HEX[bytes.charCodeAt(i) & 15]}.${HEX[bytes.charCodeAt(i) >> 4]}.`;
-  return name + (bytes.length === 4 ? "in-addr.arpa" : "ip6.arpa");
+/** Lookup key under which an address (its octets) is found backwards: 4.3.2.1.in-addr.arpa, ….ip6.arpa (RFC 1035 3.5, RFC 3596 2.5). */
+export function reverseKey(bytes: string): string {
+  const labels: string[] = [];
+  for (let i = bytes.length - 1; i >= 0; i--) {
+    const octet = bytes.charCodeAt(i);
+    if (bytes.length === 4) labels.push(DECIMAL[octet]!);
+    else labels.push(NIBBLE[octet & 15]!, NIBBLE[octet >> 4]!);
+  }
+  labels.push(bytes.length === 4 ? "\x07in-addr\x04arpa" : "\x03ip6\x04arpa");
+  return labels.join("");
 }
 
-const HEX = "0123456789abcdef";
+const DECIMAL = Array.from({ length: 256 }, (_, n) => String.fromCharCode(String(n).length) + n);
+const NIBBLE = Array.from({ length: 16 }, (_, n) => `\x01${n.toString(16)}`);
 
 /** An address range: `base` is masked, `bits` counts the fixed bits. */
 export interface Cidr {

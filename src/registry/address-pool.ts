@@ -78,14 +78,18 @@ export class AddressPool {
 
   #claim(address: string, owner: string): void {
     this.#owners.set(address, owner);
-    const range = this.#ranges.find((r) => inCidr(r.cidr, address));
-    if (range) range.used++;
+    this.#rangeOf(address).used++;
   }
 
   #release(address: string): void {
-    if (!this.#owners.delete(address)) return;
-    const range = this.#ranges.find((r) => inCidr(r.cidr, address));
-    if (range) range.used--;
+    if (this.#owners.delete(address)) this.#rangeOf(address).used--;
+  }
+
+  /** The range of an address that is known to be in one; with one range a family, nothing needs to be parsed. */
+  #rangeOf(address: string): Range {
+    const family = address.includes(":") ? 6 : 4;
+    const ranges = this.#ranges.filter((r) => r.cidr.family === family);
+    return ranges.length === 1 ? ranges[0]! : ranges.find((r) => inCidr(r.cidr, address))!;
   }
 }
 

@@ -2,7 +2,7 @@
  * Which names one object lays claim to, computed from that object (and its service) alone. The whole rule book of
  * docker-style names is here; combining the claims of many objects is compile's business.
  */
-import { addressBytes, reverseName } from "../model/address.ts";
+import { addressBytes, reverseKey } from "../model/address.ts";
 import { answering, containerAnswers } from "../model/answering.ts";
 import { nameKey, nameLabels } from "../model/name.ts";
 import type {
@@ -47,7 +47,7 @@ export function serviceClaims(service: Service, state: ReadonlyState, policy: Po
     claim(own, [...vip, txt(ttl, serviceFacts(service))], true);
     claim(shared, []);
     if (service.mode === "vip") {
-      claims.push(...reverseClaims(attachment.vip4, attachment.vip6, service.name, network, ttl));
+      claims.push(...reverseClaims(vip, service.name, network, ttl));
       claims.push(...srvClaims(service, attachment, network, service.name, ttl));
     } else for (const [keys] of srvKeys(service, attachment)) claim(keys, []);
   }
@@ -71,7 +71,7 @@ export function taskClaims(task: Task, state: ReadonlyState, policy: Policy): Cl
     const records = addressRecords(endpoint.ip4, endpoint.ip6, ttl);
     const own = [name, `${task.slot ?? task.node}.${service.name}`, ...endpoint.aliases, ...memberNames(task, policy)];
     claims.push({ network: network.id, keys: unique(own), records, service: false });
-    claims.push(...reverseClaims(endpoint.ip4, endpoint.ip6, name, network, ttl));
+    claims.push(...reverseClaims(records, name, network, ttl));
     claims.push({ network: network.id, keys: keysOf(service, attachment).shared, records, service: false });
     if (service.mode === "dnsrr") claims.push(...srvClaims(service, attachment, network, name, ttl));
   }
@@ -94,7 +94,7 @@ export function containerClaims(container: Container, state: ReadonlyState, poli
     const records = addressRecords(endpoint.ip4, endpoint.ip6, ttl);
     const facts = { ...container.labels, container: container.name };
     claims.push({ network: network.id, keys: unique(own), records: [...records, txt(ttl, facts)], service: false });
-    claims.push(...reverseClaims(endpoint.ip4, endpoint.ip6, container.name, network, ttl));
+    claims.push(...reverseClaims(records, container.name, network, ttl));
   }
   return claims;
 }
@@ -138,17 +138,10 @@ function addressRecords(ip4: Endpoint["ip4"], ip6: Endpoint["ip6"], ttl: number)
   return records;
 }
 
-function reverseClaims(
-  ip4: string | undefined,
-  ip6: string | undefined,
-  name: string,
-  network: Network,
-  ttl: number,
-): Claim[] {
-  const records = [rrset(TYPE_PTR, ttl, [nameRdata(nameLabels(`${name}.${network.name}`))])];
-  return [ip4, ip6]
-    .filter((ip) => ip !== undefined)
-    .map((ip) => ({ network: network.id, keys: [nameKey(reverseName(ip))], records, service: false }));
+/** A PTR for each of the addresses among `records`. */
+function reverseClaims(records: readonly RRSet[], name: string, network: Network, ttl: number): Claim[] {
+  const ptr = [rrset(TYPE_PTR, ttl, [nameRdata(nameLabels(`${name}.${network.name}`))])];
+  return records.map(({ data }) => ({ network: network.id, keys: [reverseKey(data)], records: ptr, service: false }));
 }
 
 /** SRV for each port of the service, leading to `target` on the network. */

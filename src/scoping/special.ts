@@ -1,5 +1,5 @@
 /** Names with a meaning of their own everywhere (RFC 6761, RFC 7686), asked only when no network knows the name. */
-import { addressBytes, reverseName } from "../model/address.ts";
+import { addressBytes, reverseKey } from "../model/address.ts";
 import { nameKey } from "../model/name.ts";
 import { TYPE_A, TYPE_AAAA, TYPE_ANY, TYPE_HINFO, TYPE_PTR } from "../wire/constants.ts";
 import { hinfoRdata, nameRdata, type RRSet, rrset } from "../wire/rrset.ts";
@@ -22,7 +22,7 @@ const LOCALHOST = nameKey("localhost");
 const INVALID = nameKey("invalid");
 const ONION = nameKey("onion");
 const LOOPBACK4 = nameKey("127.in-addr.arpa");
-const LOOPBACK6 = nameKey(reverseName("::1"));
+const LOOPBACK6 = reverseKey(addressBytes("::1") ?? "");
 
 const TTL = 86_400;
 const V4 = rrset(TYPE_A, TTL, [addressBytes("127.0.0.1") ?? ""]);

@@ -76,10 +76,15 @@ function readEntry(names: ScopePatch["names"], from: number, n: number): Entry {
   let others: RRSet[] | undefined;
   const end = from + (n & ~SERVICE) * 5;
   for (let i = from; i < end; i += 5) {
-    const [type, ttl, count, size] = [names[i], names[i + 1], names[i + 2], names[i + 3]] as number[];
-    const set = { type: type!, ttl: ttl!, count: count!, size: size!, data: names[i + 4] as string };
-    if (type === TYPE_A) a = set;
-    else if (type === TYPE_AAAA) aaaa = set;
+    const set: RRSet = {
+      type: names[i] as number,
+      ttl: names[i + 1] as number,
+      count: names[i + 2] as number,
+      size: names[i + 3] as number,
+      data: names[i + 4] as string,
+    };
+    if (set.type === TYPE_A) a = set;
+    else if (set.type === TYPE_AAAA) aaaa = set;
     else if (others === undefined) others = [set];
     else others.push(set);
   }

@@ -68,7 +68,10 @@ describe.skipIf(absent)("a real dnsmasq", () => {
       "--local=/test/",
       "--local-ttl=60",
     ];
-    server = spawn(DNSMASQ, ["--no-daemon", ...quiet, ...listen, ...records], { stdio: ["ignore", "ignore", "pipe"] });
+    // Not --no-daemon: then it would serve nobody else as long as our TCP connection is open.
+    server = spawn(DNSMASQ, ["--keep-in-foreground", ...quiet, ...listen, ...records], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
     let log = "";
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject);
