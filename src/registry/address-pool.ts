@@ -2,18 +2,27 @@
 import { addressBytes, addressText, type Cidr, inCidr, parseCidr } from "../model/address.ts";
 import type { Network } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
+import type { Step } from "./reduce.ts";
 import type { Undo } from "./undo.ts";
 
+const GATEWAY = "the gateway";
+
 export class AddressPool {
-  readonly #network: string;
+  readonly #id: string;
+  #network: string;
   readonly #ranges: Range[];
   /** Address (canonical text) to its owner, as people would name it. */
   readonly #owners = new Map<string, string>();
 
   constructor(network: Network) {
+    this.#id = network.id;
     this.#network = network.name;
     this.#ranges = network.subnets.map((s) => new Range(parseCidr(s.cidr)!));
-    for (const { gateway } of network.subnets) if (gateway !== undefined) this.#claim(gateway, "the gateway");
+    for (const [i, { gateway }] of network.subnets.entries()) {
+      if (gateway === undefined) continue;
+      this.#owners.set(gateway, GATEWAY);
+      this.#ranges[i]!.used = 1;
+    }
   }
 
   /** Address families of the network. */
@@ -21,24 +30,44 @@ export class AddressPool {
     return this.#ranges.some((r) => r.cidr.family === family);
   }
 
-  /** Addresses in use beside the gateways'. */
-  get owners(): ReadonlyMap<string, string> {
-    return this.#owners;
+  /** The subnets, parsed. */
+  get cidrs(): readonly Cidr[] {
+    return this.#ranges.map((r) => r.cidr);
   }
 
-  /** Gives `owner` this address, or (without one) the next free one of the family. */
-  take(owner: string, family: 4 | 6, address: string | undefined, undo: Undo, exhausted: string): string {
-    const taken = address === undefined ? this.#next(family, exhausted) : this.#explicit(address, family, owner);
-    this.#claim(taken, owner);
-    undo.push(() => this.#release(taken));
+  /** Address to owner, gateways left out. */
+  get users(): ReadonlyMap<string, string> {
+    return new Map([...this.#owners].filter(([, owner]) => owner !== GATEWAY));
+  }
+
+  /** The network's new name, for what is said to people. */
+  rename(network: string, undo: Undo): void {
+    const before = this.#network;
+    this.#network = network;
+    undo.push(() => {
+      this.#network = before;
+    });
+  }
+
+  /** The new name of an address's owner. */
+  reown(address: string, owner: string, undo: Undo): void {
+    if (this.#owners.has(address)) undo.set(this.#owners, address, owner);
+  }
+
+  /** Gives `owner` this address, or (without one) the next free one of the family that the batch does not ask for by itself. */
+  take(owner: string, family: 4 | 6, address: string | undefined, step: Taking, exhausted: string): string {
+    if (address === undefined) return this.#next(owner, family, step, exhausted);
+    const taken = this.#explicit(address, family, owner);
+    this.#claim(this.#rangeOf(taken), taken, owner, step.undo);
     return taken;
   }
 
   release(address: string, undo: Undo): void {
-    const owner = this.#owners.get(address);
-    if (owner === undefined) return;
-    this.#release(address);
-    undo.push(() => this.#claim(address, owner));
+    if (!this.#owners.has(address)) return;
+    const range = this.#rangeOf(address);
+    range.note(undo);
+    undo.delete(this.#owners, address);
+    range.used--;
   }
 
   #explicit(address: string, family: 4 | 6, owner: string): string {
@@ -68,21 +97,23 @@ export class AddressPool {
     return canonical;
   }
 
-  #next(family: 4 | 6, exhausted: string): string {
+  #next(owner: string, family: 4 | 6, { undo, spoken }: Taking, exhausted: string): string {
+    const busy = (a: string) => this.#owners.has(a) || (spoken.size > 0 && spoken.has(spokenAddress(this.#id, a)));
     for (const range of this.#ranges) {
-      const found = range.cidr.family === family ? range.next(this.#owners) : undefined;
-      if (found !== undefined) return found;
+      if (range.cidr.family !== family) continue;
+      range.note(undo);
+      const found = range.next(busy);
+      if (found === undefined) continue;
+      this.#claim(range, found, owner, undo);
+      return found;
     }
     throw new RegistryError("exhausted", `${exhausted} (network ${this.#network}, IPv${family})`);
   }
 
-  #claim(address: string, owner: string): void {
-    this.#owners.set(address, owner);
-    this.#rangeOf(address).used++;
-  }
-
-  #release(address: string): void {
-    if (this.#owners.delete(address)) this.#rangeOf(address).used--;
+  #claim(range: Range, address: string, owner: string, undo: Undo): void {
+    range.note(undo);
+    undo.set(this.#owners, address, owner);
+    range.used++;
   }
 
   /** The range of an address that is known to be in one; with one range a family, nothing needs to be parsed. */
@@ -93,6 +124,11 @@ export class AddressPool {
   }
 }
 
+type Taking = Pick<Step, "undo" | "spoken">;
+
+/** How `Step.spoken` writes an address. */
+export const spokenAddress = (network: string, address: string): string => `${network} ${address}`;
+
 /** One subnet, counted by offset from its base. Ranges wider than 2^40 are used up to there: nobody gets that far. */
 class Range {
   readonly cidr: Cidr;
@@ -100,7 +136,8 @@ class Range {
   /** First and last offset that may be given. */
   readonly #first: number;
   readonly #last: number;
-  #cursor: number;
+  /** Where the search for a free address goes on. */
+  cursor: number;
   used = 0;
 
   constructor(cidr: Cidr) {
@@ -111,17 +148,24 @@ class Range {
     // IPv4 keeps the first address for the network and the last for broadcast; /31 and /32 have neither (RFC 3021).
     this.#first = free < 2 ? 0 : 1;
     this.#last = cidr.family === 4 && free >= 2 ? size - 2 : size - 1;
-    this.#cursor = this.#first;
+    this.cursor = this.#first;
+  }
+
+  /** Lets the batch take back what happens to the counters. */
+  note(undo: Undo): void {
+    if (!undo.first(this)) return;
+    const { cursor, used } = this;
+    undo.push(() => Object.assign(this, { cursor, used }));
   }
 
   /** The next free address after the one given last, wrapping; undefined if all are used. */
-  next(owners: ReadonlyMap<string, string>): string | undefined {
+  next(busy: (address: string) => boolean): string | undefined {
     const size = this.#last - this.#first + 1;
     if (this.used >= size) return undefined;
     for (let tries = 0; tries < size; tries++) {
-      const address = this.#at(this.#cursor);
-      this.#cursor = this.#cursor === this.#last ? this.#first : this.#cursor + 1;
-      if (!owners.has(address)) return address;
+      const address = this.#at(this.cursor);
+      this.cursor = this.cursor === this.#last ? this.#first : this.cursor + 1;
+      if (!busy(address)) return address;
     }
     return undefined;
   }
@@ -148,5 +192,8 @@ class Range {
 
 /** The first address of a range that can be somebody's: where Docker puts a gateway. */
 export function firstAddress(cidr: Cidr): string | undefined {
-  return new Range(cidr).next(new Map());
+  return new Range(cidr).next(() => false);
 }
+
+/** True for the network and broadcast address of a range, which are nobody's. */
+export const isReserved = (cidr: Cidr, address: string): boolean => new Range(cidr).reserved(address);

@@ -6,7 +6,8 @@ import { checkNames, folded } from "./names.ts";
 import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
 
-export function putContainer({ state, undo, touched }: Step, given: Container): Container | undefined {
+export function putContainer(step: Step, given: Container): Container | undefined {
+  const { state, undo, touched } = step;
   const owner = `container ${given.name}`;
   checkNames(owner, [given.name, given.hostname]);
   const named = state.containerNames.get(folded(given.name));
@@ -16,7 +17,7 @@ export function putContainer({ state, undo, touched }: Step, given: Container): 
   const before = state.containers.get(given.id);
   const container = {
     ...given,
-    endpoints: takeEndpoints(state, undo, owner, given.endpoints, before?.endpoints ?? []),
+    endpoints: takeEndpoints(step, owner, given.endpoints, before?.endpoints ?? []),
   };
   if (same(before, container)) return undefined;
   if (before !== undefined) undo.delete(state.containerNames, folded(before.name));

@@ -3,6 +3,7 @@ import type { Endpoint, Service } from "../model/types.ts";
 import type { AddressPool } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames } from "./names.ts";
+import type { Step } from "./reduce.ts";
 import type { State } from "./state.ts";
 import type { Undo } from "./undo.ts";
 
@@ -13,12 +14,12 @@ const EXHAUSTED = "could not find an available IP";
  * addresses of `before` are given back first, so that an object may keep or swap its own.
  */
 export function takeEndpoints(
-  state: State,
-  undo: Undo,
+  step: Step,
   owner: string,
   endpoints: readonly Endpoint[],
   before: readonly Endpoint[],
 ): Endpoint[] {
+  const { state, undo } = step;
   releaseEndpoints(state, undo, before);
   const seen = new Set<string>();
   return endpoints.map((endpoint) => {
@@ -30,14 +31,20 @@ export function takeEndpoints(
     const old = before.find((e) => e.network === network);
     const take = (family: 4 | 6, address: string | undefined) =>
       pool.has(family) || address !== undefined
-        ? pool.take(owner, family, address, undo, `${owner}: ${EXHAUSTED}`)
+        ? pool.take(owner, family, address, step, `${owner}: ${EXHAUSTED}`)
         : undefined;
     const ip4 = take(4, endpoint.ip4 ?? old?.ip4);
     const ip6 = take(6, endpoint.ip6 ?? old?.ip6);
-    const { ip4: _4, ip6: _6, ...rest } = endpoint;
-    return { ...rest, ...(ip4 && { ip4 }), ...(ip6 && { ip6 }) };
+    return withAddresses(endpoint, ip4, ip6);
   });
 }
+
+const withAddresses = (endpoint: Endpoint, ip4: string | undefined, ip6: string | undefined): Endpoint => {
+  const filled: { -readonly [K in keyof Endpoint]: Endpoint[K] } = { ...endpoint };
+  if (ip4 !== undefined) filled.ip4 = ip4;
+  if (ip6 !== undefined) filled.ip6 = ip6;
+  return filled;
+};
 
 export function releaseEndpoints(state: State, undo: Undo, endpoints: readonly Endpoint[]): void {
   for (const { network, ip4, ip6 } of endpoints) {

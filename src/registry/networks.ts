@@ -1,12 +1,13 @@
 /** Networks come and go: names, subnets, gateways. */
-import { addressText, type Cidr, canonicalAddress, cidrsOverlap, inCidr, parseCidr } from "../model/address.ts";
+import { addressText, canonicalAddress, cidrsOverlap, inCidr, parseCidr } from "../model/address.ts";
 import type { Network, NetworkId, Subnet } from "../model/types.ts";
-import { AddressPool, firstAddress } from "./address-pool.ts";
+import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames, folded } from "./names.ts";
 import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
+import { checkedUpstreams } from "./upstreams.ts";
 
 export function putNetwork({ state, undo, touched }: Step, given: Network): Network | undefined {
   const before = state.networks.get(given.id);
@@ -14,11 +15,15 @@ export function putNetwork({ state, undo, touched }: Step, given: Network): Netw
   if (same(before, network)) return undefined;
   check(state, network);
   if (before === undefined || !same(before.subnets, network.subnets)) {
-    const users = usersOf(state, network.id);
-    if (users.length > 0) throw inUse(`the subnets of network ${network.name} can't change`, users);
+    if (before !== undefined) refuseIfUsed(state, before, "the subnets of network", "change");
     undo.set(state.pools, network.id, new AddressPool(network));
   }
-  if (before !== undefined) undo.delete(state.networkNames, folded(before.name));
+  if (before !== undefined && before.ingress !== network.ingress)
+    refuseIfUsed(state, before, "the role (ingress or not) of network", "change");
+  if (before !== undefined && before.name !== network.name) {
+    undo.delete(state.networkNames, folded(before.name));
+    state.pools.get(network.id)?.rename(network.name, undo);
+  }
   undo.set(state.networkNames, folded(network.name), network.id);
   undo.set(state.networks, network.id, network);
   touched.networks.add(network.id);
@@ -28,8 +33,7 @@ export function putNetwork({ state, undo, touched }: Step, given: Network): Netw
 export function removeNetwork({ state, undo, touched }: Step, id: NetworkId): boolean {
   const network = state.networks.get(id);
   if (network === undefined) return false;
-  const users = usersOf(state, id);
-  if (users.length > 0) throw inUse(`network ${network.name} can't be removed`, users);
+  refuseIfUsed(state, network, "network", "be removed");
   undo.delete(state.networks, id);
   undo.delete(state.pools, id);
   undo.delete(state.networkNames, folded(network.name));
@@ -44,16 +48,25 @@ function complete(state: State, network: Network, before: Network | undefined): 
     const cidr = parseCidr(subnet.cidr);
     if (cidr === undefined)
       throw new RegistryError("invalid", `network ${network.name}: "${subnet.cidr}" is no subnet such as 10.0.1.0/24`);
-    const gateway = subnet.gateway === undefined ? firstAddress(cidr) : canonicalAddress(subnet.gateway);
+    const text = `${addressText(cidr.base)}/${cidr.bits}`;
+    const wanted = subnet.gateway ?? before?.subnets.find((s) => s.cidr === text)?.gateway;
+    const gateway = wanted === undefined ? firstAddress(cidr) : canonicalAddress(wanted);
     if (gateway === undefined || !inCidr(cidr, gateway)) {
       throw new RegistryError(
         "invalid",
         `network ${network.name}: gateway ${subnet.gateway} is outside ${subnet.cidr}`,
       );
     }
-    return { cidr: `${addressText(cidr.base)}/${cidr.bits}`, gateway };
+    if (cidr.family === 4 && isReserved(cidr, gateway)) {
+      throw new RegistryError(
+        "invalid",
+        `network ${network.name}: gateway ${gateway} is the network or broadcast address of ${text}`,
+      );
+    }
+    return { cidr: text, gateway };
   });
-  return { ...network, subnets };
+  const upstreams = checkedUpstreams(`network ${network.name}`, network.upstreams);
+  return { ...network, subnets, ...(upstreams && { upstreams }) };
 }
 
 function check(state: State, network: Network): void {
@@ -74,7 +87,7 @@ function check(state: State, network: Network): void {
         `network ${network.name}: ingress network (${other.name}) is already present`,
       );
     }
-    const theirs = other.subnets.map((s) => parseCidr(s.cidr)!);
+    const theirs = state.pools.get(other.id)?.cidrs ?? [];
     const i = cidrs.findIndex((c) => theirs.some((t) => cidrsOverlap(c, t)));
     if (i >= 0) throw overlap(network, i, other);
   }
@@ -88,24 +101,33 @@ const overlap = (network: Network, i: number, other: Network): RegistryError =>
 
 /** Docker's default pool for overlays: 10.0.0.0/8 in /24s, the first that overlaps nothing. */
 function freeSubnet(state: State): Subnet {
-  const used: Cidr[] = [...state.networks.values()].flatMap((n) => n.subnets.map((s) => parseCidr(s.cidr)!));
-  for (let i = 0; i < 65_536; i++) {
-    const cidr = `10.${i >> 8}.${i & 255}.0/24`;
-    const parsed = parseCidr(cidr)!;
-    if (!used.some((u) => cidrsOverlap(u, parsed))) return { cidr };
+  const pool = parseCidr("10.0.0.0/8")!;
+  const used = [...state.pools.values()]
+    .flatMap((p) => p.cidrs)
+    .filter((c) => cidrsOverlap(c, pool))
+    .map(({ base, bits }) => ({
+      first: bits <= 8 ? 0 : (base.charCodeAt(1) << 8) | base.charCodeAt(2),
+      count: 2 ** (24 - Math.min(24, Math.max(8, bits))),
+    }))
+    .sort((a, b) => a.first - b.first);
+  let free = 0;
+  for (const { first, count } of used) {
+    if (first > free) break;
+    free = Math.max(free, first + count);
   }
-  throw new RegistryError("exhausted", "no free /24 is left in 10.0.0.0/8 for another network");
+  if (free > 65_535) throw new RegistryError("exhausted", "no free /24 is left in 10.0.0.0/8 for another network");
+  return { cidr: `10.${free >> 8}.${free & 255}.0/24` };
 }
 
-/** Who is attached, as people would name them. */
-function usersOf(state: State, id: NetworkId): string[] {
-  const on = (list: readonly { network: NetworkId }[]) => list.some((e) => e.network === id);
-  const services = [...state.services.values()].filter((s) => on(s.networks)).map((s) => `service ${s.name}`);
-  const containers = [...state.containers.values()].filter((c) => on(c.endpoints)).map((c) => `container ${c.name}`);
-  return [...services, ...containers];
-}
-
-const inUse = (what: string, users: readonly string[]): RegistryError => {
+/** Names who is attached, as people know them. */
+function refuseIfUsed(state: State, { id, name, ingress }: Network, what: string, how: string): void {
+  const services = [...(state.serviceNames.get(id)?.values() ?? [])].map(
+    (s) => `service ${state.services.get(s)?.name}`,
+  );
+  // Only the mesh has tasks whose service is not there too.
+  const owners = [...(state.pools.get(id)?.users.values() ?? [])].filter((o) => ingress || !o.startsWith("task "));
+  const users = [...new Set([...services, ...owners])];
+  if (users.length === 0) return;
   const shown = users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
-  return new RegistryError("in-use", `${what} while it is in use by ${shown}`);
-};
+  throw new RegistryError("in-use", `${what} ${name} can't ${how} while it is in use by ${shown}`);
+}

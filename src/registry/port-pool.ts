@@ -1,6 +1,7 @@
 /** Published ports of the whole cluster, by swarmkit's rules and in its words (manager/allocator, manager/controlapi). */
 import type { Port, Protocol, Service } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
+import type { Step } from "./reduce.ts";
 import type { Undo } from "./undo.ts";
 
 const DYNAMIC_FIRST = 30_000;
@@ -19,22 +20,23 @@ export class PortPool {
 
   /**
    * The service's ports with every ingress port numbered. A port published as 0 keeps the number that the same port
-   * (name, protocol, target) had in `before`, whatever the order.
+   * (name, protocol, target) had in `before`, whatever the order and however many ports come or go (swarmkit forgets it when their number changes).
    */
-  take(service: Service, before: readonly Port[], undo: Undo): Port[] {
+  take(service: Service, before: readonly Port[], step: Taking): Port[] {
     check(service);
-    const old = before.filter((p) => p.mode === "ingress" && p.published !== undefined);
-    const ports = service.ports.map((port) => {
-      if (port.mode !== "ingress" || port.published !== 0) return port;
+    // Numbers that are asked for first, then those kept: a new number must not be one of them.
+    for (const port of service.ports) if (port.published) this.#claim(service, port, step.undo);
+    const old = before.filter((p) => p.mode === "ingress" && p.published);
+    const kept = service.ports.map((port) => {
+      if (!isDynamic(port)) return port;
       const i = old.findIndex((p) => p.name === port.name && p.protocol === port.protocol && p.target === port.target);
-      const kept = i < 0 ? undefined : old.splice(i, 1)[0]!.published!;
-      return {
-        ...port,
-        published: kept !== undefined && !this.#ingress.has(`${kept}/${port.protocol}`) ? kept : this.#next(port),
-      };
+      const published = i < 0 ? undefined : old.splice(i, 1)[0]!.published!;
+      if (published === undefined || this.#busy(published, port.protocol)) return port;
+      return this.#claim(service, { ...port, published }, step.undo);
     });
-    for (const port of ports) if (port.published) this.#claim(service, port, undo);
-    return ports;
+    return kept.map((port) =>
+      isDynamic(port) ? this.#claim(service, { ...port, published: this.#next(port, step) }, step.undo) : port,
+    );
   }
 
   release(service: Service, undo: Undo): void {
@@ -50,27 +52,37 @@ export class PortPool {
     }
   }
 
-  #claim(service: Service, { published, protocol, mode }: Port, undo: Undo): void {
-    const key = `${published}/${protocol}`;
+  #claim(service: Service, port: Port, undo: Undo): Port {
+    const published = port.published!;
+    const key = portKey(published, port.protocol);
     const ingress = this.#ingress.get(key);
-    if (ingress !== undefined) throw inUse(published!, ingress, "an ingress port");
+    if (ingress !== undefined) throw inUse(published, ingress, "an ingress port");
     const users = this.#host.get(key);
-    if (mode === "host") {
+    if (port.mode === "host") {
       if (users === undefined) undo.set(this.#host, key, new Map([[service.id, service]]));
       else undo.set(users, service.id, service);
-      return;
+      return port;
     }
     const [other] = users?.values() ?? [];
-    if (other !== undefined) throw inUse(published!, other, "a host-published port");
+    if (other !== undefined) throw inUse(published, other, "a host-published port");
     undo.set(this.#ingress, key, service);
+    return port;
   }
 
-  #next({ protocol }: Port): number {
+  #busy(published: number, protocol: Protocol): boolean {
+    const key = portKey(published, protocol);
+    return this.#ingress.has(key) || this.#host.has(key);
+  }
+
+  #next({ protocol }: Port, { undo, spoken }: Taking): number {
+    const before = this.#cursor[protocol];
+    undo.push(() => {
+      this.#cursor[protocol] = before;
+    });
     for (let tries = DYNAMIC_FIRST; tries <= DYNAMIC_LAST; tries++) {
       const port = this.#cursor[protocol];
       this.#cursor[protocol] = port === DYNAMIC_LAST ? DYNAMIC_FIRST : port + 1;
-      const key = `${port}/${protocol}`;
-      if (!this.#ingress.has(key) && !this.#host.has(key)) return port;
+      if (!this.#busy(port, protocol) && !spoken.has(portKey(port, protocol))) return port;
     }
     throw new RegistryError(
       "exhausted",
@@ -78,6 +90,12 @@ export class PortPool {
     );
   }
 }
+
+type Taking = Pick<Step, "undo" | "spoken">;
+
+export const portKey = (published: number, protocol: Protocol): string => `${published}/${protocol}`;
+
+const isDynamic = ({ mode, published }: Port): boolean => mode === "ingress" && published === 0;
 
 function check({ name, mode, ports }: Service): void {
   const seen = new Set<string>();

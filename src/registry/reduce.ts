@@ -2,10 +2,14 @@
  * Applies a batch of changes to the state: all of them, or none and a RegistryError. Each step checks, allocates what was
  * left out, and remembers how to take itself back.
  */
-import type { Change } from "../model/types.ts";
+
+import { canonicalAddress } from "../model/address.ts";
+import type { Change, Endpoint, ServiceNetwork } from "../model/types.ts";
+import { spokenAddress } from "./address-pool.ts";
 import { putContainer, removeContainer } from "./containers.ts";
 import { RegistryError } from "./error.ts";
 import { putNetwork, removeNetwork } from "./networks.ts";
+import { portKey } from "./port-pool.ts";
 import { putSandbox, removeSandbox } from "./sandboxes.ts";
 import { putService, removeService } from "./services.ts";
 import { nothingTouched, type State, type Touching } from "./state.ts";
@@ -23,10 +27,12 @@ export interface Step {
   readonly state: State;
   readonly undo: Undo;
   readonly touched: Touching;
+  /** Addresses and ports that the batch asks for by name: not given to anyone else in it, whoever comes first. */
+  readonly spoken: ReadonlySet<string>;
 }
 
 export function reduce(state: State, changes: readonly Change[]): Reduced {
-  const step: Step = { state, undo: new Undo(), touched: nothingTouched() };
+  const step: Step = { state, undo: new Undo(), touched: nothingTouched(), spoken: spokenFor(changes) };
   const done: Change[] = [];
   for (const [index, change] of changes.entries()) {
     try {
@@ -39,6 +45,32 @@ export function reduce(state: State, changes: readonly Change[]): Reduced {
     }
   }
   return { touched: step.touched, changes: done };
+}
+
+function spokenFor(changes: readonly Change[]): Set<string> {
+  const spoken = new Set<string>();
+  const add = (network: string, address: string | undefined): void => {
+    if (address !== undefined) spoken.add(spokenAddress(network, canonicalAddress(address) ?? address));
+  };
+  const endpoint = ({ network, ip4, ip6 }: Endpoint): void => {
+    add(network, ip4);
+    add(network, ip6);
+  };
+  const attachment = ({ network, vip4, vip6 }: ServiceNetwork): void => {
+    add(network, vip4);
+    add(network, vip6);
+  };
+  if (changes.length < 2 && changes[0]?.kind !== "service.put") return spoken;
+  for (const change of changes) {
+    if (change.kind === "task.put") change.task.endpoints.forEach(endpoint);
+    else if (change.kind === "container.put") change.container.endpoints.forEach(endpoint);
+    else if (change.kind === "service.put") {
+      change.service.networks.forEach(attachment);
+      for (const { published, protocol } of change.service.ports)
+        if (published) spoken.add(portKey(published, protocol));
+    }
+  }
+  return spoken;
 }
 
 /** The change as it came to be, or undefined if nothing changed. */

@@ -35,9 +35,9 @@ export class Registry extends EventEmitter<Events> {
   apply(changes: readonly Change[]): number {
     const { touched, changes: done } = reduce(this.#state, changes);
     if (done.length === 0) return this.#state.revision;
-    this.#state.revision++;
-    this.emit("change", { revision: this.#state.revision, touched, changes: done });
-    return this.#state.revision;
+    const revision = ++this.#state.revision;
+    this.emit("change", { revision, touched, changes: done });
+    return revision; // not the state's: a listener may have applied more
   }
 
   /** Resolves when the registry has reached the revision; rejects with the signal's reason if that comes first. */

@@ -1,20 +1,27 @@
 /** Sandboxes: who asks, and where. A sandbox may come before the container or task that it belongs to. */
-import { canonicalAddress, parseCidr } from "../model/address.ts";
+import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
 import type { Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
+import { checkedUpstreams } from "./upstreams.ts";
 
-export function putSandbox(step: Step, sandbox: Sandbox): Sandbox | undefined {
+export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   const { state, undo, touched } = step;
-  const before = state.sandboxes.get(sandbox.id);
+  const before = state.sandboxes.get(given.id);
+  const upstreams = checkedUpstreams(`sandbox ${given.id}`, given.upstreams);
+  const sandbox: Sandbox = {
+    ...given,
+    listen: given.listen.map((l) => canonical(given, l)),
+    ...(upstreams && { upstreams }),
+  };
   if (same(before, sandbox)) return undefined;
-  for (const upstream of sandbox.upstreams ?? []) {
-    if (canonicalAddress(upstream.address) === undefined)
-      throw invalid(sandbox, `upstream "${upstream.address}" is no IP address`);
-  }
   if (before !== undefined) release(step, before);
-  for (const listen of sandbox.listen) claim(step, sandbox, listen);
+  for (const key of sandbox.listen.flatMap(keys)) {
+    const other = state.listeners.get(key);
+    if (other !== undefined) throw taken(sandbox, key, other);
+    undo.set(state.listeners, key, sandbox.id);
+  }
   undo.set(state.sandboxes, sandbox.id, sandbox);
   touched.sandboxes.add(sandbox.id);
   return sandbox;
@@ -29,34 +36,37 @@ export function removeSandbox(step: Step, id: SandboxId): boolean {
   return true;
 }
 
-function claim({ state, undo }: Step, sandbox: Sandbox, { address, port, source }: Listen): void {
-  if (canonicalAddress(address) === undefined) throw invalid(sandbox, `listen address "${address}" is no IP address`);
+/** Addresses as everyone writes them, so that equal ones are seen to be equal. */
+function canonical(sandbox: Sandbox, { address, port, source }: Listen): Listen {
+  const canonicalListen = canonicalAddress(address);
+  if (canonicalListen === undefined) throw invalid(sandbox, `listen address "${address}" is no IP address`);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw invalid(sandbox, `listen port ${port} is not in 0-65535`);
-  const wrong = source?.find((s) => canonicalAddress(s) === undefined && parseCidr(s) === undefined);
-  if (wrong !== undefined) throw invalid(sandbox, `source "${wrong}" is no IP address and no range`);
-  if (port === 0) return;
-  const key = `${address} ${port}`;
-  const others = state.listeners.get(key);
-  for (const [other, theirs] of others ?? []) {
-    if (source === undefined || theirs === undefined ? source === theirs : source.some((s) => theirs.includes(s))) {
-      throw new RegistryError(
-        "conflict",
-        `sandbox ${sandbox.id}: sandbox ${other} listens on ${address} port ${port} for the same source`,
-      );
-    }
-  }
-  if (others === undefined) undo.set(state.listeners, key, new Map([[sandbox.id, source]]));
-  else undo.set(others, sandbox.id, source);
+  const sources = source?.map((text) => {
+    const cidr = parseCidr(text);
+    const known = cidr === undefined ? canonicalAddress(text) : `${addressText(cidr.base)}/${cidr.bits}`;
+    if (known === undefined) throw invalid(sandbox, `source "${text}" is no IP address and no range`);
+    return known;
+  });
+  return { address: canonicalListen, port, ...(sources && { source: sources }) };
+}
+
+/** What a listener occupies; port 0 is a free port each time. */
+function keys({ address, port, source = [] }: Listen): string[] {
+  if (port === 0) return [];
+  return (source.length > 0 ? source : ["any"]).map((s) => `${address} ${port} ${s}`);
 }
 
 function release({ state, undo }: Step, sandbox: Sandbox): void {
-  for (const { address, port } of sandbox.listen) {
-    const users = state.listeners.get(`${address} ${port}`);
-    if (users === undefined) continue;
-    undo.delete(users, sandbox.id);
-    if (users.size === 0) undo.delete(state.listeners, `${address} ${port}`);
-  }
+  for (const key of sandbox.listen.flatMap(keys)) undo.delete(state.listeners, key);
+}
+
+function taken(sandbox: Sandbox, key: string, other: SandboxId): RegistryError {
+  const [address, port, source] = key.split(" ");
+  return new RegistryError(
+    "conflict",
+    `sandbox ${sandbox.id}: sandbox ${other} listens on ${address} port ${port} for the same source (${source})`,
+  );
 }
 
 const invalid = (sandbox: Sandbox, what: string): RegistryError =>

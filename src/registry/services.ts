@@ -6,7 +6,7 @@ import { checkNames, folded } from "./names.ts";
 import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
-import { removeTask } from "./tasks.ts";
+import { removeTask, taskOwner } from "./tasks.ts";
 
 export function putService(step: Step, given: Service): Service | undefined {
   const { state, undo, touched } = step;
@@ -19,10 +19,14 @@ export function putService(step: Step, given: Service): Service | undefined {
   const service: Service = {
     ...given,
     networks: given.networks.map((n) => takeVips(step, owner, given, n, before)),
-    ports: state.ports.take(given, before?.ports ?? [], undo),
+    ports: state.ports.take(given, before?.ports ?? [], step),
   };
-  for (const { network } of service.networks)
-    undo.set(state.serviceNames, `${network} ${folded(service.name)}`, service.id);
+  for (const { network } of service.networks) {
+    const names = state.serviceNames.get(network);
+    if (names === undefined) undo.set(state.serviceNames, network, new Map([[folded(service.name), service.id]]));
+    else undo.set(names, folded(service.name), service.id);
+  }
+  if (before !== undefined && before.name !== service.name) renameTasks(step, service);
   if (same(before, service)) return undefined;
   undo.set(state.services, service.id, service);
   touched.services.add(service.id);
@@ -44,14 +48,28 @@ function release({ state, undo }: Step, service: Service): void {
   for (const { network, vip4, vip6 } of service.networks) {
     if (vip4 !== undefined) state.pools.get(network)?.release(vip4, undo);
     if (vip6 !== undefined) state.pools.get(network)?.release(vip6, undo);
-    undo.delete(state.serviceNames, `${network} ${folded(service.name)}`);
+    const names = state.serviceNames.get(network);
+    if (names === undefined) continue;
+    undo.delete(names, folded(service.name));
+    if (names.size === 0) undo.delete(state.serviceNames, network);
   }
   state.ports.release(service, undo);
 }
 
+/** Pools call owners as people know them, and a task is known by its service's name. */
+function renameTasks({ state, undo }: Step, service: Service): void {
+  for (const id of state.tasksOf.get(service.id) ?? []) {
+    const task = state.tasks.get(id)!;
+    for (const { network, ip4, ip6 } of task.endpoints) {
+      for (const ip of [ip4, ip6])
+        if (ip !== undefined) state.pools.get(network)?.reown(ip, taskOwner(service, task), undo);
+    }
+  }
+}
+
 /** VIPs of one attachment: as given, else as before, else allocated; none in dnsrr mode. */
 function takeVips(
-  { state, undo }: Step,
+  step: Step,
   owner: string,
   service: Service,
   given: ServiceNetwork,
@@ -63,11 +81,11 @@ function takeVips(
       throw new RegistryError("invalid", `${owner}: a dnsrr service has no VIP, ${given.vip4 ?? given.vip6} was given`);
     return rest;
   }
-  const pool = poolOf(state, owner, given.network);
+  const pool = poolOf(step.state, owner, given.network);
   const old = before?.networks.find((n) => n.network === given.network);
   const take = (family: 4 | 6, address: string | undefined) =>
     pool.has(family) || address !== undefined
-      ? pool.take(owner, family, address, undo, `${owner}: could not find an available IP while allocating VIP`)
+      ? pool.take(owner, family, address, step, `${owner}: could not find an available IP while allocating VIP`)
       : undefined;
   const vip4 = take(4, given.vip4 ?? old?.vip4);
   const vip6 = take(6, given.vip6 ?? old?.vip6);
@@ -77,7 +95,7 @@ function takeVips(
 /** swarmkit's rule (manager/controlapi/service.go): one DNS label. */
 function checkName(name: string): void {
   if (name.length > 63) throw new RegistryError("invalid", `service ${name}: name must be 63 characters or fewer`);
-  if (!/^[a-z0-9](?:[-_]*[a-z0-9]+)*$/i.test(name)) {
+  if (!/^[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?$/i.test(name)) {
     throw new RegistryError("invalid", `service ${name}: name must be valid as a DNS name component`);
   }
 }
@@ -94,7 +112,7 @@ function checkAttachment(state: State, owner: string, service: Service, { networ
   if (service.networks.filter((n) => n.network === network).length > 1) {
     throw new RegistryError("invalid", `${owner} is on network ${nameOf(state, network)} twice`);
   }
-  const other = state.serviceNames.get(`${network} ${folded(service.name)}`);
+  const other = state.serviceNames.get(network)?.get(folded(service.name));
   if (other !== undefined && other !== service.id) {
     throw new RegistryError(
       "conflict",

@@ -15,12 +15,12 @@ export class State implements ReadonlyState {
   /** By network id. */
   readonly pools = new Map<string, AddressPool>();
   readonly ports = new PortPool();
-  /** Lower-cased name to id. Services: network id and name, since only there they must differ. */
+  /** Lower-cased name to id. Services: by network id first, since only there they must differ. */
   readonly networkNames = new Map<string, string>();
-  readonly serviceNames = new Map<string, string>();
+  readonly serviceNames = new Map<string, Map<string, string>>();
   readonly containerNames = new Map<string, string>();
-  /** "address port" to the sandboxes that listen there. */
-  readonly listeners = new Map<string, Map<SandboxId, readonly string[] | undefined>>();
+  /** "address port source" to the sandbox that is asked there. */
+  readonly listeners = new Map<string, SandboxId>();
 }
 
 /** Ids collected while a batch is reduced. */

@@ -1,16 +1,17 @@
 /** Tasks: a service's replicas, each with an address on its networks. */
-import type { Task, TaskId } from "../model/types.ts";
+import type { Service, Task, TaskId } from "../model/types.ts";
 import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames } from "./names.ts";
 import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
 
-export function putTask({ state, undo, touched }: Step, given: Task): Task | undefined {
+export function putTask(step: Step, given: Task): Task | undefined {
+  const { state, undo, touched } = step;
   const service = state.services.get(given.service);
   if (service === undefined)
     throw new RegistryError("unknown", `task ${given.id}: there is no service "${given.service}"`);
-  const owner = `task ${service.name}.${given.slot ?? given.node}`;
+  const owner = taskOwner(service, given);
   checkNames(owner, [`${service.name}.${given.slot ?? given.node}.${given.id}`, given.hostname]);
   if (given.slot !== undefined && !(Number.isInteger(given.slot) && given.slot > 0)) {
     throw new RegistryError("invalid", `${owner}: slot ${given.slot} is no whole number from 1`);
@@ -24,9 +25,9 @@ export function putTask({ state, undo, touched }: Step, given: Task): Task | und
     }
   }
   const before = state.tasks.get(given.id);
-  const task = { ...given, endpoints: takeEndpoints(state, undo, owner, given.endpoints, before?.endpoints ?? []) };
+  const task = { ...given, endpoints: takeEndpoints(step, owner, given.endpoints, before?.endpoints ?? []) };
   if (same(before, task)) return undefined;
-  if (before !== undefined && before.service !== task.service) undo.remove(state.tasksOf.get(before.service)!, task.id);
+  if (before !== undefined && before.service !== task.service) leave(step, before);
   const siblings = state.tasksOf.get(task.service);
   if (siblings === undefined) undo.set(state.tasksOf, task.service, new Set([task.id]));
   else undo.add(siblings, task.id);
@@ -35,14 +36,22 @@ export function putTask({ state, undo, touched }: Step, given: Task): Task | und
   return task;
 }
 
-export function removeTask({ state, undo, touched }: Step, id: TaskId): boolean {
+export function removeTask(step: Step, id: TaskId): boolean {
+  const { state, undo, touched } = step;
   const task = state.tasks.get(id);
   if (task === undefined) return false;
   releaseEndpoints(state, undo, task.endpoints);
   undo.delete(state.tasks, id);
-  const siblings = state.tasksOf.get(task.service)!;
-  undo.remove(siblings, id);
-  if (siblings.size === 0) undo.delete(state.tasksOf, task.service);
+  leave(step, task);
   touched.tasks.add(id);
   return true;
+}
+
+/** How people know the task. */
+export const taskOwner = (service: Service, { slot, node }: Task): string => `task ${service.name}.${slot ?? node}`;
+
+function leave({ state, undo }: Step, { id, service }: Task): void {
+  const siblings = state.tasksOf.get(service)!;
+  undo.remove(siblings, id);
+  if (siblings.size === 0) undo.delete(state.tasksOf, service);
 }

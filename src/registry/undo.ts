@@ -1,39 +1,59 @@
-/** What to take back when a later change of the batch is refused. */
+/** What to take back when a later change of the batch is refused. A flat log: large batches write hundreds of thousands. */
 
 export class Undo {
-  readonly #steps: (() => void)[] = [];
+  /** Three entries a step: what was changed, at which key, what was there. */
+  readonly #log: unknown[] = [];
+  readonly #noted = new Set<object>();
 
-  /** Remembers how to take back what was just done. */
+  /** True the first time it is asked about the object in this batch: then note how it was, with `push`. */
+  first(object: object): boolean {
+    return this.#noted.size !== this.#noted.add(object).size;
+  }
+
+  /** Remembers how to take back what is about to be done. */
   push(step: () => void): void {
-    this.#steps.push(step);
+    this.#log.push(step, undefined, undefined);
   }
 
   /** Takes everything back, last thing first. */
   rollback(): void {
-    for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) step();
+    for (let i = this.#log.length - 3; i >= 0; i -= 3) {
+      const [target, key, before] = this.#log.slice(i, i + 3);
+      if (target instanceof Map) {
+        if (before === NOTHING) target.delete(key);
+        else target.set(key, before);
+      } else if (target instanceof Set) {
+        if (before === NOTHING) target.delete(key);
+        else target.add(key);
+      } else (target as () => void)();
+    }
+    this.#log.length = 0;
+    this.#noted.clear();
   }
 
   set<K, V>(map: Map<K, V>, key: K, value: V): void {
     const before = map.get(key);
-    const had = map.has(key);
+    this.#log.push(map, key, before === undefined ? NOTHING : before);
     map.set(key, value);
-    this.push(() => (had ? map.set(key, before as V) : map.delete(key)));
   }
 
   delete<K, V>(map: Map<K, V>, key: K): void {
-    if (!map.has(key)) return;
-    const before = map.get(key) as V;
+    const before = map.get(key);
+    if (before === undefined) return;
+    this.#log.push(map, key, before);
     map.delete(key);
-    this.push(() => map.set(key, before));
   }
 
   add<V>(set: Set<V>, value: V): void {
     if (set.has(value)) return;
+    this.#log.push(set, value, NOTHING);
     set.add(value);
-    this.push(() => set.delete(value));
   }
 
   remove<V>(set: Set<V>, value: V): void {
-    if (set.delete(value)) this.push(() => set.add(value));
+    if (set.delete(value)) this.#log.push(set, value, value);
   }
 }
+
+/** Nothing was there. No map of the state holds undefined. */
+const NOTHING = Symbol("nothing");

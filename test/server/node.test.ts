@@ -1,0 +1,134 @@
+/** The composed node: changes in, answers out, without a command around it. */
+import { createSocket } from "node:dgram";
+import DNS2 from "dns2";
+import { afterEach, describe, expect, test } from "vitest";
+import { createNode, type ElevenNode } from "../../src/daemon.ts";
+import { askTcp, askUdp } from "../support/ask.ts";
+import { query, told } from "../support/packets.ts";
+import { changes } from "../support/world.ts";
+
+const WORLD = `
+  network n overlay 10.0.1.0/24
+  network m overlay 10.0.2.0/24
+  service web on n
+  task web.1 on n
+  container c on n
+  container d on m
+`;
+
+let node: ElevenNode;
+afterEach(() => node.close());
+
+const sandbox = (id: string, of: string, listen: object[]) => ({
+  kind: "sandbox.put" as const,
+  sandbox: {
+    id,
+    member: { kind: "container" as const, id: of },
+    listen: listen as { address: string; port: number }[],
+    upstreams: [],
+  },
+});
+
+describe("a node", () => {
+  test("answers from the new state when apply returns", async () => {
+    node = createNode();
+    node.apply([...changes(WORLD), sandbox("s", "c", [])]);
+    const ask = async () =>
+      told(Buffer.from((await node.answer(DNS2.Packet.parse(query("tasks.web A")), "s")).toBuffer())).answers;
+    expect(await ask()).toEqual(["tasks.web 5 A 10.0.1.3"]);
+    node.apply(changes("task web.2 on n"));
+    expect(await ask()).toEqual(["tasks.web 5 A 10.0.1.3", "tasks.web 5 A 10.0.1.5"]);
+    node.apply([{ kind: "task.remove", id: "web-1-id" }]);
+    expect(await ask()).toEqual(["tasks.web 5 A 10.0.1.5"]);
+  });
+
+  test("opens, moves and closes its sandboxes' sockets as changes come", async () => {
+    node = createNode();
+    node.apply([...changes(WORLD), sandbox("s", "c", [{ address: "127.0.0.1", port: 0 }])]);
+    await node.ready();
+    const [first] = node.listening("s");
+    expect(told((await askUdp(first!, query("web A")))!).answers).toEqual(["web 600 A 10.0.1.2"]);
+    expect(told((await askTcp(first!, query("web A")))!).answers).toEqual(["web 600 A 10.0.1.2"]);
+    node.apply([sandbox("s", "c", [{ address: "127.0.0.2", port: 0 }])]);
+    await node.ready();
+    const [second] = node.listening("s");
+    expect(second?.address).toBe("127.0.0.2");
+    await expect(askTcp(first!, query("web A"))).rejects.toThrow("ECONNREFUSED");
+    node.apply([{ kind: "sandbox.remove", id: "s" }]);
+    await node.ready();
+    await expect(askTcp(second!, query("web A"))).rejects.toThrow("ECONNREFUSED");
+  });
+
+  test("a taken port is an error for whoever waits, and the node goes on", async () => {
+    const taken = createSocket("udp4").bind(0, "127.0.0.1");
+    await new Promise((done) => taken.once("listening", done));
+    const { port } = taken.address();
+    node = createNode();
+    node.apply([
+      ...changes(WORLD),
+      sandbox("s", "c", [{ address: "127.0.0.1", port }]),
+      sandbox("t", "c", [{ address: "127.0.0.1", port: 0 }]),
+    ]);
+    await expect(node.ready()).rejects.toThrow("EADDRINUSE");
+    expect(told((await askUdp(node.listening("t")[0]!, query("web A")))!).answers).toEqual(["web 600 A 10.0.1.2"]);
+    taken.close();
+  });
+
+  test("sandboxes on one address are told apart by who asks, and a stranger is refused", async () => {
+    node = createNode();
+    node.apply([...changes(WORLD), sandbox("s", "c", [{ address: "127.0.0.1", port: 0, source: ["127.0.0.1"] }])]);
+    await node.ready();
+    const { port } = node.listening("s")[0]!;
+    node.apply([sandbox("t", "d", [{ address: "127.0.0.1", port, source: ["127.1.0.0/16"] }])]);
+    await node.ready();
+    const from = async (address: string) => {
+      const socket = createSocket("udp4").bind(0, address);
+      const reply = new Promise<Buffer>((done) => socket.once("message", done));
+      socket.send(query("d A"), port, "127.0.0.1");
+      const { rcode, answers } = told(await reply);
+      socket.close();
+      return `${rcode} ${answers.join()}`.trim();
+    };
+    expect([await from("127.0.0.1"), await from("127.1.2.3"), await from("127.2.0.1")]).toEqual([
+      "SERVFAIL", // d is not on c's network, and there is no upstream
+      "NOERROR d 5 A 10.0.2.2",
+      "REFUSED",
+    ]);
+  });
+
+  test("new upstreams are used from the next question on", async () => {
+    const upstream = createSocket("udp4").bind(0, "127.0.0.1");
+    await new Promise((done) => upstream.once("listening", done));
+    upstream.on("message", (q, peer) =>
+      upstream.send(
+        Buffer.concat([q.subarray(0, 2), Buffer.from([0x81, 0x83]), q.subarray(4)]),
+        peer.port,
+        peer.address,
+      ),
+    );
+    node = createNode();
+    node.apply([...changes(WORLD), ...changes("sandbox c")]);
+    const ask = async () => (await node.answer(DNS2.Packet.parse(query("example.com A")), "c")).header.rcode;
+    expect(await ask()).toBe(2);
+    node.setUpstreams([{ address: "127.0.0.1", port: upstream.address().port }]);
+    expect(await ask()).toBe(3);
+    upstream.close();
+  });
+});
+
+test("off loopback, no UDP answer is above 1232 octets, whatever the client says", async () => {
+  node = createNode();
+  const tasks = Array.from({ length: 200 }, (_, i) => `task rr.${i + 1} on n`).join("\n");
+  node.apply([
+    ...changes(`${WORLD}\n service rr dnsrr on n\n${tasks}`),
+    sandbox("s", "c", [{ address: "0.0.0.0", port: 0 }]),
+    sandbox("t", "c", [{ address: "127.0.0.1", port: 0 }]),
+  ]);
+  await node.ready();
+  const size = async (id: string, edns: number) =>
+    (await askUdp({ address: "127.0.0.1", port: node.listening(id)[0]!.port }, query("rr A", { edns })))!.length;
+  expect(await size("s", 65_535)).toBeGreaterThan(1200);
+  expect(await size("s", 65_535)).toBeLessThanOrEqual(1232);
+  expect(await size("t", 65_535)).toBeGreaterThan(3200); // loopback: all 200
+  expect(await size("t", 100)).toBeLessThanOrEqual(512);
+});
