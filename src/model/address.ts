@@ -94,9 +94,13 @@ function bytes6(text: string): string | undefined {
   return groups.map((g) => String.fromCharCode(Number.parseInt(g, 16) >> 8, Number.parseInt(g, 16) & 255)).join("");
 }
 
+/** IPv4-mapped addresses are written mixed (RFC 5952 5), as the kernel and Node write them. */
+const MAPPED = `${"\0".repeat(10)}\xff\xff`;
+
 const hex16 = (b: string, i: number): string => ((b.charCodeAt(i) << 8) | b.charCodeAt(i + 1)).toString(16);
 
 function text6(bytes: string): string {
+  if (bytes.startsWith(MAPPED)) return `::ffff:${addressText(bytes.slice(12))}`;
   const groups = Array.from({ length: 8 }, (_, i) => hex16(bytes, i * 2));
   let best = { start: 0, length: 1 }; // the longest run of two or more zero groups is written "::", the first of equals
   for (let i = 0; i < 8; i++) {

@@ -9,9 +9,10 @@ import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import { checkedUpstreams } from "./upstreams.ts";
 
-export function putNetwork({ state, undo, touched }: Step, given: Network): Network | undefined {
+export function putNetwork(step: Step, given: Network): Network | undefined {
+  const { state, undo, touched } = step;
   const before = state.networks.get(given.id);
-  const network = complete(state, given, before);
+  const network = complete(step, given, before);
   if (same(before, network)) return undefined;
   check(state, network);
   if (before === undefined || !same(before.subnets, network.subnets)) {
@@ -42,8 +43,8 @@ export function removeNetwork({ state, undo, touched }: Step, id: NetworkId): bo
 }
 
 /** Subnet and gateways filled in, addresses in canonical form. */
-function complete(state: State, network: Network, before: Network | undefined): Network {
-  const given = network.subnets.length > 0 ? network.subnets : (before?.subnets ?? [freeSubnet(state)]);
+function complete(step: Step, network: Network, before: Network | undefined): Network {
+  const given = network.subnets.length > 0 ? network.subnets : (before?.subnets ?? [freeSubnet(step)]);
   const subnets = given.map((subnet): Subnet => {
     const cidr = parseCidr(subnet.cidr);
     if (cidr === undefined)
@@ -100,10 +101,11 @@ const overlap = (network: Network, i: number, other: Network): RegistryError =>
   );
 
 /** Docker's default pool for overlays: 10.0.0.0/8 in /24s, the first that overlaps nothing. */
-function freeSubnet(state: State): Subnet {
+function freeSubnet({ state, subnets }: Step): Subnet {
   const pool = parseCidr("10.0.0.0/8")!;
   const used = [...state.pools.values()]
     .flatMap((p) => p.cidrs)
+    .concat(subnets)
     .filter((c) => cidrsOverlap(c, pool))
     .map(({ base, bits }) => ({
       first: bits <= 8 ? 0 : (base.charCodeAt(1) << 8) | base.charCodeAt(2),

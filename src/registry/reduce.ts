@@ -3,7 +3,7 @@
  * left out, and remembers how to take itself back.
  */
 
-import { canonicalAddress } from "../model/address.ts";
+import { type Cidr, canonicalAddress, parseCidr } from "../model/address.ts";
 import type { Change, Endpoint, ServiceNetwork } from "../model/types.ts";
 import { spokenAddress } from "./address-pool.ts";
 import { putContainer, removeContainer } from "./containers.ts";
@@ -29,10 +29,18 @@ export interface Step {
   readonly touched: Touching;
   /** Addresses and ports that the batch asks for by name: not given to anyone else in it, whoever comes first. */
   readonly spoken: ReadonlySet<string>;
+  /** Likewise the subnets. */
+  readonly subnets: readonly Cidr[];
 }
 
 export function reduce(state: State, changes: readonly Change[]): Reduced {
-  const step: Step = { state, undo: new Undo(), touched: nothingTouched(), spoken: spokenFor(changes) };
+  const step: Step = {
+    state,
+    undo: new Undo(),
+    touched: nothingTouched(),
+    spoken: spokenFor(changes),
+    subnets: subnetsOf(changes),
+  };
   const done: Change[] = [];
   for (const [index, change] of changes.entries()) {
     try {
@@ -46,6 +54,11 @@ export function reduce(state: State, changes: readonly Change[]): Reduced {
   }
   return { touched: step.touched, changes: done };
 }
+
+const subnetsOf = (changes: readonly Change[]): Cidr[] =>
+  changes
+    .flatMap((c) => (c.kind === "network.put" ? c.network.subnets.map((s) => parseCidr(s.cidr)) : []))
+    .filter((c) => c !== undefined);
 
 function spokenFor(changes: readonly Change[]): Set<string> {
   const spoken = new Set<string>();

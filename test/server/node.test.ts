@@ -3,6 +3,7 @@ import { createSocket } from "node:dgram";
 import DNS2 from "dns2";
 import { afterEach, describe, expect, test } from "vitest";
 import { createNode, type ElevenNode } from "../../src/daemon.ts";
+import type { Change } from "../../src/model/types.ts";
 import { askTcp, askUdp } from "../support/ask.ts";
 import { query, told } from "../support/packets.ts";
 import { changes } from "../support/world.ts";
@@ -132,3 +133,37 @@ test("off loopback, no UDP answer is above 1232 octets, whatever the client says
   expect(await size("t", 65_535)).toBeGreaterThan(3200); // loopback: all 200
   expect(await size("t", 100)).toBeLessThanOrEqual(512);
 });
+
+test("a silent upstream and 3 000 questions for it: the surplus is refused at once, and local answers do not wait", async () => {
+  const silent = createSocket("udp4").bind(0, "127.0.0.1");
+  await new Promise((done) => silent.once("listening", done));
+  node = createNode({ policy: { upstreams: [{ address: "127.0.0.1", port: silent.address().port }] } });
+  node.apply([...changes(WORLD), { ...sandbox("s", "c", [{ address: "127.0.0.1", port: 0 }]) }].map(withoutUpstreams));
+  await node.ready();
+  const at = node.listening("s")[0]!;
+  const client = createSocket({ type: "udp4", recvBufferSize: 1 << 21 });
+  let refused = 0;
+  const overflowed = new Promise<void>((done) => {
+    client.on("message", (reply) => {
+      if ((reply[3]! & 15) === 5 && ++refused === 3_000 - 1_024) done();
+    });
+  });
+  for (let i = 0; i < 3_000; i++) {
+    client.send(query(`n${i}.example A`), at.port, at.address);
+    if (i % 100 === 0) await askUdp(at, query("web A")); // keeps the burst within the socket's buffer
+  }
+  await overflowed;
+  const started = performance.now();
+  expect(told((await askUdp(at, query("web A")))!).answers).toEqual(["web 600 A 10.0.1.2"]);
+  expect(performance.now() - started).toBeLessThan(100);
+  expect(node.counters.forward.refusedOverLimit).toBe(3_000 - 1_024);
+  client.close();
+  silent.close();
+});
+
+/** The sandbox then uses the node's own upstreams. */
+function withoutUpstreams(change: Change): Change {
+  if (change.kind !== "sandbox.put") return change;
+  const { upstreams: _, ...rest } = change.sandbox;
+  return { kind: "sandbox.put", sandbox: rest };
+}
