@@ -36,6 +36,7 @@ export function convertOptions(file: ConfigFile): Options {
       cache: typeof cache === "object" ? cache.entries : cache ? 4_096 : 0,
       maxInFlight: forwarder?.max_in_flight ?? 1_024,
     },
+    workers: file.workers ?? 1,
   };
 }
 
@@ -133,6 +134,7 @@ function serviceOf(name: string, file: ServiceFile, networkId: (name: string) =>
     ports: (file.ports ?? []).map(port),
     labels: labelsOf(file.labels),
     ...(file.ttl && { ttl: defined(file.ttl) }),
+    ...(file.balance && { balance: defined(file.balance) }),
   };
 }
 
@@ -151,6 +153,7 @@ function taskOf(service: Service, file: TaskFile, slot: number, networkId: (name
       file.networks === undefined
         ? service.networks.map((n) => bare(n.network))
         : endpointsOf(file.networks, networkId),
+    ...(file.weight && { weight: file.weight }),
     labels: labelsOf(file.labels),
   };
 }
@@ -171,13 +174,14 @@ function endpointsOf(file: ContainerFile["networks"], networkId: (name: string) 
 
 function port(file: NonNullable<ServiceFile["ports"]>[number]): Port {
   if (typeof file !== "object") return { ...splitPort(String(file))!, mode: "ingress" };
-  const { name, target, published, protocol, mode } = file;
+  const { name, target, published, protocol, mode, traffic } = file;
   return {
     target,
     protocol: protocol ?? "tcp",
     mode: mode ?? "ingress",
     ...(name && { name }),
     ...(published !== undefined && { published }),
+    ...(traffic && { traffic }),
   };
 }
 
@@ -202,10 +206,13 @@ function sandbox(id: string, file: SandboxFile, member: Sandbox["member"]): Sand
   return {
     id,
     member,
-    listen: [file.listen ?? []].flat().map(listen),
+    listen: [file.listen ?? (file.netns === undefined ? [] : "127.0.0.11:53")].flat().map(listen),
     ...(file.upstreams && { upstreams: file.upstreams.map(upstream) }),
     ...(file.ndots !== undefined && { ndots: file.ndots }),
     ...(file.search && { search: file.search }),
+    ...(file.netns !== undefined && { netns: String(file.netns) }),
+    ...(file.bind && { bind: file.bind }),
+    ...(file.resolv_conf && { resolvConf: file.resolv_conf }),
   };
 }
 

@@ -12,6 +12,8 @@ export interface Options {
     readonly cache: number;
     readonly maxInFlight: number;
   };
+  /** Threads that answer; 0: the main one does. */
+  readonly workers: number;
 }
 
 /** A place in the file: what a problem is about. */

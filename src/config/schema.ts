@@ -82,6 +82,7 @@ const task = z.strictObject({
   container_id: z.string().optional(),
   hostname: name.optional(),
   networks: attached(endpoint).optional().describe("default: the service's networks"),
+  weight: z.int().min(1).max(65_535).optional().describe("share of the connections; default 1"),
   labels: labels.optional(),
 });
 
@@ -105,8 +106,18 @@ const port = z.union([
       .describe("0: allocated from 30000-32767; left out: not published, SRV only"),
     protocol: z.enum(["tcp", "udp", "sctp"]).optional(),
     mode: z.enum(["ingress", "host"]).optional(),
+    traffic: z
+      .enum(["cluster", "local"])
+      .optional()
+      .describe("local: only tasks of the node that was asked, which see the client's address"),
   }),
 ]);
+
+const balance = z.strictObject({
+  scheduler: z.enum(["rr", "wrr", "lc", "wlc", "sh", "mh"]).optional().describe("ipvsadm(8); default rr"),
+  affinity: z.int().min(1).max(86_400).optional().describe("seconds that a client address stays with its task"),
+  drain: z.int().min(0).max(86_400).optional().describe("seconds that a leaving task may finish its connections"),
+});
 
 const service = z.strictObject({
   id: z.string().min(1).optional(),
@@ -118,6 +129,7 @@ const service = z.strictObject({
   ports: z.array(port).optional(),
   labels: labels.optional(),
   ttl: ttl.optional(),
+  balance: balance.optional(),
 });
 
 const container = z.strictObject({
@@ -153,6 +165,18 @@ const sandbox = z
     upstreams: upstreams.optional(),
     ndots: z.int().min(0).optional().describe("set at all: unknown single-label names are not forwarded"),
     search: z.array(name).optional(),
+    netns: z
+      .union([z.string().min(1), z.int().min(1)])
+      .optional()
+      .describe("network namespace: a path, a pid, or a name that ip netns knows"),
+    bind: z
+      .enum(["direct", "redirect"])
+      .optional()
+      .describe("redirect: random ports behind a redirect, for containers that have port 53 themselves"),
+    resolv_conf: z.string().min(1).optional().describe("rewritten to point at 127.0.0.11, as Docker does"),
+  })
+  .refine((s) => s.netns !== undefined || (s.bind !== "redirect" && s.resolv_conf === undefined), {
+    error: "bind: redirect and resolv_conf need a netns",
   })
   .refine((s) => (s.container === undefined) !== (s.task === undefined), {
     error: "must name either a container or a task",
@@ -172,6 +196,7 @@ export const schema = z.strictObject({
       max_in_flight: z.int().min(1).max(65_535).optional(),
     })
     .optional(),
+  workers: z.int().min(0).max(64).optional().describe("threads that answer; 0: the main one. Default 1"),
   networks: z.record(name, network).optional(),
   services: z.record(z.string(), service).optional(),
   containers: z.record(name, container).optional(),

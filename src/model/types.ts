@@ -20,6 +20,8 @@ export interface Upstream {
   readonly address: string;
   readonly port: number;
   readonly domains?: readonly string[];
+  /** Network namespace (path) whose routes lead there. Missing: this process's own. */
+  readonly netns?: string;
 }
 
 /** Seconds an answer may be kept: `stable` for VIPs, `dynamic` for whatever comes and goes. Missing: the next wider setting. */
@@ -66,6 +68,21 @@ export interface Port {
   /** Port outside. 0: allocate from 30000-32767 (ingress only). Missing: not published, known to SRV only. */
   readonly published?: number;
   readonly mode: "ingress" | "host";
+  /** Ingress only. "local": tasks of the node that was asked, and they see the client's address. Missing: "cluster". */
+  readonly traffic?: "cluster" | "local";
+}
+
+/** IPVS's names (ipvsadm(8)): round robin, weighted, least connection, weighted least connection, source hash, Maglev hash. */
+export type Scheduler = "rr" | "wrr" | "lc" | "wlc" | "sh" | "mh";
+
+/** How connections to a service's VIPs are shared among its tasks. */
+export interface Balance {
+  /** Missing: "rr", or "wrr" if a task has a weight of its own. */
+  readonly scheduler?: Scheduler;
+  /** Seconds that a client address stays with its task. Missing: each connection on its own. */
+  readonly affinity?: number;
+  /** Seconds that a leaving task may finish its connections. Missing: 10. */
+  readonly drain?: number;
 }
 
 export interface Service {
@@ -78,6 +95,9 @@ export interface Service {
   readonly ports: readonly Port[];
   readonly labels: Readonly<Record<string, string>>;
   readonly ttl?: Ttl;
+  readonly balance?: Balance;
+  /** VIPs on the routing mesh's network: the registry gives them to a service that publishes ports there. */
+  readonly mesh?: { readonly network: NetworkId; readonly vip4?: string; readonly vip6?: string };
 }
 
 /** One interface of a task or container. Missing addresses are allocated, one per address family of the network. */
@@ -113,6 +133,8 @@ export interface Task {
   readonly hostname?: string;
   readonly endpoints: readonly Endpoint[];
   readonly labels: Readonly<Record<string, string>>;
+  /** Share of the service's connections, 1 to 65535. Missing: 1. */
+  readonly weight?: number;
 }
 
 export interface Container {
@@ -141,6 +163,12 @@ export interface Sandbox {
   /** Set at all: unknown single-label A/AAAA queries answer an empty NOERROR so that the stub goes on with its search list. */
   readonly ndots?: number;
   readonly search?: readonly string[];
+  /** Its network namespace: a path, a pid, or a name that `ip netns` knows. Missing: this process's own. */
+  readonly netns?: string;
+  /** How port 53 is had: bound ("direct"), or random ports with a redirect in front, as Docker does. Missing: "direct". */
+  readonly bind?: "direct" | "redirect";
+  /** File that is rewritten, as Docker does it, to say that 127.0.0.11 is asked. Needs `netns`. */
+  readonly resolvConf?: string;
 }
 
 /** One step of the state road. `put` replaces the whole object; `remove` of something unknown changes nothing. */

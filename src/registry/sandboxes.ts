@@ -10,6 +10,8 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   const { state, undo, touched } = step;
   const before = state.sandboxes.get(given.id);
   const upstreams = checkedUpstreams(`sandbox ${given.id}`, given.upstreams);
+  if (given.netns === undefined && given.bind === "redirect") throw invalid(given, "bind: redirect needs a netns");
+  if (given.netns === undefined && given.resolvConf !== undefined) throw invalid(given, "resolvConf needs a netns");
   const sandbox: Sandbox = {
     ...given,
     listen: given.listen.map((l) => canonical(given, l)),
@@ -17,7 +19,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   };
   if (same(before, sandbox)) return undefined;
   if (before !== undefined) release(step, before);
-  for (const key of sandbox.listen.flatMap(keys)) {
+  for (const key of sandbox.listen.flatMap((l) => keys(sandbox, l))) {
     const other = state.listeners.get(key);
     if (other !== undefined) throw taken(sandbox, key, other);
     undo.set(state.listeners, key, sandbox.id);
@@ -52,13 +54,14 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen): Listen 
 }
 
 /** What a listener occupies; port 0 is a free port each time. */
-function keys({ address, port, source = [] }: Listen): string[] {
+function keys({ netns }: Sandbox, { address, port, source = [] }: Listen): string[] {
   if (port === 0) return [];
-  return (source.length > 0 ? source : ["any"]).map((s) => `${address} ${port} ${s}`);
+  const place = netns === undefined ? "" : ` ${netns}`;
+  return (source.length > 0 ? source : ["any"]).map((s) => `${address} ${port} ${s}${place}`);
 }
 
 function release({ state, undo }: Step, sandbox: Sandbox): void {
-  for (const key of sandbox.listen.flatMap(keys)) undo.delete(state.listeners, key);
+  for (const key of sandbox.listen.flatMap((l) => keys(sandbox, l))) undo.delete(state.listeners, key);
 }
 
 function taken(sandbox: Sandbox, key: string, other: SandboxId): RegistryError {

@@ -16,10 +16,14 @@ export function putService(step: Step, given: Service): Service | undefined {
   const owner = `service ${given.name}`;
   for (const attachment of given.networks) checkAttachment(state, owner, given, attachment);
   checkTasksStay(state, owner, given);
+  checkBalance(owner, given);
+  const { mesh: _, ...rest } = given;
+  const mesh = meshOf(step, owner, given, before);
   const service: Service = {
-    ...given,
-    networks: given.networks.map((n) => takeVips(step, owner, given, n, before)),
+    ...rest,
+    networks: given.networks.map((n) => takeVips(step, owner, given, n, before?.networks)),
     ports: state.ports.take(given, before?.ports ?? [], step),
+    ...(mesh && { mesh }),
   };
   for (const { network } of service.networks) {
     const names = state.serviceNames.get(network);
@@ -45,9 +49,11 @@ export function removeService(step: Step, id: ServiceId): boolean {
 }
 
 function release({ state, undo }: Step, service: Service): void {
-  for (const { network, vip4, vip6 } of service.networks) {
+  for (const { network, vip4, vip6 } of [...service.networks, ...(service.mesh ? [service.mesh] : [])]) {
     if (vip4 !== undefined) state.pools.get(network)?.release(vip4, undo);
     if (vip6 !== undefined) state.pools.get(network)?.release(vip6, undo);
+  }
+  for (const { network } of service.networks) {
     const names = state.serviceNames.get(network);
     if (names === undefined) continue;
     undo.delete(names, folded(service.name));
@@ -73,7 +79,7 @@ function takeVips(
   owner: string,
   service: Service,
   given: ServiceNetwork,
-  before: Service | undefined,
+  before: readonly ServiceNetwork[] | undefined,
 ): ServiceNetwork {
   const { vip4: _4, vip6: _6, ...rest } = given;
   if (service.mode === "dnsrr") {
@@ -82,7 +88,7 @@ function takeVips(
     return rest;
   }
   const pool = poolOf(step.state, owner, given.network);
-  const old = before?.networks.find((n) => n.network === given.network);
+  const old = before?.find((n) => n.network === given.network);
   const take = (family: 4 | 6, address: string | undefined) =>
     pool.has(family) || address !== undefined
       ? pool.take(owner, family, address, step, `${owner}: could not find an available IP while allocating VIP`)
@@ -90,6 +96,29 @@ function takeVips(
   const vip4 = take(4, given.vip4 ?? old?.vip4);
   const vip6 = take(6, given.vip6 ?? old?.vip6);
   return { ...rest, ...(vip4 && { vip4 }), ...(vip6 && { vip6 }) };
+}
+
+/** The service's place on the routing mesh: VIPs there if it publishes a port and there is a mesh at all. */
+function meshOf(step: Step, owner: string, given: Service, before: Service | undefined): Service["mesh"] {
+  const ingress = [...step.state.networks.values()].find((n) => n.ingress);
+  if (ingress === undefined || !given.ports.some((p) => p.mode === "ingress" && p.published !== undefined))
+    return undefined;
+  const old = before?.mesh && { ...before.mesh, aliases: [] };
+  const wanted = { aliases: [], ...given.mesh, network: ingress.id };
+  const { aliases: _, ...mesh } = takeVips(step, owner, given, wanted, old && [old]);
+  return mesh;
+}
+
+function checkBalance(owner: string, { balance }: Service): void {
+  const whole = (what: string, value: number | undefined, least: number, most: number): void => {
+    if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
+    throw new RegistryError(
+      "invalid",
+      `${owner}: ${what} must be a whole number from ${least} to ${most}, not ${value}`,
+    );
+  };
+  whole("affinity (seconds)", balance?.affinity, 1, 86_400);
+  whole("drain (seconds)", balance?.drain, 0, 86_400);
 }
 
 /** swarmkit's rule (manager/controlapi/service.go): one DNS label. */

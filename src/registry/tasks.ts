@@ -1,5 +1,5 @@
 /** Tasks: a service's replicas, each with an address on its networks. */
-import type { Service, Task, TaskId } from "../model/types.ts";
+import type { Endpoint, Service, Task, TaskId } from "../model/types.ts";
 import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames } from "./names.ts";
@@ -16,6 +16,9 @@ export function putTask(step: Step, given: Task): Task | undefined {
   if (given.slot !== undefined && !(Number.isInteger(given.slot) && given.slot > 0)) {
     throw new RegistryError("invalid", `${owner}: slot ${given.slot} is no whole number from 1`);
   }
+  if (given.weight !== undefined && !(Number.isInteger(given.weight) && given.weight > 0 && given.weight < 65_536)) {
+    throw new RegistryError("invalid", `${owner}: weight ${given.weight} is no whole number from 1 to 65535`);
+  }
   for (const { network } of given.endpoints) {
     if (state.networks.has(network) && !onNetwork(state, service, network)) {
       throw new RegistryError(
@@ -25,7 +28,8 @@ export function putTask(step: Step, given: Task): Task | undefined {
     }
   }
   const before = state.tasks.get(given.id);
-  const task = { ...given, endpoints: takeEndpoints(step, owner, given.endpoints, before?.endpoints ?? []) };
+  const wanted = onMesh(service, given.endpoints, before?.endpoints ?? []);
+  const task = { ...given, endpoints: takeEndpoints(step, owner, wanted, before?.endpoints ?? []) };
   if (same(before, task)) return undefined;
   if (before !== undefined && before.service !== task.service) leave(step, before);
   const siblings = state.tasksOf.get(task.service);
@@ -45,6 +49,13 @@ export function removeTask(step: Step, id: TaskId): boolean {
   leave(step, task);
   touched.tasks.add(id);
   return true;
+}
+
+/** The endpoints, and one on the routing mesh: its service is published, or was when the task came. */
+function onMesh({ mesh }: Service, given: readonly Endpoint[], before: readonly Endpoint[]): readonly Endpoint[] {
+  if (mesh === undefined || given.some((e) => e.network === mesh.network)) return given;
+  const old = before.find((e) => e.network === mesh.network);
+  return [...given, old ?? { network: mesh.network, aliases: [], links: [], priority: 0 }];
 }
 
 /** How people know the task. */

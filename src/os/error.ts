@@ -1,0 +1,29 @@
+/** An operating system call that failed. */
+import { constants } from "node:os";
+
+export class OsError extends Error {
+  /** Symbolic name, "EADDRINUSE" say. */
+  readonly code: string;
+  readonly errno: number;
+  /** The call: "bind", "setns", … */
+  readonly op: string;
+
+  constructor(op: string, errno: number, detail = "") {
+    const code = NAMES.get(errno) ?? `errno ${errno}`;
+    super(`${op}${detail && ` ${detail}`}: ${code}${hint(op, code)}`);
+    this.name = "OsError";
+    this.code = code;
+    this.errno = errno;
+    this.op = op;
+  }
+}
+
+const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+/** What usually is behind it, for errors that people can do something about. */
+function hint(op: string, code: string): string {
+  if (op === "setns" && code === "EPERM") return " (entering a network namespace needs CAP_SYS_ADMIN)";
+  if (op === "setns" && code === "EINVAL") return " (that is no network namespace)";
+  if (op === "bind" && code === "EACCES") return " (ports below 1024 need CAP_NET_BIND_SERVICE)";
+  return "";
+}

@@ -1,0 +1,96 @@
+/**
+ * The C library's calls that we make, declared once. Nothing else imports koffi. Pointers go in as Buffers, whose memory
+ * does not move; structs are written into Buffers by the files that own them.
+ */
+import { createRequire } from "node:module";
+import type * as Koffi from "koffi";
+import { OsError } from "./error.ts";
+
+type Call = (...args: unknown[]) => number;
+
+export interface Libc {
+  readonly koffi: typeof Koffi;
+  readonly socket: Call;
+  readonly bind: Call;
+  readonly connect: Call;
+  readonly listen: Call;
+  readonly setsockopt: Call;
+  readonly getsockopt: Call;
+  readonly getsockname: Call;
+  readonly ioctl: Call;
+  readonly open: Call;
+  readonly close: Call;
+  readonly read: Call;
+  readonly write: Call;
+  readonly setns: Call;
+  readonly eventfd: Call;
+  readonly epoll_create1: Call;
+  readonly epoll_ctl: Call;
+  readonly epoll_wait: Call;
+  readonly recvmmsg: Call;
+  readonly sendmmsg: Call;
+  readonly sendmsg: Call;
+  readonly fcntl: Call;
+}
+
+const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
+  socket: "int socket(int, int, int)",
+  bind: "int bind(int, void *, uint32_t)",
+  connect: "int connect(int, void *, uint32_t)",
+  listen: "int listen(int, int)",
+  setsockopt: "int setsockopt(int, int, int, void *, uint32_t)",
+  getsockopt: "int getsockopt(int, int, int, void *, void *)",
+  getsockname: "int getsockname(int, void *, void *)",
+  ioctl: "int ioctl(int, unsigned long, void *)",
+  open: "int open(const char *, int)",
+  close: "int close(int)",
+  read: "long read(int, void *, size_t)",
+  write: "long write(int, void *, size_t)",
+  setns: "int setns(int, int)",
+  eventfd: "int eventfd(unsigned int, int)",
+  epoll_create1: "int epoll_create1(int)",
+  epoll_ctl: "int epoll_ctl(int, int, int, void *)",
+  epoll_wait: "int epoll_wait(int, void *, int, int)",
+  recvmmsg: "int recvmmsg(int, void *, unsigned int, int, void *)",
+  sendmmsg: "int sendmmsg(int, void *, unsigned int, int)",
+  sendmsg: "long sendmsg(int, void *, int)",
+  fcntl: "int fcntl(int, int, int)",
+};
+
+let loaded: Libc | Error | undefined;
+
+/** The calls; throws an Error that says why if there are none (not Linux, no koffi for this platform). */
+export function libc(): Libc {
+  loaded ??= load();
+  if (loaded instanceof Error) throw loaded;
+  return loaded;
+}
+
+/** Why `libc` would throw, or undefined. */
+export function libcProblem(): string | undefined {
+  loaded ??= load();
+  return loaded instanceof Error ? loaded.message : undefined;
+}
+
+function load(): Libc | Error {
+  if (process.platform !== "linux") return new Error(`system calls are for Linux, this is ${process.platform}`);
+  if (process.arch !== "x64" && process.arch !== "arm64")
+    return new Error(`struct layouts are not known for ${process.arch}`);
+  try {
+    const koffi = createRequire(import.meta.url)("koffi") as typeof Koffi;
+    const library = koffi.load("libc.so.6");
+    const calls = Object.entries(DECLARATIONS).map(([name, declaration]) => [name, library.func(declaration)]);
+    return { koffi, ...Object.fromEntries(calls) } as Libc;
+  } catch (error) {
+    return new Error(`koffi can't be loaded: ${error instanceof Error ? error.message.split("\n")[0] : error}`);
+  }
+}
+
+/** The result of a call that says -1 when it failed; then throws an OsError with `op` and `detail`. */
+export function checked(result: number, op: string, detail?: string): number {
+  if (result < 0) throw new OsError(op, libc().koffi.errno(), detail);
+  return result;
+}
+
+/** The memory address of a Buffer, for pointers inside structs. The Buffer must be kept alive as long as it is used. */
+export const addressOf = (buffer: Uint8Array): bigint => BigInt(libc().koffi.address(buffer));

@@ -1,0 +1,103 @@
+/** Sockets opened by hand, so that they can be opened in a namespace and read in batches. All non-blocking, close-on-exec. */
+import { isIPv6 } from "node:net";
+import { checked, libc } from "./libc.ts";
+import { AF_INET, AF_INET6, portOfSockaddr, sockaddr } from "./sockaddr.ts";
+
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0x800;
+const SOCK_CLOEXEC = 0x80000;
+const SOL_SOCKET = 1;
+const SO_REUSEADDR = 2;
+const SO_RCVBUF = 8;
+const SO_REUSEPORT = 15;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = 26;
+const EINPROGRESS = 115;
+
+/** A socket that is ours to close. */
+export interface Bound {
+  readonly fd: number;
+  readonly port: number;
+}
+
+export interface UdpOptions {
+  /** Several sockets share the address, each gets a share of the senders (SO_REUSEPORT). */
+  readonly reusePort?: boolean;
+}
+
+/** A bound UDP socket. Throws an OsError (EADDRINUSE, EACCES, EADDRNOTAVAIL, …). */
+export function bindUdp(address: string, port: number, { reusePort = false }: UdpOptions = {}): Bound {
+  return owned(SOCK_DGRAM, address, (fd) => {
+    option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+    if (reusePort) option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    return bindTo(fd, address, port);
+  });
+}
+
+/** A listening TCP socket. */
+export function listenTcp(address: string, port: number): Bound {
+  return owned(SOCK_STREAM, address, (fd) => {
+    option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    const at = bindTo(fd, address, port);
+    checked(libc().listen(fd, 511), "listen", name(address, port));
+    return at;
+  });
+}
+
+/** A UDP socket connected to its server, on a port the kernel picks. */
+export function connectUdp(address: string, port: number): number {
+  return owned(SOCK_DGRAM, address, (fd) => {
+    const to = sockaddr(address, port);
+    checked(libc().connect(fd, to, to.length), "connect", name(address, port));
+    return { port: 0 };
+  }).fd;
+}
+
+/** A TCP socket on its way to its server: writable once connected. */
+export function connectTcp(address: string, port: number): number {
+  return owned(SOCK_STREAM, address, (fd) => {
+    const to = sockaddr(address, port);
+    const result = libc().connect(fd, to, to.length);
+    if (result < 0 && libc().koffi.errno() !== EINPROGRESS) checked(result, "connect", name(address, port));
+    return { port: 0 };
+  }).fd;
+}
+
+export function closeFd(fd: number): void {
+  libc().close(fd);
+}
+
+/** Bursts wait here while we are busy; the kernel caps it at net.core.rmem_max. */
+const RECEIVE_BUFFER = 1 << 20;
+
+/** Opens a socket and hands it to `prepare`; closes it again if that throws. */
+function owned(type: number, address: string, prepare: (fd: number) => { port: number }): Bound {
+  const family = isIPv6(address) ? AF_INET6 : AF_INET;
+  const fd = checked(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
+  try {
+    if (family === AF_INET6) option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    return { fd, ...prepare(fd) };
+  } catch (error) {
+    libc().close(fd);
+    throw error;
+  }
+}
+
+function bindTo(fd: number, address: string, port: number): { port: number } {
+  const raw = sockaddr(address, port);
+  checked(libc().bind(fd, raw, raw.length), "bind", name(address, port));
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(raw.length);
+  checked(libc().getsockname(fd, raw, length), "getsockname");
+  return { port: portOfSockaddr(raw) };
+}
+
+function option(fd: number, level: number, which: number, value: number): void {
+  const raw = Buffer.alloc(4);
+  raw.writeInt32LE(value);
+  checked(libc().setsockopt(fd, level, which, raw, 4), "setsockopt", `${level}/${which}`);
+}
+
+const name = (address: string, port: number): string =>
+  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
