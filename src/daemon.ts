@@ -5,14 +5,20 @@
 import type DNS2 from "dns2";
 import type { ForwarderCounters } from "./forwarder/counters.ts";
 import { createForwarder, type ForwarderOptions } from "./forwarder/forwarder.ts";
-import type { Change, Listen, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import { libcProblem } from "./os/libc.ts";
+import { netnsSockets } from "./os/socket.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
+import { Attachments } from "./sandbox/attachments.ts";
+import { Inheritance } from "./sandbox/inheritance.ts";
+import { createOpenSockets } from "./sandbox/sockets.ts";
 import { Compiler } from "./scoping/compile.ts";
 import { DEFAULT_POLICY, type Policy } from "./scoping/policy.ts";
 import type { Bound, DataPlane } from "./server/data-plane.ts";
 import { InlinePlane } from "./server/inline-plane.ts";
 import { answerPacket } from "./server/object-edge.ts";
-import { createServing, type ServeCounters } from "./server/serve.ts";
+import { createServing, type ServeCounters, type ServingOptions } from "./server/serve.ts";
+import { canHaveWorkers, WorkerPlane } from "./server/worker/plane.ts";
 import { version } from "./version.ts";
 
 /** Everything has a default: `createNode()` is a resolver that knows nothing yet and forwards nothing. */
@@ -22,32 +28,41 @@ export interface NodeOptions {
   readonly forwarder?: ForwarderOptions;
   /** What `id.server` says. Default: "eleven". */
   readonly id?: string;
-  /** Told of socket errors that belong to no query. Default: they are dropped. */
-  readonly onError?: (error: Error) => void;
+  /**
+   * Threads that answer UDP. 0 (the default): this one does. Needs Linux and the built package; where workers can't be had,
+   * this thread answers, and `onNotice` is told.
+   */
+  readonly workers?: number;
+  /** How datagrams are read. "batched" (the default where it works): recvmmsg and sendmmsg. "dgram": node's own sockets. */
+  readonly transport?: "batched" | "dgram";
+  /** Keeps sockets over restarts, if the service manager does (NOTIFY_SOCKET and FDSTORE). Default false. */
+  readonly keepSockets?: boolean;
+  /** Told what an operator should know: errors of sockets that belong to no query, fallbacks, namespaces that went. */
+  readonly onNotice?: (message: string) => void;
 }
 
 /** A registry, its resolver, and the sockets of its sandboxes. */
 export class ElevenNode {
-  readonly registry: Registry;
+  readonly registry = new Registry();
   readonly #compiler: Compiler;
-  readonly #plane: InlinePlane;
+  readonly #plane: DataPlane;
+  readonly #attachments: Attachments;
   readonly #forwarder: ReturnType<typeof createForwarder>;
-  /** What each sandbox listens on, as asked; and the attaching or detaching under way. */
-  readonly #listening = new Map<SandboxId, { listen: readonly Listen[]; bound: readonly Bound[] }>();
-  #sockets: Promise<void> = Promise.resolve();
-  #failure: Error | undefined;
+  readonly #inheritance: Inheritance | undefined;
 
   constructor(options: NodeOptions = {}) {
     const policy = { ...DEFAULT_POLICY, ...options.policy };
-    this.registry = new Registry();
+    const onNotice = options.onNotice ?? (() => {});
     this.#compiler = new Compiler(policy);
-    this.#forwarder = createForwarder(options.forwarder);
-    const identity = { version: `eleven ${version}`, id: options.id ?? "eleven" };
-    const serving = createServing({ compat: policy.compat, negativeTtl: policy.ttl.negative, identity });
-    this.#plane = new InlinePlane({
-      serving,
-      forwarder: this.#forwarder,
-      ...(options.onError && { onError: options.onError }),
+    this.#forwarder = createForwarder(options.forwarder, netnsSockets);
+    const batched = hasCalls(options, onNotice);
+    this.#inheritance = batched && options.keepSockets ? Inheritance.fromEnvironment(process.env) : undefined;
+    this.#plane = this.#createPlane(options, policy, batched, onNotice);
+    this.#attachments = new Attachments({
+      plane: this.#plane,
+      onNotice,
+      onUpstreams: (id, upstreams) =>
+        this.#plane.update(this.#compiler.changeSandboxUpstreams(this.state, id, upstreams)),
     });
     this.registry.on("change", (applied) => this.#follow(applied));
   }
@@ -61,29 +76,39 @@ export class ElevenNode {
   }
 
   /**
-   * Changes what exists, all of it or (with a RegistryError) nothing. Returns the revision; answers come from it at once.
-   * Sockets of new sandboxes open in the background: wait with `ready`.
+   * Changes what exists, all of it or (with a RegistryError) nothing. Returns the revision; the next question is answered
+   * from it (`applied` tells when workers do so, too). Sockets of new sandboxes open in the background: wait with `ready`.
    */
   apply(changes: readonly Change[]): number {
     return this.registry.apply(changes);
   }
 
-  /** Resolves when all sandboxes put so far listen; rejects if one of them could not. */
+  /** Resolves when every thread answers from what was applied so far. */
+  applied(): Promise<void> {
+    return this.#plane.applied(this.state.revision);
+  }
+
+  /** Resolves when all sandboxes put so far listen; rejects if one of them could not, namespaces excepted (`problems`). */
   async ready(): Promise<void> {
-    await this.#sockets;
-    const failure = this.#failure;
-    this.#failure = undefined;
-    if (failure !== undefined) throw failure;
+    await this.#attachments.ready();
+    await this.applied();
+    this.#inheritance?.discard();
+    this.#inheritance?.ready();
   }
 
   /** Where a sandbox listens, once `ready`. */
   listening(sandbox: SandboxId): readonly Bound[] {
-    return this.#listening.get(sandbox)?.bound ?? [];
+    return this.#attachments.bound(sandbox);
+  }
+
+  /** Sandboxes that should listen and do not, and why. They are tried again when their namespace changes. */
+  get problems(): ReadonlyMap<SandboxId, Error> {
+    return this.#attachments.problems;
   }
 
   /** Replaces the node's own upstreams (resolv.conf changed, say). Answers in flight are not touched. */
   setUpstreams(upstreams: readonly Upstream[]): void {
-    this.#plane.update(this.#compiler.changeUpstreams(this.registry.state, upstreams));
+    this.#plane.update(this.#compiler.changeUpstreams(this.state, upstreams));
   }
 
   /** Answers a dns2 packet as the sandbox would be answered: put any dns2 server in front, DNS over HTTPS included. */
@@ -91,32 +116,45 @@ export class ElevenNode {
     return answerPacket(packet, (query) => this.#plane.ask(query, sandbox));
   }
 
+  /** Ends. Sockets that the service manager keeps, and what leads to them, stay for the next process. */
   async close(): Promise<void> {
-    await this.#sockets;
-    this.#forwarder.close();
+    if (this.#inheritance !== undefined) this.#inheritance.ending = true;
+    await this.#attachments.close({ restore: this.#inheritance === undefined });
     await this.#plane.close();
+    this.#forwarder.close();
   }
 
   #follow({ touched }: Applied): void {
-    this.#plane.update(this.#compiler.compile(this.registry.state, touched));
-    for (const id of touched.sandboxes) {
-      const listen = this.registry.state.sandboxes.get(id)?.listen;
-      this.#sockets = this.#sockets.then(() => this.#attach(id, listen)).catch((error) => this.#failed(error));
+    this.#plane.update(this.#compiler.compile(this.state, touched));
+    for (const id of touched.sandboxes) this.#attachments.follow(id, this.state.sandboxes.get(id));
+  }
+
+  #createPlane(options: NodeOptions, policy: Policy, batched: boolean, onNotice: (message: string) => void): DataPlane {
+    const identity = { version: `eleven ${version}`, id: options.id ?? "eleven" };
+    const serving: ServingOptions = { compat: policy.compat, negativeTtl: policy.ttl.negative, identity };
+    const onError = (error: Error) => onNotice(error.message);
+    const sockets = batched ? createOpenSockets({ inheritance: this.#inheritance, onNotice }) : undefined;
+    const forwarder = this.#forwarder;
+    const { workers = 0 } = options;
+    if (workers > 0 && sockets !== undefined && options.transport !== "dgram") {
+      if (canHaveWorkers) {
+        const snapshot = () => this.#compiler.snapshot(this.state);
+        const forwarderOptions = options.forwarder ?? {};
+        return new WorkerPlane({ workers, serving, forwarderOptions, forwarder, sockets, snapshot, onError });
+      }
+      onNotice("worker threads need the built package; the main thread answers");
     }
+    const inline = { serving: createServing(serving), forwarder, sockets, onError };
+    return new InlinePlane({ ...inline, batched: batched && options.transport !== "dgram" });
   }
+}
 
-  async #attach(id: SandboxId, listen: readonly Listen[] | undefined): Promise<void> {
-    const before = this.#listening.get(id);
-    if (before !== undefined && JSON.stringify(before.listen) === JSON.stringify(listen)) return;
-    const plane: DataPlane = this.#plane;
-    if (before !== undefined) await plane.detach(id);
-    this.#listening.delete(id);
-    if (listen !== undefined) this.#listening.set(id, { listen, bound: await plane.attach(id, listen) });
-  }
-
-  #failed(error: unknown): void {
-    this.#failure ??= error instanceof Error ? error : new Error(String(error));
-  }
+/** Whether we can make system calls of our own; says so if not. */
+function hasCalls({ transport }: NodeOptions, onNotice: (message: string) => void): boolean {
+  const problem = libcProblem();
+  if (problem !== undefined && transport !== "dgram")
+    onNotice(`${problem}: node's own sockets are used, and no network namespaces`);
+  return problem === undefined;
 }
 
 /** The library's front door. */

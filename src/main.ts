@@ -4,12 +4,14 @@ import { parseArgs } from "node:util";
 import { checkConfig, printSchema } from "./commands/config.ts";
 import { demo } from "./commands/demo.ts";
 import { serveFile } from "./commands/serve.ts";
+import { UsageError } from "./commands/usage.ts";
 import { ConfigError } from "./config/load.ts";
 import { version } from "./version.ts";
 
 const HELP = `eleven ${version}: container names, as Docker's embedded DNS answers them
 
   eleven serve FILE           answer for the sandboxes of a config file, until SIGTERM or SIGINT
+    --netns NAME|PATH|PID     the file's one sandbox listens on 127.0.0.11:53 in this network namespace
   eleven config check FILE    say whether the file is good, and if not, what is wrong where
   eleven config schema        print the JSON Schema of the file, for editors
   eleven demo                 serve examples/swarm.yaml and print the dig lines to try
@@ -18,9 +20,6 @@ const HELP = `eleven ${version}: container names, as Docker's embedded DNS answe
 
 Exit codes: 0 done, 1 it could not run, 2 the command or the config file is wrong.`;
 
-/** A command that was typed wrong. */
-class UsageError extends Error {}
-
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = readArguments(argv);
   if (values.version) return print(version);
@@ -28,7 +27,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const [command, ...rest] = positionals;
   switch (command) {
     case "serve":
-      return serveFile(one(rest, "eleven serve FILE"));
+      return serveFile(one(rest, "eleven serve FILE"), { netns: values.netns });
     case "config":
       if (rest[0] === "check") return checkConfig(one(rest.slice(1), "eleven config check FILE"));
       if (rest[0] === "schema") return printSchema();
@@ -45,7 +44,11 @@ function readArguments(argv: readonly string[]) {
     return parseArgs({
       args: [...argv],
       allowPositionals: true,
-      options: { help: { type: "boolean", short: "h" }, version: { type: "boolean", short: "V" } },
+      options: {
+        help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "V" },
+        netns: { type: "string" },
+      },
     });
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error));

@@ -7,11 +7,17 @@ import { type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf
 import type { Change } from "../model/types.ts";
 import { RegistryError } from "../registry/error.ts";
 import { version } from "../version.ts";
+import { UsageError } from "./usage.ts";
+
+export interface ServeOptions {
+  /** Network namespace for the file's one sandbox: it listens on 127.0.0.11:53 there. */
+  readonly netns?: string | undefined;
+}
 
 /** Runs until SIGTERM or SIGINT; resolves to the exit code. */
-export async function serveFile(file: string): Promise<number> {
+export async function serveFile(file: string, options: ServeOptions = {}): Promise<number> {
   const stopped = untilStopped();
-  const { node, stop } = await startFile(file);
+  const { node, stop } = await startFile(file, options);
   console.log(`eleven ${version}: ${whereItListens(node)}`);
   await stopped;
   await stop();
@@ -19,8 +25,12 @@ export async function serveFile(file: string): Promise<number> {
 }
 
 /** A node that answers as the file says, listening. */
-export async function startFile(file: string): Promise<{ node: ElevenNode; stop: () => Promise<void> }> {
-  const config = await loadConfig(file);
+export async function startFile(
+  file: string,
+  { netns }: ServeOptions = {},
+): Promise<{ node: ElevenNode; stop: () => Promise<void> }> {
+  const loaded = await loadConfig(file);
+  const config = netns === undefined ? loaded : inNamespace(loaded, netns);
   const node = nodeFromConfig(config);
   try {
     await node.ready();
@@ -38,16 +48,30 @@ export async function startFile(file: string): Promise<{ node: ElevenNode; stop:
   };
 }
 
+/** The file's one sandbox, moved into a namespace. */
+function inNamespace(config: Config, netns: string): Config {
+  const count = config.changes.filter((c) => c.kind === "sandbox.put").length;
+  if (count !== 1) throw new UsageError(`--netns is for a file with one sandbox; ${config.file} has ${count}`);
+  const listen = [{ address: "127.0.0.11", port: 53 }];
+  const changes = config.changes.map(
+    (c): Change => (c.kind === "sandbox.put" ? { ...c, sandbox: { ...c.sandbox, netns, listen } } : c),
+  );
+  return { ...config, changes };
+}
+
 /** A node with everything in the file. Throws a ConfigError that names the place if the registry refuses something. */
 function nodeFromConfig(config: Config): ElevenNode {
-  const { compat, ttl, hostnames, upstreams, forwarder } = config.options;
+  const { compat, ttl, hostnames, upstreams, forwarder, workers, transport } = config.options;
   const node = createNode({
     policy: { compat, ttl, hostnames, upstreams: "resolvConf" in upstreams ? [] : upstreams },
     forwarder: {
       maxInFlight: forwarder.maxInFlight,
       cache: forwarder.cache > 0 ? { entries: forwarder.cache } : false,
     },
-    onError: (error) => warn(error.message),
+    workers,
+    transport,
+    keepSockets: true,
+    onNotice: warn,
   });
   applyConfig(node, config);
   return node;
@@ -79,7 +103,7 @@ function followResolvConf(config: Config, node: ElevenNode): () => void {
   if (!("resolvConf" in upstreams)) return () => {};
   const own = ownAddresses(node);
   const follow = ({ upstreams: found, problem }: ResolvConfChange): void => {
-    node.setUpstreams(found);
+    node.setUpstreams(found.map((u) => ({ ...u, host: true })));
     if (problem !== undefined) warn(problem);
   };
   const watch = watchResolvConf(upstreams.resolvConf, follow, { isOwn: (address) => own.has(address) });

@@ -37,6 +37,7 @@ export function convertOptions(file: ConfigFile): Options {
       maxInFlight: forwarder?.max_in_flight ?? 1_024,
     },
     workers: file.workers ?? 1,
+    transport: file.transport ?? "batched",
   };
 }
 

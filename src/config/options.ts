@@ -14,6 +14,7 @@ export interface Options {
   };
   /** Threads that answer; 0: the main one does. */
   readonly workers: number;
+  readonly transport: "batched" | "dgram";
 }
 
 /** A place in the file: what a problem is about. */

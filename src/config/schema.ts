@@ -197,6 +197,7 @@ export const schema = z.strictObject({
     })
     .optional(),
   workers: z.int().min(0).max(64).optional().describe("threads that answer; 0: the main one. Default 1"),
+  transport: z.enum(["batched", "dgram"]).optional().describe("dgram: node's own sockets. Default batched, on Linux"),
   networks: z.record(name, network).optional(),
   services: z.record(z.string(), service).optional(),
   containers: z.record(name, container).optional(),

@@ -1,8 +1,8 @@
 /** The forwarder on node's event loop: the core, node's sockets, and one timer. */
-import { randomFillSync } from "node:crypto";
 import { createForwarderCore } from "./core.ts";
 import type { ForwarderCore, ForwarderOptions } from "./core-options.ts";
-import { createNodeExchange } from "./sockets.ts";
+import { createRandom16 } from "./random.ts";
+import { createNodeExchange, type NetnsSockets } from "./sockets.ts";
 import type { Forwarder, ForwardReply, ForwardRequest } from "./types.ts";
 
 export type { ForwarderOptions } from "./core-options.ts";
@@ -10,17 +10,20 @@ export type { ForwarderOptions } from "./core-options.ts";
 /** What can be read for metrics beside forwarding. */
 export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers">;
 
-export function createForwarder(options: ForwarderOptions = {}): NodeForwarder {
-  const exchange = createNodeExchange({
-    received(lane, packet) {
-      core.received(lane, packet);
-      arm();
+export function createForwarder(options: ForwarderOptions = {}, netnsSockets?: NetnsSockets): NodeForwarder {
+  const exchange = createNodeExchange(
+    {
+      received(lane, packet) {
+        core.received(lane, packet);
+        arm();
+      },
+      failed(lane, reason) {
+        core.failed(lane, reason);
+        arm();
+      },
     },
-    failed(lane, reason) {
-      core.failed(lane, reason);
-      arm();
-    },
-  });
+    netnsSockets,
+  );
   const now = () => performance.now();
   const core = createForwarderCore({ exchange, now, random: createRandom16(), options });
 
@@ -62,18 +65,3 @@ export function createForwarder(options: ForwarderOptions = {}): NodeForwarder {
 
 /** Deadlines are tens of milliseconds at least: two this close share one ring. */
 const GRAIN = 5;
-
-/** Random ids from the system's generator, drawn in bulk: one call for each would cost more than the query. */
-function createRandom16(): () => number {
-  const pool = new Uint16Array(2048);
-  let left = 0;
-  return () => {
-    if (left === 0) {
-      randomFillSync(pool);
-      left = pool.length;
-    }
-    const random = pool[--left]!;
-    pool[left] = 0; // used ids are nobody's business, not even a heap dump's
-    return random;
-  };
-}

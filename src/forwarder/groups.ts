@@ -52,7 +52,7 @@ export class Groups {
       this.#addresses = new Map();
     }
     const servers = [...new Set(list.map((upstream) => this.#server(upstream)))];
-    const text = servers.map((s) => s.name).join(" ");
+    const text = servers.map((s) => `${s.name} ${s.netns ?? ""}`).join(" ");
     let group = this.#byText.get(text);
     if (group === undefined) {
       const serial = this.#serial++;
@@ -62,11 +62,11 @@ export class Groups {
     return group;
   }
 
-  #server({ address, port }: Upstream): Server {
-    const name = `${address} ${port}`;
+  #server({ address, port, netns }: Upstream): Server {
+    const name = `${address} ${port} ${netns ?? ""}`;
     let server = this.#servers.get(name);
     if (server === undefined) {
-      server = new Server(address, port);
+      server = new Server(address, port, netns);
       this.#servers.set(name, server);
       if (!/^127\.|^::1$/.test(address)) this.#addresses.set(address, true);
     }

@@ -9,8 +9,8 @@ export type LaneKind = "udp" | "tcp";
 
 /** The I/O below the forwarder. It never calls back from inside one of these; what fails is told to `failed` later. */
 export interface Exchange {
-  /** Opens a socket from a random port, connected to this server. Packets may be sent at once. */
-  open(lane: number, kind: LaneKind, address: string, port: number): void;
+  /** Opens a socket in that namespace, from a random port, connected to this server. Packets may be sent at once. */
+  open(lane: number, kind: LaneKind, address: string, port: number, netns: string | undefined): void;
   /** Sends one message; it may be kept until it is out. On a TCP lane, the exchange adds the length. */
   send(lane: number, packet: Uint8Array): void;
   close(lane: number): void;
@@ -172,7 +172,7 @@ export class Lanes {
     };
     this.#lanes.set(number, lane);
     this.#open.get(server)!.count++;
-    this.#exchange.open(number, kind, server.address, server.port);
+    this.#exchange.open(number, kind, server.address, server.port, server.netns);
     return lane;
   }
 

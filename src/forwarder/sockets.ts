@@ -1,6 +1,6 @@
 /** The exchange over node:dgram and node:net. It opens, sends, receives and reports; it decides nothing. */
 import { createSocket } from "node:dgram";
-import { connect } from "node:net";
+import { connect, Socket } from "node:net";
 import { Deframer, framed } from "./frame.ts";
 import type { Exchange, LaneKind } from "./lanes.ts";
 
@@ -14,18 +14,24 @@ interface Link {
   close(): void;
 }
 
+/** Opens sockets where node can't: in another network namespace. They are node's from then on. Throws what the system says. */
+export interface NetnsSockets {
+  /** A UDP socket bound to a port that the kernel picks. */
+  udp(netns: string, family: 4 | 6): number;
+  /** A TCP socket that is connecting. */
+  tcp(netns: string, address: string, port: number): number;
+}
+
 /** Events never come from inside a call. */
-export function createNodeExchange(events: ExchangeEvents): Exchange {
+export function createNodeExchange(events: ExchangeEvents, netnsSockets?: NetnsSockets): Exchange {
   const links = new Map<number, Link>();
   return {
-    open(lane: number, kind: LaneKind, address: string, port: number) {
+    open(lane: number, kind: LaneKind, address: string, port: number, netns: string | undefined) {
       const failed = (error: NodeJS.ErrnoException) => events.failed(lane, error.code ?? error.message);
       try {
-        const open = kind === "udp" ? openUdp : openTcp;
-        links.set(
-          lane,
-          open(address, port, (packet) => events.received(lane, packet), failed),
-        );
+        const received = (packet: Uint8Array) => events.received(lane, packet);
+        const fd = netns === undefined ? undefined : socketIn(netnsSockets, netns, kind, address, port);
+        links.set(lane, (kind === "udp" ? openUdp : openTcp)(address, port, received, failed, fd));
       } catch (error) {
         setImmediate(failed, error as Error); // no descriptors left, or an address that is none
       }
@@ -45,10 +51,22 @@ type Open = (
   port: number,
   received: (packet: Uint8Array) => void,
   failed: (error: Error) => void,
+  fd: number | undefined,
 ) => Link;
 
+function socketIn(
+  from: NetnsSockets | undefined,
+  netns: string,
+  kind: LaneKind,
+  address: string,
+  port: number,
+): number {
+  if (from === undefined) throw new Error(`upstreams in network namespaces can't be reached here (${netns})`);
+  return kind === "udp" ? from.udp(netns, address.includes(":") ? 6 : 4) : from.tcp(netns, address, port);
+}
+
 /** Bound to a port that the kernel picks, and connected: the kernel drops what does not come from the server, and tells ICMP errors. */
-const openUdp: Open = (address, port, received, failed) => {
+const openUdp: Open = (address, port, received, failed, fd) => {
   const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", lookup: verbatim });
   let early: Uint8Array[] | undefined = []; // until connected; one for each query in flight at most
   let closed = false;
@@ -62,6 +80,7 @@ const openUdp: Open = (address, port, received, failed) => {
     early = undefined;
     for (const packet of packets) socket.send(packet, sent);
   });
+  if (fd !== undefined) socket.bind({ fd, exclusive: true });
   socket.connect(port, address);
   return {
     send(packet) {
@@ -78,8 +97,8 @@ const openUdp: Open = (address, port, received, failed) => {
   };
 };
 
-const openTcp: Open = (address, port, received, failed) => {
-  const socket = connect({ host: address, port, noDelay: true });
+const openTcp: Open = (address, port, received, failed, fd) => {
+  const socket = fd === undefined ? connect({ host: address, port, noDelay: true }) : new Socket({ fd });
   const deframer = new Deframer(received);
   let closed = false;
   let problem: NodeJS.ErrnoException = Object.assign(new Error("connection closed"), { code: "connection closed" });

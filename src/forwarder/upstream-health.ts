@@ -3,6 +3,8 @@
 export class Server {
   readonly address: string;
   readonly port: number;
+  /** Namespace whose routes lead there; missing: this process's own. */
+  readonly netns: string | undefined;
   /** "192.0.2.1:53", "[fd00::1]:53": as it stands in messages and metrics. */
   readonly name: string;
   /** Smoothed round trip time and its mean deviation in ms, as TCP keeps them (RFC 6298 section 2); -1: not known yet. */
@@ -17,9 +19,10 @@ export class Server {
   answeredAt = Number.NEGATIVE_INFINITY;
   backoff = FIRST_BACKOFF;
 
-  constructor(address: string, port: number) {
+  constructor(address: string, port: number, netns?: string) {
     this.address = address;
     this.port = port;
+    this.netns = netns;
     this.name = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
   }
 }

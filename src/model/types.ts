@@ -20,7 +20,9 @@ export interface Upstream {
   readonly address: string;
   readonly port: number;
   readonly domains?: readonly string[];
-  /** Network namespace (path) whose routes lead there. Missing: this process's own. */
+  /** Asked from this process's own namespace whatever the sandbox's: it comes from a file of the host's, as in Docker. */
+  readonly host?: boolean;
+  /** Namespace whose routes lead there. Filled in for a sandbox that has one, unless `host`; missing: this process's own. */
   readonly netns?: string;
 }
 

@@ -1,84 +1,94 @@
 /**
- * Datagrams in batches: recvmmsg(2) and sendmmsg(2) over one block of memory. A query is answered where it lies, so that
- * nothing is copied between receiving and sending.
+ * Datagrams in batches: recvmmsg(2) and sendmmsg(2) over one block of memory. A query is answered where it lies, and the
+ * header that it was received with sends the answer: the sender's address in it is now the receiver's.
  *
  *   struct mmsghdr, 64 octets:  0 name* | 8 namelen | 16 iov* | 24 iovlen | 32 control* | 40 controllen | 48 flags | 56 len
  *   struct iovec, 16 octets:    0 base* | 8 length
+ *
+ * Control data is what IP_PKTINFO gives on wildcard sockets, the address that was asked; handed back as it came, it makes
+ * the answer come from there (ip(7), ipv6(7)).
  */
 import { addressOf, libc } from "./libc.ts";
 import { addressOfSockaddr, SOCKADDR } from "./sockaddr.ts";
 
 const HDR = 64;
+const HDR_WORDS = HDR / 4;
+const MSGHDR = 56;
 const IOV = 16;
+const CONTROL = 64;
 const MSG_DONTWAIT = 0x40;
+
+/** Who sent a datagram, and to which of our addresses: enough to answer later. */
+export interface Peer {
+  readonly name: Buffer;
+  readonly control: Buffer;
+}
 
 export class Batch {
   /** Datagrams per call. */
   readonly size: number;
-  /** Octets per datagram; what is longer is cut off by the kernel. */
-  readonly room: number;
-  /** The datagrams' memory, one after the other. */
+  /** The datagrams' memory, one after the other. Longer datagrams are cut off by the kernel. */
   readonly slots: readonly Buffer[];
+  /** errno of the last `receive` that got nothing: EAGAIN, or an ICMP error of a connected socket. */
+  failure = 0;
+  readonly #room: number;
+  readonly #memory: Buffer;
   readonly #names: Buffer;
-  readonly #lengths: Uint32Array; // of received datagrams: the headers as 32-bit words
-  readonly #receive: Buffer;
-  readonly #send: Buffer;
-  readonly #sendWords: Uint32Array;
-  readonly #iovWords: Uint32Array;
-  /** Low and high words of each slot's name and iovec address: a queued answer is four stores. */
-  readonly #addresses: Uint32Array;
-  readonly #keep: readonly Buffer[];
+  readonly #controls: Buffer;
+  readonly #headers: Buffer;
+  readonly #iovecs: Buffer;
+  readonly #header: Uint32Array; // the headers as 32-bit words
+  readonly #iovec: Uint32Array; // likewise
   readonly #recvmmsg = libc().recvmmsg;
   readonly #sendmmsg = libc().sendmmsg;
-  #queued = 0;
+  #fd = -1;
+  /** Headers that have been written to since they were prepared. */
+  #used: number;
+  /** Answers that wait to be sent: the slots from here to there. */
+  #from = 0;
+  #until = 0;
 
   constructor(size = 64, room = 4096) {
     this.size = size;
-    this.room = room;
-    const memory = Buffer.alloc(size * room);
-    this.slots = Array.from({ length: size }, (_, i) => memory.subarray(i * room, (i + 1) * room));
+    this.#room = room;
+    this.#used = size;
+    this.#memory = Buffer.alloc(size * room);
+    this.slots = Array.from({ length: size }, (_, i) => this.#memory.subarray(i * room, (i + 1) * room));
     this.#names = Buffer.alloc(size * SOCKADDR);
-    const receiveIov = Buffer.alloc(size * IOV);
-    const sendIov = Buffer.alloc(size * IOV);
-    this.#receive = Buffer.alloc(size * HDR);
-    this.#send = Buffer.alloc(size * HDR);
-    this.#lengths = words(this.#receive);
-    this.#sendWords = words(this.#send);
-    this.#iovWords = words(sendIov);
-    this.#addresses = new Uint32Array(size * 4);
-    this.#keep = [memory, receiveIov, sendIov];
-    const at = {
-      memory: addressOf(memory),
-      names: addressOf(this.#names),
-      receive: addressOf(receiveIov),
-      send: addressOf(sendIov),
-    };
+    this.#controls = Buffer.alloc(size * CONTROL);
+    this.#iovecs = Buffer.alloc(size * IOV);
+    this.#headers = Buffer.alloc(size * HDR);
+    this.#header = words(this.#headers);
+    this.#iovec = words(this.#iovecs);
+    const [memory, names] = [addressOf(this.#memory), addressOf(this.#names)];
+    const [controls, iovecs] = [addressOf(this.#controls), addressOf(this.#iovecs)];
     for (let i = 0; i < size; i++) {
-      const base = at.memory + BigInt(i * room);
-      const name = at.names + BigInt(i * SOCKADDR);
-      receiveIov.writeBigUInt64LE(base, i * IOV);
-      receiveIov.writeBigUInt64LE(BigInt(room), i * IOV + 8);
-      sendIov.writeBigUInt64LE(base, i * IOV);
-      this.#receive.writeBigUInt64LE(name, i * HDR);
-      this.#receive.writeBigUInt64LE(at.receive + BigInt(i * IOV), i * HDR + 16);
-      this.#receive.writeBigUInt64LE(1n, i * HDR + 24);
-      this.#send.writeBigUInt64LE(1n, i * HDR + 24);
-      this.#addresses.set(pair(name), i * 4);
-      this.#addresses.set(pair(at.send + BigInt(i * IOV)), i * 4 + 2);
+      this.#iovecs.writeBigUInt64LE(memory + BigInt(i * room), i * IOV);
+      this.#headers.writeBigUInt64LE(names + BigInt(i * SOCKADDR), i * HDR);
+      this.#headers.writeBigUInt64LE(iovecs + BigInt(i * IOV), i * HDR + 16);
+      this.#headers.writeBigUInt64LE(1n, i * HDR + 24);
+      this.#headers.writeBigUInt64LE(controls + BigInt(i * CONTROL), i * HDR + 32);
     }
   }
 
   /** Takes what waits in the socket, at most `size` datagrams, without blocking; how many came. */
   receive(fd: number): number {
-    const lengths = this.#lengths;
-    for (let i = 0; i < this.size; i++) lengths[i * 16 + 2] = SOCKADDR; // the kernel shortened it last time
-    const n = this.#recvmmsg(fd, this.#receive, this.size, MSG_DONTWAIT, null);
-    return n < 0 ? 0 : n;
+    const header = this.#header;
+    for (let i = 0; i < this.#used; i++) {
+      header[i * HDR_WORDS + 2] = SOCKADDR;
+      header[i * HDR_WORDS + 10] = CONTROL;
+      this.#iovec[i * 4 + 2] = this.#room;
+    }
+    this.#fd = fd;
+    const n = this.#recvmmsg(fd, this.#headers, this.size, MSG_DONTWAIT, null);
+    this.#used = n > 0 ? n : 0;
+    if (n < 0) this.failure = libc().koffi.errno();
+    return this.#used;
   }
 
   /** Length of the i-th datagram received. */
   length(i: number): number {
-    return this.#lengths[i * 16 + 14]!;
+    return this.#header[i * HDR_WORDS + 14]!;
   }
 
   /** Who sent the i-th datagram: address text. */
@@ -86,45 +96,52 @@ export class Batch {
     return addressOfSockaddr(this.#names, i * SOCKADDR);
   }
 
-  /** The i-th datagram's sender as a sockaddr of its own, for an answer that comes later. */
-  peer(i: number): Buffer {
-    return Buffer.from(this.#names.subarray(i * SOCKADDR, i * SOCKADDR + this.#lengths[i * 16 + 2]!));
+  /** The i-th datagram's sender, for an answer that comes later. */
+  peer(i: number): Peer {
+    const name = this.#header[i * HDR_WORDS + 2]!;
+    const control = this.#header[i * HDR_WORDS + 10]!;
+    return {
+      name: Buffer.from(this.#names.subarray(i * SOCKADDR, i * SOCKADDR + name)),
+      control: Buffer.from(this.#controls.subarray(i * CONTROL, i * CONTROL + control)),
+    };
   }
 
-  /** Queues the first `length` octets of slot i to go back to where the i-th datagram came from. */
+  /** Queues the first `length` octets of slot i to go back to where the i-th datagram came from. In rising order of i. */
   answer(i: number, length: number): void {
-    const hdr = this.#queued++ * 16;
-    const { [i * 4]: nameLow, [i * 4 + 1]: nameHigh, [i * 4 + 2]: iovLow, [i * 4 + 3]: iovHigh } = this.#addresses;
-    const out = this.#sendWords;
-    out[hdr] = nameLow!;
-    out[hdr + 1] = nameHigh!;
-    out[hdr + 2] = this.#lengths[i * 16 + 2]!;
-    out[hdr + 4] = iovLow!;
-    out[hdr + 5] = iovHigh!;
-    this.#iovWords[i * 4 + 2] = length;
+    if (i !== this.#until) {
+      this.flush(); // a datagram between had no answer
+      this.#from = i;
+    }
+    this.#until = i + 1;
+    this.#iovec[i * 4 + 2] = length;
   }
 
   /** Sends what is queued. Answers that the kernel refuses (a full buffer, a peer out of reach) are dropped, as UDP is. */
-  flush(fd: number): void {
-    let done = 0;
-    while (done < this.#queued) {
-      const n = this.#sendmmsg(
-        fd,
-        done === 0 ? this.#send : this.#send.subarray(done * HDR),
-        this.#queued - done,
-        MSG_DONTWAIT,
-      );
-      done += n > 0 ? n : 1;
+  flush(): void {
+    while (this.#from < this.#until) {
+      const headers = this.#from === 0 ? this.#headers : this.#headers.subarray(this.#from * HDR);
+      const n = this.#sendmmsg(this.#fd, headers, this.#until - this.#from, MSG_DONTWAIT);
+      this.#from += n > 0 ? n : 1;
     }
-    this.#queued = 0;
-  }
-
-  /** Keeps the memory that the kernel was told of. */
-  get memory(): readonly Buffer[] {
-    return this.#keep;
+    this.#from = 0;
+    this.#until = 0;
   }
 }
 
-const words = (b: Buffer): Uint32Array => new Uint32Array(b.buffer, b.byteOffset, b.length >> 2);
+const header = Buffer.alloc(MSGHDR);
+const vector = Buffer.alloc(IOV);
 
-const pair = (address: bigint): [number, number] => [Number(address & 0xffffffffn), Number(address >> 32n)];
+/** Sends one datagram to `peer`; dropped if the kernel refuses it. */
+export function sendTo(fd: number, { name, control }: Peer, packet: Uint8Array): void {
+  vector.writeBigUInt64LE(addressOf(packet), 0);
+  vector.writeBigUInt64LE(BigInt(packet.length), 8);
+  header.writeBigUInt64LE(addressOf(name), 0);
+  header.writeUInt32LE(name.length, 8);
+  header.writeBigUInt64LE(addressOf(vector), 16);
+  header.writeBigUInt64LE(1n, 24);
+  header.writeBigUInt64LE(control.length === 0 ? 0n : addressOf(control), 32);
+  header.writeBigUInt64LE(BigInt(control.length), 40);
+  libc().sendmsg(fd, header, MSG_DONTWAIT);
+}
+
+const words = (b: Buffer): Uint32Array => new Uint32Array(b.buffer, b.byteOffset, b.length >> 2);

@@ -9,7 +9,7 @@ export class OsError extends Error {
   readonly op: string;
 
   constructor(op: string, errno: number, detail = "") {
-    const code = NAMES.get(errno) ?? `errno ${errno}`;
+    const code = errnoName(errno);
     super(`${op}${detail && ` ${detail}`}: ${code}${hint(op, code)}`);
     this.name = "OsError";
     this.code = code;
@@ -19,6 +19,9 @@ export class OsError extends Error {
 }
 
 const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+/** "ECONNREFUSED" for 111. */
+export const errnoName = (errno: number): string => NAMES.get(errno) ?? `errno ${errno}`;
 
 /** What usually is behind it, for errors that people can do something about. */
 function hint(op: string, code: string): string {

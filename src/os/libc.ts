@@ -29,6 +29,7 @@ export interface Libc {
   readonly epoll_wait: Call;
   readonly recvmmsg: Call;
   readonly sendmmsg: Call;
+  readonly send: Call;
   readonly sendmsg: Call;
   readonly fcntl: Call;
 }
@@ -53,6 +54,7 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   epoll_wait: "int epoll_wait(int, void *, int, int)",
   recvmmsg: "int recvmmsg(int, void *, unsigned int, int, void *)",
   sendmmsg: "int sendmmsg(int, void *, unsigned int, int)",
+  send: "long send(int, void *, size_t, int)",
   sendmsg: "long sendmsg(int, void *, int)",
   fcntl: "int fcntl(int, int, int)",
 };

@@ -5,12 +5,6 @@ import { checked, libc } from "./libc.ts";
 
 const CLONE_NEWNET = 0x40000000;
 
-/** Where a namespace may be named: a path, a pid, or a name that `ip netns` knows. */
-export function netnsPath(name: string): string {
-  if (name.includes("/")) return name;
-  return /^\d+$/.test(name) ? `/proc/${name}/ns/net` : `/run/netns/${name}`;
-}
-
 /**
  * Runs `work` with this thread in the namespace at `path` and comes back whatever happens: sockets that it opens, and
  * processes that it spawns, are in there. Node's own `listen` and `bind` are not: they run later. Costs about 5 us.

@@ -1,7 +1,8 @@
 /** Sockets opened by hand, so that they can be opened in a namespace and read in batches. All non-blocking, close-on-exec. */
 import { isIPv6 } from "node:net";
 import { checked, libc } from "./libc.ts";
-import { AF_INET, AF_INET6, portOfSockaddr, sockaddr } from "./sockaddr.ts";
+import { inNetns } from "./netns.ts";
+import { AF_INET, AF_INET6, portOfSockaddr, SOCKADDR, sockaddr } from "./sockaddr.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -9,10 +10,14 @@ const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
+const SO_TYPE = 3;
 const SO_RCVBUF = 8;
-const SO_REUSEPORT = 15;
+const MSG_NOSIGNAL = 0x4000;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const IPV6_RECVPKTINFO = 49;
+const IPPROTO_IP = 0;
+const IP_PKTINFO = 8;
 const EINPROGRESS = 115;
 
 /** A socket that is ours to close. */
@@ -21,16 +26,12 @@ export interface Bound {
   readonly port: number;
 }
 
-export interface UdpOptions {
-  /** Several sockets share the address, each gets a share of the senders (SO_REUSEPORT). */
-  readonly reusePort?: boolean;
-}
-
-/** A bound UDP socket. Throws an OsError (EADDRINUSE, EACCES, EADDRNOTAVAIL, …). */
-export function bindUdp(address: string, port: number, { reusePort = false }: UdpOptions = {}): Bound {
+/** A bound UDP socket; on a wildcard address it tells which address was asked. Throws an OsError (EADDRINUSE, EACCES, …). */
+export function bindUdp(address: string, port: number): Bound {
   return owned(SOCK_DGRAM, address, (fd) => {
     option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
-    if (reusePort) option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+    if (address === "0.0.0.0") option(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    if (address === "::") option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     return bindTo(fd, address, port);
   });
 }
@@ -64,6 +65,35 @@ export function connectTcp(address: string, port: number): number {
   }).fd;
 }
 
+/** Sends on a connected socket without blocking; octets sent, or the negative errno. */
+export function send(fd: number, packet: Uint8Array): number {
+  const n = libc().send(fd, packet, packet.length, MSG_NOSIGNAL);
+  return n < 0 ? -libc().koffi.errno() : n;
+}
+
+/** Reads what is there; octets read, 0 at the end, or the negative errno. */
+export function read(fd: number, into: Uint8Array): number {
+  const n = libc().read(fd, into, into.length);
+  return n < 0 ? -libc().koffi.errno() : n;
+}
+
+/** True for a datagram socket, false for a stream. */
+export function isDatagram(fd: number): boolean {
+  const [type, length] = [Buffer.alloc(4), Buffer.alloc(4)];
+  length.writeUInt32LE(4);
+  checked(libc().getsockopt(fd, SOL_SOCKET, SO_TYPE, type, length), "getsockopt", "SO_TYPE");
+  return type.readInt32LE() === SOCK_DGRAM;
+}
+
+/** The local port. */
+export function portOf(fd: number): number {
+  const raw = Buffer.alloc(SOCKADDR);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(raw.length);
+  checked(libc().getsockname(fd, raw, length), "getsockname");
+  return portOfSockaddr(raw);
+}
+
 export function closeFd(fd: number): void {
   libc().close(fd);
 }
@@ -87,10 +117,7 @@ function owned(type: number, address: string, prepare: (fd: number) => { port: n
 function bindTo(fd: number, address: string, port: number): { port: number } {
   const raw = sockaddr(address, port);
   checked(libc().bind(fd, raw, raw.length), "bind", name(address, port));
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(raw.length);
-  checked(libc().getsockname(fd, raw, length), "getsockname");
-  return { port: portOfSockaddr(raw) };
+  return { port: portOf(fd) };
 }
 
 function option(fd: number, level: number, which: number, value: number): void {
@@ -101,3 +128,9 @@ function option(fd: number, level: number, which: number, value: number): void {
 
 const name = (address: string, port: number): string =>
   address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+
+/** What the forwarder needs for upstreams in other namespaces. */
+export const netnsSockets = {
+  udp: (netns: string, family: 4 | 6): number => inNetns(netns, () => bindUdp(family === 6 ? "::" : "0.0.0.0", 0).fd),
+  tcp: (netns: string, address: string, port: number): number => inNetns(netns, () => connectTcp(address, port)),
+};

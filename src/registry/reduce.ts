@@ -79,6 +79,7 @@ function spokenFor(changes: readonly Change[]): Set<string> {
     else if (change.kind === "container.put") change.container.endpoints.forEach(endpoint);
     else if (change.kind === "service.put") {
       change.service.networks.forEach(attachment);
+      if (change.service.mesh) attachment({ aliases: [], ...change.service.mesh });
       for (const { published, protocol } of change.service.ports)
         if (published) spoken.add(portKey(published, protocol));
     }

@@ -1,5 +1,6 @@
 /** Sandboxes: who asks, and where. A sandbox may come before the container or task that it belongs to. */
 import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
+import { netnsPath } from "../model/netns.ts";
 import type { Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { Step } from "./reduce.ts";
@@ -14,6 +15,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   if (given.netns === undefined && given.resolvConf !== undefined) throw invalid(given, "resolvConf needs a netns");
   const sandbox: Sandbox = {
     ...given,
+    ...(given.netns !== undefined && { netns: netnsPath(given.netns) }),
     listen: given.listen.map((l) => canonical(given, l)),
     ...(upstreams && { upstreams }),
   };

@@ -3,7 +3,7 @@
  * that differ are combined again. So a patch is what the whole would compile to, whatever the order things came in.
  */
 import { nameKey } from "../model/name.ts";
-import type { NetworkId, ReadonlyState, SandboxId, Touched, Upstream } from "../model/types.ts";
+import type { NetworkId, ReadonlyState, Sandbox, SandboxId, Touched, Upstream } from "../model/types.ts";
 import { type RRSet, rdataOf, rrset } from "../wire/rrset.ts";
 import { type Claim, containerClaims, serviceClaims, taskClaims } from "./claims.ts";
 import { GONE, SAME, type ScopePatch, type ScopeSpec, SERVICE, type ZoneSpec } from "./patch.ts";
@@ -24,6 +24,8 @@ export class Compiler {
   /** By member ("task:…"): the sandboxes to look at again when it changes. */
   readonly #sandboxesOf = new Map<string, Set<SandboxId>>();
   readonly #memberOf = new Map<SandboxId, string>();
+  /** Name servers found in a sandbox's own resolv.conf. */
+  readonly #upstreamsOf = new Map<SandboxId, readonly Upstream[]>();
 
   constructor(policy: Policy = DEFAULT_POLICY) {
     this.#policy = policy;
@@ -52,8 +54,31 @@ export class Compiler {
   /** The patch that gives every sandbox without upstreams of its own or its networks' these. */
   changeUpstreams(state: ReadonlyState, upstreams: readonly Upstream[]): ScopePatch {
     this.#policy = { ...this.#policy, upstreams };
-    const scopes = [...state.sandboxes.values()].map((s) => scopeSpec(s, state, this.#policy));
-    return { revision: state.revision, names: [], zones: [], scopes, removedScopes: [] };
+    return { ...nothing(state), scopes: this.#allScopes(state) };
+  }
+
+  /** The patch that gives this sandbox, unless it or its networks have upstreams, these instead of the node's. */
+  changeSandboxUpstreams(state: ReadonlyState, id: SandboxId, upstreams: readonly Upstream[] | undefined): ScopePatch {
+    if (upstreams === undefined) this.#upstreamsOf.delete(id);
+    else this.#upstreamsOf.set(id, upstreams);
+    const sandbox = state.sandboxes.get(id);
+    return { ...nothing(state), scopes: sandbox === undefined ? [] : [this.#scope(sandbox, state)] };
+  }
+
+  /** Everything as of the last compile, for tables that are empty. */
+  snapshot(state: ReadonlyState): ScopePatch {
+    const all = new Dirty();
+    for (const [network, names] of this.#claimants) for (const key of names.keys()) all.add(network, key);
+    const zones = [...this.#zones].map(([id, suffix]) => ({ id, suffix }));
+    return { ...nothing(state), names: this.#emit(all), zones, scopes: this.#allScopes(state) };
+  }
+
+  #allScopes(state: ReadonlyState): ScopeSpec[] {
+    return [...state.sandboxes.values()].map((s) => this.#scope(s, state));
+  }
+
+  #scope(sandbox: Sandbox, state: ReadonlyState): ScopeSpec {
+    return scopeSpec(sandbox, state, this.#policy, this.#upstreamsOf.get(sandbox.id));
   }
 
   /** A service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */
@@ -149,7 +174,7 @@ export class Compiler {
       const sandbox = state.sandboxes.get(id);
       this.#remember(id, sandbox && `${sandbox.member.kind}:${sandbox.member.id}`);
       if (sandbox === undefined) removedScopes.push(id);
-      else scopes.push(scopeSpec(sandbox, state, this.#policy));
+      else scopes.push(this.#scope(sandbox, state));
     }
     return { scopes, removedScopes };
   }
@@ -183,6 +208,14 @@ class Dirty {
     else keys.add(key);
   }
 }
+
+const nothing = ({ revision }: ReadonlyState): ScopePatch => ({
+  revision,
+  names: [],
+  zones: [],
+  scopes: [],
+  removedScopes: [],
+});
 
 const everything = (state: ReadonlyState): Touched => ({
   networks: new Set(state.networks.keys()),

@@ -5,7 +5,13 @@ import type { ScopeSpec } from "./patch.ts";
 import type { Policy } from "./policy.ts";
 import { precedence } from "./precedence.ts";
 
-export function scopeSpec(sandbox: Sandbox, state: ReadonlyState, policy: Policy): ScopeSpec {
+/** `found` are name servers of the sandbox's own resolv.conf. */
+export function scopeSpec(
+  sandbox: Sandbox,
+  state: ReadonlyState,
+  policy: Policy,
+  found: readonly Upstream[] = [],
+): ScopeSpec {
   const endpoints = endpointsOf(sandbox, state);
   const attached = precedence(endpoints, state);
   const networks = endpoints.map((e) => state.networks.get(e.network)).filter((n) => n !== undefined);
@@ -21,7 +27,8 @@ export function scopeSpec(sandbox: Sandbox, state: ReadonlyState, policy: Policy
       : upstreamsOf(
           sandbox,
           attached.map((a) => a.network),
-          policy,
+          found,
+          policy.upstreams,
         ),
     internal,
     ndots: sandbox.ndots !== undefined,
@@ -34,13 +41,20 @@ function endpointsOf({ member }: Sandbox, state: ReadonlyState): readonly Endpoi
 }
 
 /**
- * Servers for a suffix (split DNS) add up: the sandbox's, its networks', the node's. Servers for everything come from the
- * first of these that has any, and a sandbox that says "none" gets none.
+ * Servers for a suffix (split DNS) add up: the sandbox's, its networks', its file's, the node's. Servers for everything come
+ * from the first of these that has any, and a sandbox that says "none" gets none.
  */
-function upstreamsOf(sandbox: Sandbox, networks: readonly Network[], policy: Policy): Upstream[] {
-  const levels = [sandbox.upstreams ?? [], networks.flatMap((n) => n.upstreams ?? []), policy.upstreams];
+function upstreamsOf(
+  sandbox: Sandbox,
+  networks: readonly Network[],
+  found: readonly Upstream[],
+  node: readonly Upstream[],
+): Upstream[] {
+  const levels = [sandbox.upstreams ?? [], networks.flatMap((n) => n.upstreams ?? []), found, node];
   const general = (list: readonly Upstream[]) => list.filter((u) => u.domains === undefined);
   const forAll = sandbox.upstreams?.length === 0 ? [] : (levels.map(general).find((l) => l.length > 0) ?? []);
   const bySuffix = sandbox.upstreams?.length === 0 ? [] : levels.flat().filter((u) => u.domains !== undefined);
-  return [...bySuffix, ...forAll];
+  const all = [...bySuffix, ...forAll];
+  const { netns } = sandbox;
+  return netns === undefined ? all : all.map((u) => (u.host ? u : { ...u, netns }));
 }

@@ -2,8 +2,14 @@
 import { type Cidr, inCidr, parseCidr } from "../model/address.ts";
 import type { Listen, SandboxId } from "../model/types.ts";
 
+export interface Given {
+  readonly sandbox: SandboxId;
+  readonly source: Listen["source"];
+}
+
 /** Finds the sandbox of a packet. What a packet says is never looked at: only where it came from. */
 export class Senders {
+  #given: Given[] = [];
   #anyone: SandboxId | undefined;
   readonly #exact = new Map<string, SandboxId>();
   readonly #ranges: { cidr: Cidr; sandbox: SandboxId }[] = [];
@@ -13,6 +19,7 @@ export class Senders {
   }
 
   add(sandbox: SandboxId, source: Listen["source"]): void {
+    this.#given.push({ sandbox, source });
     if (source === undefined) this.#anyone = sandbox;
     for (const text of source ?? []) {
       const cidr = parseCidr(text);
@@ -22,10 +29,25 @@ export class Senders {
     this.#ranges.sort((a, b) => b.cidr.bits - a.cidr.bits); // the narrowest range wins
   }
 
-  remove(sandbox: SandboxId): void {
+  /** False if it was not there. */
+  remove(sandbox: SandboxId): boolean {
+    const before = this.#given.length;
+    this.#given = this.#given.filter((g) => g.sandbox !== sandbox);
+    if (this.#given.length === before) return false;
     if (this.#anyone === sandbox) this.#anyone = undefined;
     for (const [address, owner] of this.#exact) if (owner === sandbox) this.#exact.delete(address);
     this.#ranges.splice(0, this.#ranges.length, ...this.#ranges.filter((r) => r.sandbox !== sandbox));
+    return true;
+  }
+
+  /** What was added, for a copy on another thread. */
+  get given(): readonly Given[] {
+    return this.#given;
+  }
+
+  /** The one sandbox behind the address if it need not be told apart from others. */
+  get only(): SandboxId | undefined {
+    return this.#exact.size === 0 && this.#ranges.length === 0 ? this.#anyone : undefined;
   }
 
   /** An address, then the narrowest range, then whoever listens for all; undefined: nobody we know. */

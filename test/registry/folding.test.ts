@@ -223,7 +223,7 @@ test("no address has two owners, every address has one, and removing everything 
 
 function addresses(s: ReadonlyState): string[] {
   const vips = [...s.services.values()].flatMap((x) =>
-    x.networks.flatMap((n) => [n.vip4, n.vip6].map((a) => a && `${n.network} ${a}`)),
+    [...x.networks, ...(x.mesh ? [x.mesh] : [])].flatMap((n) => [n.vip4, n.vip6].map((a) => a && `${n.network} ${a}`)),
   );
   const members = [...s.tasks.values(), ...s.containers.values()];
   const own = members.flatMap((x) => x.endpoints.flatMap((e) => [e.ip4, e.ip6].map((a) => a && `${e.network} ${a}`)));

@@ -37,7 +37,7 @@ let opened: Opened | undefined;
 afterEach(() => opened?.close());
 
 async function start(handler: Handler, times?: { first: number; idle: number }): Promise<() => Promise<Client>> {
-  opened = await openTcp("127.0.0.1", 0, handler, times);
+  opened = await openTcp("127.0.0.1", 0, handler, times && { times });
   const { port } = opened;
   return async () => {
     const socket = connect({ host: "127.0.0.1", port, allowHalfOpen: true });

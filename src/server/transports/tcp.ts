@@ -14,12 +14,19 @@ const MAX_CONNECTIONS = 512;
 const MAX_PENDING = 128;
 const MAX_UNREAD = 1 << 20;
 
-/** Listens and starts to answer; rejects with the system's error. Options are for tests. */
+export interface TcpOptions {
+  /** A listening socket to adopt; address and port are not bound then. */
+  readonly fd?: number;
+  /** Milliseconds a peer may take; for tests. */
+  readonly times?: { readonly first: number; readonly idle: number };
+}
+
+/** Listens and starts to answer; rejects with the system's error. */
 export function openTcp(
   address: string,
   port: number,
   handler: Handler,
-  times = { first: FIRST_QUERY, idle: IDLE },
+  { fd, times = { first: FIRST_QUERY, idle: IDLE } }: TcpOptions = {},
 ): Promise<Opened> {
   const connections = new Set<Connection>();
   const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
@@ -29,7 +36,8 @@ export function openTcp(
   });
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen({ host: address, port, exclusive: true, ipv6Only: true }, () => {
+    const at = fd === undefined ? { host: address, port, ipv6Only: true } : { fd };
+    server.listen({ ...at, exclusive: true }, () => {
       server.removeListener("error", reject);
       server.on("error", handler.failed);
       resolve({ port: portOf(server), close: () => closeAll(server, connections) });

@@ -3,9 +3,12 @@ import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import type { Handler, Opened } from "./transport.ts";
 
-/** Binds and starts to answer; rejects with the system's error (EADDRINUSE, EACCES, …). */
-export function openUdp(address: string, port: number, handler: Handler): Promise<Opened> {
-  const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4", recvBufferSize: RECEIVE_BUFFER });
+/** Binds (or adopts the bound socket `fd`) and starts to answer; rejects with the system's error (EADDRINUSE, EACCES, …). */
+export function openUdp(address: string, port: number, handler: Handler, fd?: number): Promise<Opened> {
+  const socket = createSocket({
+    type: isIPv6(address) ? "udp6" : "udp4",
+    ...(fd === undefined && { recvBufferSize: RECEIVE_BUFFER }),
+  });
   let open = true;
   socket.on("message", (packet, peer) => {
     const length = handler.serve(packet, packet.length, peer.address, "udp", out);
@@ -21,7 +24,7 @@ export function openUdp(address: string, port: number, handler: Handler): Promis
   });
   return new Promise((resolve, reject) => {
     socket.once("error", reject);
-    socket.bind({ address, port, exclusive: true }, () => {
+    socket.bind(fd === undefined ? { address, port, exclusive: true } : { fd, exclusive: true }, () => {
       socket.removeListener("error", reject);
       // An ICMP error of some earlier answer surfaces here; that client is gone, the socket is fine.
       socket.on("error", handler.failed);

@@ -1,0 +1,193 @@
+/**
+ * The kernel's own balancer, IPVS, in the current network namespace: services known by firewall mark, and their
+ * destinations. Written by netlink (net/netfilter/ipvs/ip_vs_ctl.c, linux/ip_vs.h), read from there and from /proc.
+ */
+import { readFileSync } from "node:fs";
+import { addressBytes, addressText } from "../model/address.ts";
+import { attribute, type GenericMessage, Genetlink, parseAttributes, text, uint16, uint32 } from "./genetlink.ts";
+import { AF_INET, AF_INET6 } from "./sockaddr.ts";
+
+/** A service by mark. `affinity` in seconds, 0: none. */
+export interface IpvsService {
+  readonly mark: number;
+  readonly family: 4 | 6;
+  readonly scheduler: string;
+  readonly affinity: number;
+}
+
+export interface IpvsDestination {
+  readonly address: string;
+  readonly weight: number;
+  readonly forwarding: "masquerade" | "direct" | "other";
+  /** Always 0 in what we write: the port of the connection is kept. */
+  readonly port: number;
+}
+
+export type ServiceId = Pick<IpvsService, "mark" | "family">;
+
+/** Commands; each is done by `IpvsWriter.do`, or by itself. */
+export type IpvsCommand =
+  | { readonly command: "service.new" | "service.set"; readonly service: IpvsService }
+  | { readonly command: "service.delete"; readonly service: ServiceId }
+  | {
+      readonly command: "destination.new" | "destination.set" | "destination.delete";
+      readonly service: ServiceId;
+      readonly destination: IpvsDestination;
+    };
+
+/** enum in linux/ip_vs.h */
+const COMMAND: Record<IpvsCommand["command"], number> = {
+  "service.new": 1,
+  "service.set": 2,
+  "service.delete": 3,
+  "destination.new": 5,
+  "destination.set": 6,
+  "destination.delete": 7,
+};
+const GET_SERVICE = 4;
+
+const CMD_SERVICE = 1;
+const CMD_DESTINATION = 2;
+const SERVICE = { family: 1, mark: 5, scheduler: 6, flags: 7, timeout: 8, netmask: 9 } as const;
+const DESTINATION = { address: 1, port: 2, forwarding: 3, weight: 4, upper: 5, lower: 6, family: 11 } as const;
+const PERSISTENT = 1;
+const FORWARDING = { masquerade: 0, direct: 3 } as const;
+
+/** Error numbers that say what is there: ip_vs_ctl.c answers them for what exists already, or does not (any more). */
+export const EEXIST = 17;
+export const ENOENT = 2;
+export const ESRCH = 3;
+
+/** Does commands in order, all of them; the error number of each, 0 if it was done. Throws an OsError without IPVS or rights. */
+export function ipvsDo(commands: readonly IpvsCommand[]): number[] {
+  const netlink = new Genetlink("IPVS");
+  try {
+    return netlink.do(commands.map(packIpvs));
+  } finally {
+    netlink.close();
+  }
+}
+
+/** All services by mark in this namespace. */
+export function ipvsServices(): IpvsService[] {
+  const netlink = new Genetlink("IPVS");
+  try {
+    return netlink.dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }).flatMap((entry) => {
+      const service = unpackService(entry);
+      return service.mark === 0 ? [] : [service];
+    });
+  } finally {
+    netlink.close();
+  }
+}
+
+export function packIpvs(command: IpvsCommand): GenericMessage {
+  const parts = [packService(command.service)];
+  if ("destination" in command) parts.push(packDestination(command.destination));
+  return { command: COMMAND[command.command], attributes: Buffer.concat(parts) };
+}
+
+function packService(service: ServiceId | IpvsService): Buffer {
+  const four = service.family === 4;
+  const parts = [
+    attribute(SERVICE.family, uint16(four ? AF_INET : AF_INET6)),
+    attribute(SERVICE.mark, uint32(service.mark)),
+  ];
+  if ("scheduler" in service) {
+    const flags = Buffer.concat([uint32(service.affinity > 0 ? PERSISTENT : 0), uint32(0xffff_ffff)]); // value and mask
+    parts.push(
+      attribute(SERVICE.scheduler, text(service.scheduler)),
+      attribute(SERVICE.flags, flags),
+      attribute(SERVICE.timeout, uint32(service.affinity)),
+      attribute(SERVICE.netmask, uint32(four ? 0xffff_ffff : 128)), // a client is one address
+    );
+  }
+  return attribute(CMD_SERVICE, Buffer.concat(parts), true);
+}
+
+/** The attributes of one entry of a list of services. */
+export function unpackService(entry: Buffer): IpvsService {
+  const service = parseAttributes(parseAttributes(entry).get(CMD_SERVICE) ?? Buffer.alloc(0));
+  const persistent = ((service.get(SERVICE.flags)?.readUInt32LE(0) ?? 0) & PERSISTENT) !== 0;
+  return {
+    mark: service.get(SERVICE.mark)?.readUInt32LE(0) ?? 0,
+    family: service.get(SERVICE.family)?.readUInt16LE(0) === AF_INET6 ? 6 : 4,
+    scheduler: `${service.get(SERVICE.scheduler) ?? ""}`.replace(/\0.*$/s, ""),
+    affinity: persistent ? (service.get(SERVICE.timeout)?.readUInt32LE(0) ?? 0) : 0,
+  };
+}
+
+function packDestination({ address, port, weight, forwarding }: IpvsDestination): Buffer {
+  const octets = Buffer.from(addressBytes(address) ?? "", "latin1");
+  const padded = Buffer.alloc(16);
+  octets.copy(padded);
+  const network = Buffer.alloc(2);
+  network.writeUInt16BE(port);
+  const parts = [
+    attribute(DESTINATION.address, padded),
+    attribute(DESTINATION.port, network),
+    attribute(DESTINATION.family, uint16(octets.length === 4 ? AF_INET : AF_INET6)),
+    attribute(DESTINATION.forwarding, uint32(forwarding === "direct" ? FORWARDING.direct : FORWARDING.masquerade)),
+    attribute(DESTINATION.weight, uint32(weight)),
+    attribute(DESTINATION.upper, uint32(0)),
+    attribute(DESTINATION.lower, uint32(0)),
+  ];
+  return attribute(CMD_DESTINATION, Buffer.concat(parts), true);
+}
+
+/** The destinations of all services by mark in this namespace, by mark: one read, however many there are. */
+export function ipvsDestinations(): Map<number, IpvsDestination[]> {
+  return parseDestinations(readFileSync("/proc/thread-self/net/ip_vs", "latin1"));
+}
+
+/**
+ *     FWM  00000100 rr
+ *       -> 0A000105:0000      Masq    1      0          0
+ *       -> [fd00:0000:0000:0000:0000:0000:0000:0005]:0000      Route   1      0          0
+ */
+export function parseDestinations(proc: string): Map<number, IpvsDestination[]> {
+  const out = new Map<number, IpvsDestination[]>();
+  let current: IpvsDestination[] | undefined;
+  for (const line of proc.split("\n")) {
+    if (line.startsWith("  -> ")) {
+      const [where = "", way = "", weight = ""] = line.slice(5).trimEnd().split(/\s+/);
+      const colon = where.lastIndexOf(":");
+      const port = Number.parseInt(where.slice(colon + 1), 16);
+      const forwarding = way === "Masq" ? "masquerade" : way === "Route" ? "direct" : "other";
+      if (way !== "Forward")
+        current?.push({ address: hexAddress(where.slice(0, colon)), port, weight: Number(weight), forwarding });
+    } else if (line.startsWith("FWM")) {
+      const mark = Number.parseInt(line.slice(3).trim(), 16);
+      current = out.get(mark) ?? [];
+      out.set(mark, current);
+    } else current = undefined;
+  }
+  return out;
+}
+
+/** States (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c) of connections that carry nothing any more, or will not. */
+const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
+
+/**
+ * Connections of this namespace that are balanced to an address and still open: of TCP and SCTP those on which something may
+ * still come. UDP has no end that could be seen.
+ */
+export function ipvsConnections(destination: string): number {
+  return countConnections(readFileSync("/proc/thread-self/net/ip_vs_conn", "latin1"), destination);
+}
+
+/** Lines: protocol, client and its port, VIP and its port, destination and its port, state, seconds. Templates have client port 0. */
+export function countConnections(proc: string, destination: string): number {
+  let count = 0;
+  for (const line of proc.split("\n").slice(1)) {
+    const [, , clientPort, , , to = "", , state = ""] = line.trimEnd().split(/\s+/);
+    if (clientPort !== "0000" && !OVER.has(state) && to !== "" && hexAddress(to) === destination) count++;
+  }
+  return count;
+}
+
+/** "0A000105", or "[fd00:0000:…]" with or without brackets. */
+function hexAddress(hex: string): string {
+  const digits = hex.replace(/[[\]:]/g, "");
+  return addressText(Buffer.from(digits, "hex").toString("latin1"));
+}

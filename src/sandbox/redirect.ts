@@ -1,0 +1,95 @@
+/**
+ * Port 53 without binding it, as Docker does it (libnetwork resolver_unix.go): in the sandbox's namespace, packets to the
+ * address are sent to random ports, and answers come from port 53. In a table or chains of our own, so that whatever else
+ * is there stays, and doing it again ends the same.
+ */
+import { isIPv6 } from "node:net";
+import { exec } from "../os/exec.ts";
+import { portOf } from "../os/socket.ts";
+
+export interface Redirect {
+  /** Path of the namespace. */
+  readonly netns: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** With nft, else with iptables; rejects if neither works. */
+export async function installRedirect(at: Redirect, { udp, tcp }: { udp: number; tcp: number }): Promise<void> {
+  const ports = { udp: portOf(udp), tcp: portOf(tcp) };
+  const problem = await run(at, "nft", ["-f", "-"], nftTable(at, ports));
+  if (problem === undefined) return;
+  const other = await installChains(at, ports);
+  if (other !== undefined) throw new Error(`${at.netns}: port ${at.port} can't be redirected: ${problem}; ${other}`);
+}
+
+/** Nothing of it is left. That the namespace is gone is fine. */
+export async function removeRedirect(at: Redirect): Promise<void> {
+  await run(at, "nft", ["delete", "table", family(at), table(at)]);
+  for (const chain of CHAINS) {
+    const own = chainName(chain, at);
+    if ((await run(at, iptables(at), ["-w", "-t", "nat", "-D", chain, "-d", at.address, "-j", own])) !== undefined)
+      continue;
+    await run(at, iptables(at), ["-w", "-t", "nat", "-F", own]);
+    await run(at, iptables(at), ["-w", "-t", "nat", "-X", own]);
+  }
+}
+
+interface Ports {
+  readonly udp: number;
+  readonly tcp: number;
+}
+
+const family = ({ address }: Redirect): string => (isIPv6(address) ? "ip6" : "ip");
+const iptables = ({ address }: Redirect): string => (isIPv6(address) ? "ip6tables" : "iptables");
+const host = ({ address }: Redirect): string => (isIPv6(address) ? `[${address}]` : address);
+
+/** One for each address, since sandboxes may share a namespace. */
+const table = ({ address, port }: Redirect): string => `eleven_dns_${address.replace(/[^0-9a-f]/gi, "_")}_${port}`;
+
+function nftTable(at: Redirect, ports: Ports): string {
+  const f = family(at);
+  const name = table(at);
+  const rules = (hook: string, priority: number, rule: (protocol: "udp" | "tcp") => string) =>
+    `  chain ${hook} { type nat hook ${hook} priority ${priority}; ${rule("udp")}; ${rule("tcp")}; }\n`;
+  return `table ${f} ${name}
+delete table ${f} ${name}
+table ${f} ${name} {
+${rules("output", -100, (p) => `${f} daddr ${at.address} ${p} dport ${at.port} dnat to ${host(at)}:${ports[p]}`)}\
+${rules("postrouting", 100, (p) => `${f} saddr ${at.address} ${p} sport ${ports[p]} snat to ${host(at)}:${at.port}`)}}
+`;
+}
+
+const CHAINS = ["OUTPUT", "POSTROUTING"] as const;
+
+/** Chain names have 28 octets at most. */
+const chainName = (chain: (typeof CHAINS)[number], { address, port }: Redirect): string =>
+  `E11${chain[0]}_${address.replace(/[^0-9a-f]/gi, "")}_${port}`.slice(0, 28);
+
+async function installChains(at: Redirect, ports: Ports): Promise<string | undefined> {
+  const [output, postrouting] = CHAINS.map((c) => chainName(c, at));
+  const rules = (["tcp", "udp"] as const).flatMap((p) => [
+    `-A ${output} -d ${at.address} -p ${p} --dport ${at.port} -j DNAT --to-destination ${host(at)}:${ports[p]}`,
+    `-A ${postrouting} -s ${at.address} -p ${p} --sport ${ports[p]} -j SNAT --to-source ${host(at)}:${at.port}`,
+  ]);
+  const input = ["*nat", `:${output} - [0:0]`, `:${postrouting} - [0:0]`, ...rules, "COMMIT", ""].join("\n");
+  const problem = await run(at, `${iptables(at)}-restore`, ["-w", "--noflush"], input);
+  if (problem !== undefined) return problem;
+  for (const chain of CHAINS) {
+    const jump = [chain, "-d", at.address, "-j", chainName(chain, at)];
+    if ((await run(at, iptables(at), ["-w", "-t", "nat", "-C", ...jump])) === undefined) continue;
+    const refused = await run(at, iptables(at), ["-w", "-t", "nat", "-I", ...jump]);
+    if (refused !== undefined) return refused;
+  }
+  return undefined;
+}
+
+/** What went wrong, on one line; undefined if nothing did. */
+async function run({ netns }: Redirect, command: string, args: string[], input = ""): Promise<string | undefined> {
+  try {
+    const { status, stderr } = await exec(command, args, { netns, input });
+    return status === 0 ? undefined : `${command}: ${stderr.trim().split("\n")[0] || `status ${status}`}`;
+  } catch (error) {
+    return `${command}: ${error instanceof Error ? error.message : error}`;
+  }
+}

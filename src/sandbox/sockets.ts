@@ -1,0 +1,102 @@
+/** The pair of sockets behind a listening address, opened by hand: here or in a sandbox's network namespace. */
+import type { Listen } from "../model/types.ts";
+import { OsError } from "../os/error.ts";
+import { bringLoopbackUp } from "../os/link.ts";
+import { inNetns } from "../os/netns.ts";
+import { bindUdp, closeFd, listenTcp } from "../os/socket.ts";
+import type { OpenSockets, Place, Sockets } from "../server/data-plane.ts";
+import type { Inheritance } from "./inheritance.ts";
+import { installRedirect, removeRedirect } from "./redirect.ts";
+
+export interface SocketOptions {
+  /** Sockets that an earlier process left with the service manager. */
+  readonly inheritance?: Inheritance | undefined;
+  /** Told of what was done otherwise than asked for. */
+  readonly onNotice: (message: string) => void;
+}
+
+/**
+ * Opens UDP and TCP on one address. In a namespace, `lo` is brought up first, and if the port is taken there the sockets get
+ * random ports behind a redirect. Rejects with an OsError.
+ */
+export function createOpenSockets({ inheritance, onNotice }: SocketOptions): OpenSockets {
+  return async (listen, place) => {
+    const found = inheritance?.take(listen, place);
+    if (found !== undefined)
+      return found.redirected ? redirected(listen, place, found, inheritance) : kept(listen, place, found, inheritance);
+    if (!place.redirect) {
+      try {
+        return kept(
+          listen,
+          place,
+          within(place, () => bindPair(listen.address, listen.port)),
+          inheritance,
+        );
+      } catch (error) {
+        if (place.netns === undefined || !(error instanceof OsError) || error.code !== "EADDRINUSE") throw error;
+        onNotice(`${place.netns}: ${listen.address}:${listen.port} is taken there; it is redirected to ports of ours`);
+      }
+    }
+    const pair = within(place, () => ({ udp: bindUdp(listen.address, 0), tcp: listenTcp(listen.address, 0) }));
+    return redirected(listen, place, { udp: pair.udp.fd, tcp: pair.tcp.fd, port: listen.port }, inheritance);
+  };
+}
+
+/** Bare descriptors. */
+type Pair = Pick<Sockets, "udp" | "tcp" | "port">;
+
+function kept(listen: Listen, place: Place, pair: Pair, inheritance: Inheritance | undefined): Sockets {
+  const name = inheritance?.leave(listen, place, pair, false);
+  return {
+    ...pair,
+    async release() {
+      if (name !== undefined && !inheritance?.ending) inheritance?.forget(name);
+    },
+  };
+}
+
+async function redirected(
+  listen: Listen,
+  place: Place,
+  pair: Pair,
+  inheritance: Inheritance | undefined,
+): Promise<Sockets> {
+  const rule = { netns: place.netns!, address: listen.address, port: listen.port };
+  try {
+    await installRedirect(rule, pair);
+  } catch (error) {
+    closeFd(pair.udp);
+    closeFd(pair.tcp);
+    throw error;
+  }
+  const name = inheritance?.leave(listen, place, pair, true);
+  return {
+    ...pair,
+    async release() {
+      if (inheritance?.ending) return; // sockets and rules stay for the next process: nothing is lost between
+      if (name !== undefined) inheritance?.forget(name);
+      await removeRedirect(rule);
+    },
+  };
+}
+
+function within<T>({ netns }: Place, work: () => T): T {
+  if (netns === undefined) return work();
+  return inNetns(netns, () => {
+    bringLoopbackUp();
+    return work();
+  });
+}
+
+/** Both on one port; for port 0 the kernel picks it for UDP, and if TCP has that taken, another. */
+function bindPair(address: string, port: number): Pair {
+  for (let tries = port === 0 ? 16 : 1; ; tries--) {
+    const udp = bindUdp(address, port);
+    try {
+      return { udp: udp.fd, tcp: listenTcp(address, udp.port).fd, port: udp.port };
+    } catch (error) {
+      closeFd(udp.fd);
+      if (tries <= 1) throw error;
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/** The forwarder's exchange over sockets opened by hand, for a thread without an event loop. UDP is read in batches. */
+import { Deframer, framed } from "../../forwarder/frame.ts";
+import type { Exchange } from "../../forwarder/lanes.ts";
+import type { ExchangeEvents } from "../../forwarder/sockets.ts";
+import { Batch } from "../../os/batch.ts";
+import { errnoName } from "../../os/error.ts";
+import { inNetns } from "../../os/netns.ts";
+import { EPOLLIN, EPOLLOUT, type Poll } from "../../os/poll.ts";
+import { closeFd, connectTcp, connectUdp, read, send } from "../../os/socket.ts";
+
+export interface PollExchange extends Exchange {
+  /** Tells of what failed since the last time; never from inside a call of the forwarder's. */
+  settle(): void;
+}
+
+/** A socket towards an upstream. */
+interface Lane {
+  readonly fd: number;
+  ready(): void;
+  send(packet: Uint8Array): void;
+}
+
+export function createPollExchange(
+  poll: Poll,
+  onReady: Map<number, { ready(): void }>,
+  events: ExchangeEvents,
+): PollExchange {
+  const lanes = new Map<number, Lane>();
+  const batch = new Batch(32, 4096);
+  let failures: [lane: number, reason: string][] = [];
+
+  const udp = (number: number, fd: number): Lane => ({
+    fd,
+    ready() {
+      const n = batch.receive(fd);
+      for (let i = 0; i < n; i++) events.received(number, Buffer.from(batch.slots[i]!.subarray(0, batch.length(i))));
+      const problem = n > 0 ? "EAGAIN" : errnoName(batch.failure);
+      if (!AGAIN.has(problem)) events.failed(number, problem); // the server's port is closed, say
+    },
+    send(packet) {
+      const errno = send(fd, packet);
+      if (errno < 0) failures.push([number, errnoName(-errno)]);
+    },
+  });
+
+  const tcp = (number: number, fd: number): Lane => {
+    const deframer = new Deframer((message) => events.received(number, message));
+    const out: Buffer[] = [];
+    const flush = () => {
+      while (out.length > 0) {
+        const sent = send(fd, out[0]!);
+        if (sent < 0) return;
+        if (sent === out[0]!.length) out.shift();
+        else out[0] = out[0]!.subarray(sent);
+      }
+    };
+    return {
+      fd,
+      ready() {
+        flush();
+        if (out.length === 0) poll.change(fd, EPOLLIN);
+        for (;;) {
+          const n = read(fd, chunk);
+          if (n > 0) deframer.push(chunk.subarray(0, n));
+          if (n > 0 && lanes.get(number)?.fd === fd) continue;
+          if (n === 0) events.failed(number, "connection closed");
+          else if (n < 0 && !AGAIN.has(errnoName(-n))) events.failed(number, errnoName(-n));
+          return;
+        }
+      },
+      send(packet) {
+        out.push(framed(packet));
+        poll.change(fd, EPOLLIN | EPOLLOUT);
+      },
+    };
+  };
+
+  return {
+    open(number, kind, address, port, netns) {
+      const make = () => (kind === "udp" ? connectUdp(address, port) : connectTcp(address, port));
+      try {
+        const fd = netns === undefined ? make() : inNetns(netns, make);
+        const lane = kind === "udp" ? udp(number, fd) : tcp(number, fd);
+        poll.add(fd);
+        lanes.set(number, lane);
+        onReady.set(fd, lane);
+      } catch (error) {
+        failures.push([number, (error as { code?: string }).code ?? String(error)]);
+      }
+    },
+    send(number, packet) {
+      lanes.get(number)?.send(packet);
+    },
+    close(number) {
+      const lane = lanes.get(number);
+      if (lane === undefined) return;
+      lanes.delete(number);
+      onReady.delete(lane.fd);
+      closeFd(lane.fd); // which takes it out of the epoll set, too
+    },
+    settle() {
+      if (failures.length === 0) return;
+      const told = failures;
+      failures = [];
+      for (const [number, reason] of told) events.failed(number, reason);
+    },
+  };
+}
+
+const chunk = Buffer.alloc(65_536);
+const AGAIN = new Set(["EAGAIN", "EWOULDBLOCK", "EINTR"]);
