@@ -14,6 +14,8 @@ export interface DataPlane {
   applied(revision: number): Promise<void>;
   /** Answers one query without a socket. */
   ask(query: Uint8Array, sandbox: SandboxId): Promise<Uint8Array>;
+  /** Before a restart that keeps the sockets: reads no more where it can help it, and resolves when nobody waits for an upstream. */
+  drain(): Promise<void>;
   readonly counters: Readonly<ServeCounters>;
   close(): Promise<void>;
 }

@@ -13,6 +13,7 @@ import { openBatchedUdp } from "./transports/batched.ts";
 import { openTcp } from "./transports/tcp.ts";
 import type { Handler, Opened } from "./transports/transport.ts";
 import { openUdp } from "./transports/udp.ts";
+import { until } from "./until.ts";
 
 export interface InlineOptions {
   readonly serving: Serving;
@@ -55,6 +56,10 @@ export class InlinePlane implements DataPlane {
 
   ask(query: Uint8Array, sandbox: SandboxId): Promise<Uint8Array> {
     return this.#answerer.ask(query, sandbox);
+  }
+
+  async drain(): Promise<void> {
+    await until(() => this.#options.forwarder.inFlight === 0);
   }
 
   close(): Promise<void> {

@@ -222,6 +222,8 @@ describe("what a file means", () => {
       hostnames: false,
       upstreams: { resolvConf: "/etc/resolv.conf" },
       forwarder: { cache: 4096, maxInFlight: 1024 },
+      workers: 1,
+      transport: "batched",
     });
     const text =
       "upstreams: [192.0.2.1, {address: 192.0.2.2, domains: [corp.example]}]\nforwarder: {cache: false}\nttl: {dynamic: 1}";

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { asked, dig, freePort, have, type Served, serve } from "./dig.ts";
 
-const CONFIG = (port: number, other: number) => `
+const CONFIG = (plane: string, port: number, other: number) => `
+${plane}
 upstreams: []
 networks:
   mynet: { subnet: 10.0.1.0/24, subnet6: "fd00:1::/64" }
@@ -23,14 +24,20 @@ sandboxes:
 `;
 const SOA = (owner: string) => `${owner} 5 SOA eleven.invalid. nobody.invalid. 1 3600 1200 604800 5`;
 
-describe.skipIf(!have("dig"))("eleven serve", () => {
+const PLANES = [
+  ["a worker thread, in batches", "workers: 1"],
+  ["the main thread, in batches", "workers: 0"],
+  ["the main thread, over node's sockets", "workers: 0\ntransport: dgram"],
+] as const;
+
+describe.skipIf(!have("dig")).each(PLANES)("eleven serve on %s", (_, plane) => {
   let port: number;
   let lone: number;
   let served: Served;
 
   beforeAll(async () => {
     [port, lone] = [await freePort(), await freePort()];
-    served = await serve(CONFIG(port, lone));
+    served = await serve(CONFIG(plane, port, lone));
   });
   afterAll(async () => {
     expect(await served.stop()).toBe(0);

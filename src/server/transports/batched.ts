@@ -2,6 +2,7 @@
 import { createSocket } from "node:dgram";
 import { isIPv6 } from "node:net";
 import { Batch, sendTo } from "../../os/batch.ts";
+import { sockaddr } from "../../os/sockaddr.ts";
 import type { Scope } from "../../scoping/scope.ts";
 import { type Answerer, udpLimit } from "../answerer.ts";
 import type { Senders } from "../binding.ts";
@@ -73,7 +74,8 @@ export class BatchedUdp {
 
 /**
  * The same on node's event loop. Node adopts the socket and wakes us with the first datagram of a burst; the rest is
- * taken in batches before it looks again.
+ * taken in batches before it looks again. (Of that first one node does not tell which address was asked: on a wildcard
+ * address of a host with several, use a worker.)
  */
 export function openBatchedUdp(
   fd: number,
@@ -86,9 +88,11 @@ export function openBatchedUdp(
   const batched = new BatchedUdp(fd, address, answerer, senders, shared);
   const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4" });
   socket.on("message", (packet, peer) => {
-    const send = (answer: Uint8Array) => socket.send(answer, peer.port, peer.address);
+    // By hand, since node would send it after those that are answered below.
+    const send = (answer: Uint8Array) =>
+      sendTo(fd, { name: sockaddr(peer.address, peer.port), control: NOTHING }, answer);
     const length = handler.serve(packet, packet.length, peer.address, "udp", out);
-    if (length > 0) send(Buffer.from(out.subarray(0, length)));
+    if (length > 0) send(out.subarray(0, length));
     else if (length === LATER) {
       handler.forward(packet, peer.address, "udp", (answer) => {
         if (open) send(answer);
@@ -114,3 +118,4 @@ export function openBatchedUdp(
 
 let shared: Batch | undefined;
 const out = Buffer.alloc(4096);
+const NOTHING = Buffer.alloc(0);

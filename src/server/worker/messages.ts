@@ -21,6 +21,8 @@ export type ToWorker =
   | { readonly kind: "unlisten"; readonly fd: number; readonly token: number }
   /** Say when everything before this is done. */
   | { readonly kind: "mark"; readonly token: number }
+  /** Read no more, and say when no upstream is waited for. */
+  | { readonly kind: "drain"; readonly token: number }
   | { readonly kind: "stop" };
 
 export type FromWorker =

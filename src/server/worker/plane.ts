@@ -15,6 +15,7 @@ import type { Bound, DataPlane, OpenSockets, Place } from "../data-plane.ts";
 import { Listeners, type Listening } from "../listeners.ts";
 import { createServing, type ServeCounters, type ServingOptions } from "../serve.ts";
 import { openTcp } from "../transports/tcp.ts";
+import { until } from "../until.ts";
 import { chunks } from "./chunks.ts";
 import { addCounters, newCounters } from "./counters.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
@@ -77,6 +78,10 @@ export class WorkerPlane implements DataPlane {
 
   ask(query: Uint8Array, sandbox: SandboxId): Promise<Uint8Array> {
     return this.#answerer.ask(query, sandbox);
+  }
+
+  async drain(): Promise<void> {
+    await Promise.all([until(() => this.#options.forwarder.inFlight === 0), ...this.#threads.map((t) => t.drain())]);
   }
 
   async close(): Promise<void> {
@@ -148,6 +153,10 @@ class Thread {
   /** Resolves when everything posted before has been done. */
   mark(): Promise<void> {
     return this.#ask((token) => ({ kind: "mark", token }));
+  }
+
+  drain(): Promise<void> {
+    return this.#ask((token) => ({ kind: "drain", token }));
   }
 
   addCounters(to: ServeCounters): void {

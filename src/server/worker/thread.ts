@@ -30,6 +30,7 @@ const exchange = createPollExchange(poll, onReady, {
 const core = createForwarderCore({ exchange, now, random: createRandom16(), options: setup.forwarder });
 const answerer = new Answerer(createServing(setup.serving), core, () => {});
 let running = true;
+let drained: (() => void) | undefined;
 
 onReady.set(setup.wake, { ready: takeMessages });
 poll.add(setup.wake);
@@ -39,6 +40,7 @@ while (running) {
   for (let i = 0; i < ready; i++) onReady.get(poll.fd(i))?.ready();
   exchange.settle();
   if (core.nextDeadline() !== Number.POSITIVE_INFINITY && now() >= core.nextDeadline()) core.tick();
+  if (drained !== undefined && core.inFlight === 0) drained();
   writeCounters(answerer.serving.counters, setup.counters);
 }
 core.close();
@@ -71,8 +73,14 @@ function take(message: ToWorker): void {
       return say({ kind: "done", token: message.token });
     case "mark":
       return say({ kind: "done", token: message.token });
+    case "drain":
+      for (const fd of sockets.keys()) poll.remove(fd);
+      drained = () => {
+        drained = undefined;
+        say({ kind: "done", token: message.token });
+      };
+      return;
     case "stop":
-      for (const fd of sockets.keys()) sockets.get(fd)!.ready(); // what has arrived gets its answer
       running = false;
   }
 }
@@ -96,7 +104,6 @@ function listen(fd: number, address: string, senders: Senders): void {
 function unlisten(fd: number): void {
   const socket = sockets.get(fd);
   if (socket === undefined) return;
-  socket.ready();
   socket.close();
   poll.remove(fd);
   sockets.delete(fd);
