@@ -6,7 +6,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 
 /** Command the tests call, and the Debian package it comes with. */
-const NEEDED: Record<string, string> = { dig: "bind9-dnsutils", dnsmasq: "dnsmasq-base", unbound: "unbound" };
+const NEEDED: Record<string, string> = {
+  dig: "bind9-dnsutils",
+  dnsmasq: "dnsmasq-base",
+  unbound: "unbound",
+  dnsperf: "dnsperf",
+  ip: "iproute2",
+  nft: "nftables",
+  iptables: "iptables",
+};
 
 const kernel = process.argv.includes("--kernel");
 if (kernel && !existsSync("test/kernel")) {

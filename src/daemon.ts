@@ -118,7 +118,10 @@ export class ElevenNode {
 
   /** Ends. Sockets that the service manager keeps, and what leads to them, stay for the next process. */
   async close(): Promise<void> {
-    if (this.#inheritance !== undefined) this.#inheritance.ending = true;
+    if (this.#inheritance !== undefined) {
+      this.#inheritance.ending = true;
+      await this.#plane.drain();
+    }
     await this.#attachments.close({ restore: this.#inheritance === undefined });
     await this.#plane.close();
     this.#forwarder.close();

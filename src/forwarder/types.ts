@@ -28,5 +28,7 @@ export type ForwardReply = (outcome: Uint8Array | ForwardFailure) => void;
 
 export interface Forwarder {
   forward(request: ForwardRequest, reply: ForwardReply): void;
+  /** Questions that wait for an upstream. */
+  readonly inFlight: number;
   close(): void;
 }

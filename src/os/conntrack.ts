@@ -62,11 +62,7 @@ interface Entry {
 }
 
 function dump(fd: number, by: string): Entry[] {
-  // Since Linux 5.8 the kernel looks for the address itself; before, it sends everything.
-  const source = attribute(by.includes(":") ? 3 : 1, Buffer.from(addressBytes(by) ?? "", "latin1"));
-  const tuple = attribute(CTA.tupleReply | NESTED, attribute(1 | NESTED, source));
-  const filter = attribute(CTA.filter | NESTED, attribute(2, Buffer.from([1, 0, 0, 0])));
-  send(fd, GET, NLM_F_DUMP, by, [tuple, filter]);
+  send(fd, GET, NLM_F_DUMP, by, by.includes(":") ? [] : answeredBy(by));
   const entries: Entry[] = [];
   const room = Buffer.alloc(65_536);
   for (;;) {
@@ -81,6 +77,16 @@ function dump(fd: number, by: string): Entry[] {
       at += (size + 3) & ~3;
     }
   }
+}
+
+/**
+ * Since Linux 5.8 the kernel looks for the address itself, which spares us most of a large table; before, it sends everything.
+ * Not with IPv6: there its comparison is the wrong way round (ctnetlink_filter_match_tuple takes ipv6_addr_cmp for "equal").
+ */
+function answeredBy(ip4: string): readonly Buffer[] {
+  const source = attribute(1, Buffer.from(addressBytes(ip4) ?? "", "latin1"));
+  const tuple = attribute(CTA.tupleReply | NESTED, attribute(1 | NESTED, source));
+  return [tuple, attribute(CTA.filter | NESTED, attribute(2, Buffer.from([1, 0, 0, 0])))];
 }
 
 function entry(message: Buffer): Entry | undefined {

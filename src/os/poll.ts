@@ -28,9 +28,10 @@ export class Poll {
     this.#control(EPOLL_CTL_MOD, fd, events);
   }
 
-  /** Before the descriptor is closed: a copy of it elsewhere would keep it in the set. */
+  /** Before the descriptor is closed: a copy of it elsewhere would keep it in the set. Twice is fine. */
   remove(fd: number): void {
-    this.#control(EPOLL_CTL_DEL, fd, 0);
+    this.#event.writeInt32LE(fd, DATA);
+    libc().epoll_ctl(this.#fd, EPOLL_CTL_DEL, fd, this.#event);
   }
 
   /** Blocks this thread until something is ready or `timeout` milliseconds are over (-1: for ever); how many are ready. */

@@ -12,6 +12,7 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_RCVBUF = 8;
+const SO_RCVBUFFORCE = 33;
 const MSG_NOSIGNAL = 0x4000;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
@@ -29,7 +30,7 @@ export interface Bound {
 /** A bound UDP socket; on a wildcard address it tells which address was asked. Throws an OsError (EADDRINUSE, EACCES, …). */
 export function bindUdp(address: string, port: number): Bound {
   return owned(SOCK_DGRAM, address, (fd) => {
-    option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
+    receiveBuffer(fd);
     if (address === "0.0.0.0") option(fd, IPPROTO_IP, IP_PKTINFO, 1);
     if (address === "::") option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
     return bindTo(fd, address, port);
@@ -98,8 +99,15 @@ export function closeFd(fd: number): void {
   libc().close(fd);
 }
 
-/** Bursts wait here while we are busy; the kernel caps it at net.core.rmem_max. */
-const RECEIVE_BUFFER = 1 << 20;
+/** Bursts wait here while we are busy, and everything while we restart. Unprivileged, net.core.rmem_max caps it. */
+const RECEIVE_BUFFER = 4 << 20;
+
+function receiveBuffer(fd: number): void {
+  const raw = Buffer.alloc(4);
+  raw.writeInt32LE(RECEIVE_BUFFER);
+  const { setsockopt } = libc();
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, raw, 4) < 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, raw, 4);
+}
 
 /** Opens a socket and hands it to `prepare`; closes it again if that throws. */
 function owned(type: number, address: string, prepare: (fd: number) => { port: number }): Bound {

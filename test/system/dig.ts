@@ -1,7 +1,7 @@
 /** Runs the built command and real dig against it. */
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -32,6 +32,10 @@ export interface Served {
   /** What it printed when it was ready. */
   readonly line: string;
   readonly pid: number;
+  /** What it wrote to standard error so far. */
+  errors(): string;
+  /** Descriptors it has open. */
+  descriptors(): number;
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
@@ -51,7 +55,10 @@ export async function serve(config: string): Promise<Served> {
   return {
     line,
     pid: child.pid!,
+    errors: () => errors,
+    descriptors: () => readdirSync(`/proc/${child.pid}/fd`).length,
     stop: async (signal = "SIGTERM") => {
+      if (child.exitCode !== null) return child.exitCode;
       child.kill(signal);
       const [code] = await once(child, "exit");
       return code;
@@ -60,10 +67,12 @@ export async function serve(config: string): Promise<Served> {
 }
 
 /** dig's output for the words given, comments and all. */
-export async function dig(port: number, ...words: string[]): Promise<string> {
-  const { stdout } = await run("dig", ["@127.0.0.1", "-p", String(port), "+tries=1", "+time=5", ...words]);
+export async function digAt(address: string, port: number, ...words: string[]): Promise<string> {
+  const { stdout } = await run("dig", [`@${address}`, "-p", String(port), "+tries=1", "+time=5", ...words]);
   return stdout;
 }
+
+export const dig = (port: number, ...words: string[]): Promise<string> => digAt("127.0.0.1", port, ...words);
 
 /** "NOERROR qr aa rd ra | web. 600 A 10.0.1.2 | EDNS" out of dig's long form. */
 export async function asked(port: number, ...words: string[]): Promise<string> {

@@ -88,11 +88,13 @@ export function openBatchedUdp(
   const batched = new BatchedUdp(fd, address, answerer, senders, shared);
   const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4" });
   socket.on("message", (packet, peer) => {
-    // By hand, since node would send it after those that are answered below.
-    const send = (answer: Uint8Array) =>
+    const send = (answer: Uint8Array) => {
+      if (peer.address.includes("%")) return socket.send(answer, peer.port, peer.address); // link-local: node knows the scope
+      // By hand, since node would send it after those that are answered below.
       sendTo(fd, { name: sockaddr(peer.address, peer.port), control: NOTHING }, answer);
+    };
     const length = handler.serve(packet, packet.length, peer.address, "udp", out);
-    if (length > 0) send(out.subarray(0, length));
+    if (length > 0) send(Buffer.from(out.subarray(0, length)));
     else if (length === LATER) {
       handler.forward(packet, peer.address, "udp", (answer) => {
         if (open) send(answer);

@@ -1,0 +1,92 @@
+/** A restart under load: sockets stay with the service manager, and no query is lost. */
+import { execFile } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ServiceManager } from "../support/service-manager.ts";
+import { have } from "./dig.ts";
+import { Namespaces, withoutNamespaces } from "./namespaces.ts";
+
+const run = promisify(execFile);
+
+describe.skipIf(withoutNamespaces() || !have("dnsperf"))(
+  "eleven under a service manager that keeps descriptors",
+  () => {
+    const folder = mkdtempSync(join(tmpdir(), "eleven-"));
+    const [queries, file] = [join(folder, "queries"), join(folder, "config.yaml")];
+    let ns: Namespaces;
+    let manager: ServiceManager;
+
+    beforeEach(async () => {
+      ns = new Namespaces();
+      manager = new ServiceManager();
+      await ns.add("direct", "redirect");
+      writeFileSync(queries, "one A\ntwo A\nnosuch.invalid A\n");
+    });
+    afterEach(() => {
+      manager.end();
+      ns.clean();
+    });
+
+    const config = (...binds: ("direct" | "redirect")[]) =>
+      writeFileSync(
+        file,
+        `upstreams: []
+networks: { n: {} }
+containers: { one: { networks: [n] }, two: { networks: [n] } }
+sandboxes:
+${binds.map((b) => `  ${b}: { container: one, netns: ${ns.name(b)}, bind: ${b} }`).join("\n")}
+`,
+      );
+    /** "lost, completed" of queries asked inside for some seconds. */
+    const load = async (short: string): Promise<[lost: number, completed: number]> => {
+      const words = `netns exec ${ns.name(short)} dnsperf -s 127.0.0.11 -d ${queries} -l 3 -Q 1000 -c 4 -t 4`;
+      const { stdout } = await run("ip", words.split(" "));
+      const count = (what: string) => Number(new RegExp(`Queries ${what}: +(\\d+)`).exec(stdout)?.[1]);
+      return [count("lost"), count("completed")];
+    };
+
+    test.each(["direct", "redirect"] as const)(
+      "nothing is lost, %s",
+      async (bind) => {
+        config(bind);
+        await manager.start("dist/main.js", "serve", file);
+        expect(manager.stored.size).toBe(1);
+        const loaded = load(bind);
+        for (let restarts = 0; restarts < 3; restarts++) {
+          const { pid } = manager;
+          expect(await manager.stop()).toBe(0);
+          await manager.start("dist/main.js", "serve", file);
+          expect(manager.pid).not.toBe(pid);
+        }
+        const [lost, completed] = await loaded;
+        expect(lost).toBe(0);
+        expect(completed).toBeGreaterThan(2500);
+        expect(await ns.exec(bind, "dig", "@127.0.0.11", "+tcp", "+short", "one")).toMatch(/^10\./);
+        expect(manager.errors).toBe("");
+      },
+      30_000,
+    );
+
+    test("killed outright, it is succeeded as well", async () => {
+      config("direct");
+      await manager.start("dist/main.js", "serve", file);
+      await manager.stop("SIGKILL");
+      const waiting = ns.exec("direct", "dig", "@127.0.0.11", "+short", "+time=5", "+tries=1", "two");
+      await manager.start("dist/main.js", "serve", file);
+      expect(await waiting).toMatch(/^10\./);
+    });
+
+    test("sockets of a sandbox that is not there any more are given back", async () => {
+      config("direct", "redirect");
+      await manager.start("dist/main.js", "serve", file);
+      expect(manager.stored.size).toBe(2);
+      await manager.stop();
+      config("direct");
+      await manager.start("dist/main.js", "serve", file);
+      expect(manager.stored.size).toBe(1);
+    });
+  },
+);
