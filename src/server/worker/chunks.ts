@@ -8,9 +8,9 @@ const MOST = 20_000;
  * The patch itself, or parts of it that are applied in order. Each name is whole in its part; zones and scopes, which say
  * who sees the names, come with the last.
  */
-export function chunks(patch: ScopePatch): readonly ScopePatch[] {
+export function chunks(patch: ScopePatch, most = MOST): readonly ScopePatch[] {
   const { names } = patch;
-  if (names.length <= MOST) return [patch];
+  if (names.length <= most) return [patch];
   const parts: ScopePatch[] = [];
   let fresh = true; // no records in this part yet
   let last: readonly [number, number] = [0, 0]; // where the records of the latest entry are: SAME must not lose them
@@ -25,7 +25,7 @@ export function chunks(patch: ScopePatch): readonly ScopePatch[] {
     if (n !== GONE) fresh = false;
     if (n !== GONE && n !== SAME) last = [i + 2, end];
     i = end;
-    if (part.length >= MOST) {
+    if (part.length >= most) {
       parts.push({ ...NOTHING, revision: patch.revision, names: part });
       part = [];
       fresh = true;

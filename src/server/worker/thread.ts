@@ -65,14 +65,18 @@ function takeMessages(): void {
 function take(message: ToWorker): void {
   switch (message.kind) {
     case "patch":
-      return answerer.update(message.patch);
+      answerer.update(message.patch);
+      return;
     case "listen":
-      return listen(message.fd, message.address, sendersOf(message.given));
+      listen(message.fd, message.address, sendersOf(message.given));
+      return;
     case "unlisten":
       unlisten(message.fd);
-      return say({ kind: "done", token: message.token });
+      say({ kind: "done", token: message.token });
+      return;
     case "mark":
-      return say({ kind: "done", token: message.token });
+      say({ kind: "done", token: message.token });
+      return;
     case "drain":
       for (const fd of sockets.keys()) poll.remove(fd);
       drained = () => {
@@ -95,7 +99,8 @@ function listen(fd: number, address: string, senders: Senders): void {
   try {
     poll.add(fd);
   } catch (error) {
-    return say({ kind: "trouble", message: `${address}: ${error instanceof Error ? error.message : error}` });
+    say({ kind: "trouble", message: `${address}: ${error instanceof Error ? error.message : error}` });
+    return;
   }
   sockets.set(fd, socket);
   onReady.set(fd, socket);
