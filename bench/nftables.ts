@@ -1,0 +1,171 @@
+/**
+ * The nftables backend on the real kernel, in namespaces of its own: loading, changing, reading and repairing, and what connecting
+ * through a VIP costs. Needs root and nft.
+ */
+import { NftablesBackend } from "../src/lb-programmer/backends/nftables.ts";
+import { diff } from "../src/lb-programmer/diff.ts";
+import { EMPTY, type LbState, type LbTarget, type VirtualServer } from "../src/lb-programmer/types.ts";
+import { exec } from "../src/os/exec.ts";
+import { freshNamespace } from "../test/kernel/namespaces.ts";
+import type { Peer } from "../test/kernel/peer.ts";
+import { addressOf, makeWorld, PORT } from "../test/kernel/world.ts";
+import { report } from "./measure.ts";
+
+const TASKS = 3;
+
+export async function run(): Promise<void> {
+  if (process.getuid?.() !== 0) return void console.log("nftables: skipped, it needs root");
+  await loading(1_000, 0.5);
+  await loading(10_000, 5);
+  await manySandboxes();
+  await connecting();
+}
+
+async function loading(services: number, bar: number): Promise<void> {
+  const name = `nftables, ${services.toLocaleString("en").replace(",", " ")} services`;
+  const backends = { "in process": new NftablesBackend(), "by nft": new NftablesBackend({ library: false }) };
+  const state = stateOf(services);
+  const loads: number[] = [];
+  for (let i = 0; i < (services > 1_000 ? 1 : 5); i++) {
+    await inNamespace(async (target) => {
+      const ops = diff(EMPTY, state);
+      loads.push(await seconds(() => backends["by nft"].apply(target, ops, state)));
+    });
+  }
+  report(`${name}: load from empty`, median(loads), "s", bar);
+
+  await inNamespace(async (target) => {
+    for (const [how, backend] of Object.entries(backends)) {
+      await backend.read(target, []);
+      let now = state;
+      await backend.apply(target, diff(await backend.read(target, []), now), now);
+      const times: number[] = [];
+      for (let i = 0; i < 60; i++) {
+        const next = oneTaskMore(now, (i * 7919) % services);
+        const ops = diff(now, next);
+        times.push((await seconds(() => backend.apply(target, ops, next))) * 1000);
+        now = next;
+      }
+      const most = services > 1_000 ? undefined : how === "in process" ? 10 : 25;
+      report(`${name}: one task added ${how}, p50`, percentile(times, 0.5), "ms", most);
+      report(`${name}: one task added ${how}, p99`, percentile(times, 0.99), "ms");
+      await backend.apply(target, diff(now, state), state);
+    }
+    const backend = backends["in process"];
+    report(`${name}: read and compare`, await seconds(() => backend.read(target, [])), "s");
+    await exec("nft", ["flush", "ruleset"], { netns: target.netns });
+    const repair = async () => backend.apply(target, diff(await backend.read(target, []), state), state);
+    report(`${name}: repair of a flushed table`, await seconds(repair), "s", services > 1_000 ? undefined : 1);
+  });
+}
+
+/** 100 sandboxes with 100 services each, one of which is scaled: until the last sandbox has it. */
+async function manySandboxes(): Promise<void> {
+  const backend = new NftablesBackend();
+  const namespaces = [];
+  try {
+    for (let i = 0; i < 100; i++) namespaces.push(await freshNamespace("bench"));
+    const targets = namespaces.map(({ name, path }) => targetOf(name, path));
+    const state = stateOf(100);
+    for (const target of targets) await backend.apply(target, diff(EMPTY, state), state);
+    const next = oneTaskMore(state, 50);
+    const ops = diff(state, next);
+    const all = await seconds(async () => {
+      for (const target of targets) await backend.apply(target, ops, next);
+    });
+    report("nftables, 100 sandboxes x 100 services: one service scaled in all", all, "s", 1);
+  } finally {
+    for (const namespace of namespaces) await namespace.remove();
+  }
+}
+
+/** Connections to a VIP beside connections to the task itself, from the same client; rounds take turns. */
+async function connecting(): Promise<void> {
+  const world = await makeWorld();
+  const backend = new NftablesBackend();
+  try {
+    const client = world.peers["c1"] as Peer;
+    const target = targetOf("c1", client.namespace.path);
+    const tasks = ["t1", "t2", "t3"].map((task) => addressOf(task, "blue", 4));
+    const vip = addressOf(50, "blue", 4);
+    const server = { ...serverOf(0), vip, destinations: tasks.map((address) => ({ address, weight: 1 })) };
+    const state: LbState = { ...stateOf(1_000), servers: [server, ...stateOf(1_000).servers.slice(1)] };
+    await backend.apply(target, diff(EMPTY, state), state);
+    const times: Record<"direct" | "vip", number[]> = { direct: [], vip: [] };
+    for (let round = 0; round < 12; round++) {
+      for (const [how, to] of [
+        ["direct", tasks[round % 3]!],
+        ["vip", vip],
+      ] as const) {
+        const took = await seconds(() => client.ask(to, PORT, { count: 1000, together: 16 }));
+        if (round > 1) times[how].push(1000 / took);
+      }
+    }
+    report("nftables: connections to a task itself", median(times.direct), "per second");
+    report("nftables: connections through a VIP, 1 000 services", median(times.vip), "per second");
+    report(
+      "nftables: share of the rate that a VIP costs",
+      100 * (1 - median(times.vip) / median(times.direct)),
+      "%",
+      15,
+    );
+  } finally {
+    await world.close();
+  }
+}
+
+function stateOf(services: number): LbState {
+  const servers = Array.from({ length: services }, (_, i) => serverOf(i));
+  return { ...EMPTY, servers, addresses: servers.map(({ vip }) => ({ address: vip, device: "lo" })) };
+}
+
+/** Ids as long as Docker's. */
+function serverOf(i: number): VirtualServer {
+  const at = (n: number) => `10.${n}.${i >> 8}.${i & 255}`;
+  return {
+    key: `${`service${i}`.padEnd(25, "z")}/${"network".padEnd(25, "z")}/4`,
+    vip: at(10),
+    mark: 256 + i,
+    from: "local",
+    ports: [],
+    scheduler: "rr",
+    affinity: 0,
+    forwarding: "masquerade",
+    destinations: Array.from({ length: TASKS }, (_, t) => ({ address: at(20 + t), weight: 1 })),
+  };
+}
+
+function oneTaskMore(state: LbState, index: number): LbState {
+  const servers = [...state.servers];
+  const server = servers[index]!;
+  const address = `10.9.${server.destinations.length}.${index & 255}`;
+  servers[index] = { ...server, destinations: [...server.destinations, { address, weight: 1 }] };
+  return { ...state, servers };
+}
+
+const targetOf = (name: string, netns: string): LbTarget => ({
+  kind: "sandbox",
+  id: `sandbox/${name}`,
+  sandbox: name,
+  netns,
+});
+
+async function inNamespace(work: (target: LbTarget) => Promise<void>): Promise<void> {
+  const namespace = await freshNamespace("bench");
+  try {
+    await work(targetOf(namespace.name, namespace.path));
+  } finally {
+    await namespace.remove();
+  }
+}
+
+async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1000;
+}
+
+const percentile = (values: readonly number[], share: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
+
+const median = (values: readonly number[]): number => percentile(values, 0.5);
