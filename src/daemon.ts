@@ -3,9 +3,13 @@
  * when `apply` returns, the next query is answered from it.
  */
 import type DNS2 from "dns2";
+import { Balancing } from "./balancing/balancing.ts";
+import type { BalanceOptions } from "./balancing/options.ts";
 import type { ForwarderCounters } from "./forwarder/counters.ts";
 import { createForwarder, type ForwarderOptions } from "./forwarder/forwarder.ts";
-import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import type { TargetStatus } from "./lb-programmer/reconciler.ts";
+import type { Notice } from "./model/notice.ts";
+import type { Change, ReadonlyState, SandboxId, Touched, Upstream } from "./model/types.ts";
 import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
@@ -35,10 +39,12 @@ export interface NodeOptions {
   readonly workers?: number;
   /** How datagrams are read. "batched" (the default where it works): recvmmsg and sendmmsg. "dgram": node's own sockets. */
   readonly transport?: "batched" | "dgram";
+  /** Programs the kernel behind VIPs and published ports. Missing: names only. */
+  readonly balance?: BalanceOptions;
   /** Keeps sockets over restarts, if the service manager does (NOTIFY_SOCKET and FDSTORE). Default false. */
   readonly keepSockets?: boolean;
   /** Told what an operator should know: errors of sockets that belong to no query, fallbacks, namespaces that went. */
-  readonly onNotice?: (message: string) => void;
+  readonly onNotice?: Notice;
 }
 
 /** A registry, its resolver, and the sockets of its sandboxes. */
@@ -49,6 +55,9 @@ export class ElevenNode {
   readonly #attachments: Attachments;
   readonly #forwarder: ReturnType<typeof createForwarder>;
   readonly #inheritance: Inheritance | undefined;
+  readonly #balancing: Balancing | undefined;
+  /** Changed since names were compiled last. */
+  #touched: Touched[] = [];
 
   constructor(options: NodeOptions = {}) {
     const policy = { ...DEFAULT_POLICY, ...options.policy };
@@ -58,9 +67,14 @@ export class ElevenNode {
     const batched = hasCalls(options, onNotice);
     this.#inheritance = batched && options.keepSockets ? Inheritance.fromEnvironment(process.env) : undefined;
     this.#plane = this.#createPlane(options, policy, batched, onNotice);
+    this.#balancing =
+      options.balance &&
+      new Balancing(options.balance, { state: () => this.state, changeNames: () => this.#changeNames(), onNotice });
     this.#attachments = new Attachments({
       plane: this.#plane,
       onNotice,
+      onAttached: (sandbox) => this.#balancing?.add(sandbox),
+      onDetach: async (id) => this.#balancing?.remove(id),
       onUpstreams: (id, upstreams) =>
         this.#plane.update(this.#compiler.changeSandboxUpstreams(this.state, id, upstreams)),
     });
@@ -76,16 +90,23 @@ export class ElevenNode {
   }
 
   /**
-   * Changes what exists, all of it or (with a RegistryError) nothing. Returns the revision; the next question is answered
-   * from it (`applied` tells when workers do so, too). Sockets of new sandboxes open in the background: wait with `ready`.
+   * Changes what exists, all of it or (with a RegistryError) nothing. Returns the revision. `applied` resolves when it is
+   * in the kernel and every answer comes from it (at once, if this thread answers and nothing is balanced). Sockets of new
+   * sandboxes open in the background: wait with `ready`.
    */
   apply(changes: readonly Change[]): number {
     return this.registry.apply(changes);
   }
 
-  /** Resolves when every thread answers from what was applied so far. */
-  applied(): Promise<void> {
-    return this.#plane.applied(this.state.revision);
+  /** Resolves when what was applied so far is in the kernel (or its target is degraded), and every thread answers from it. */
+  async applied(): Promise<void> {
+    await this.#balancing?.settled();
+    await this.#plane.applied(this.state.revision);
+  }
+
+  /** How the kernel stands in each namespace that is balanced in. */
+  get balance(): readonly TargetStatus[] {
+    return this.#balancing?.status() ?? [];
   }
 
   /** Resolves when all sandboxes put so far listen; rejects if one of them could not, namespaces excepted (`problems`). */
@@ -123,16 +144,25 @@ export class ElevenNode {
       await this.#plane.drain();
     }
     await this.#attachments.close({ restore: this.#inheritance === undefined });
+    await this.#balancing?.close({ clear: this.#inheritance === undefined });
     await this.#plane.close();
     this.#forwarder.close();
   }
 
   #follow({ touched }: Applied): void {
-    this.#plane.update(this.#compiler.compile(this.state, touched));
+    this.#touched.push(touched);
+    if (this.#balancing?.active) this.#balancing.follow();
+    else this.#changeNames();
     for (const id of touched.sandboxes) this.#attachments.follow(id, this.state.sandboxes.get(id));
   }
 
-  #createPlane(options: NodeOptions, policy: Policy, batched: boolean, onNotice: (message: string) => void): DataPlane {
+  #changeNames(): void {
+    const all = this.#touched;
+    this.#touched = [];
+    for (const touched of all) this.#plane.update(this.#compiler.compile(this.state, touched));
+  }
+
+  #createPlane(options: NodeOptions, policy: Policy, batched: boolean, onNotice: Notice): DataPlane {
     const identity = { version: `eleven ${version}`, id: options.id ?? "eleven" };
     const serving: ServingOptions = { compat: policy.compat, negativeTtl: policy.ttl.negative, identity };
     const onError = (error: Error) => onNotice(error.message);
@@ -153,7 +183,7 @@ export class ElevenNode {
 }
 
 /** Whether we can make system calls of our own; says so if not. */
-function hasCalls({ transport }: NodeOptions, onNotice: (message: string) => void): boolean {
+function hasCalls({ transport }: NodeOptions, onNotice: Notice): boolean {
   const problem = libcProblem();
   if (problem !== undefined && transport !== "dgram")
     onNotice(`${problem}: node's own sockets are used, and no network namespaces`);

@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import type { Config } from "../config/options.ts";
 import { createNode, type ElevenNode } from "../daemon.ts";
 import { type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf.ts";
+import type { Notice } from "../model/notice.ts";
 import type { Change } from "../model/types.ts";
 import { RegistryError } from "../registry/error.ts";
 import { version } from "../version.ts";
@@ -61,7 +62,7 @@ function inNamespace(config: Config, netns: string): Config {
 
 /** A node with everything in the file. Throws a ConfigError that names the place if the registry refuses something. */
 function nodeFromConfig(config: Config): ElevenNode {
-  const { compat, ttl, hostnames, upstreams, forwarder, workers, transport } = config.options;
+  const { compat, ttl, hostnames, upstreams, forwarder, workers, transport, balance } = config.options;
   const node = createNode({
     policy: { compat, ttl, hostnames, upstreams: "resolvConf" in upstreams ? [] : upstreams },
     forwarder: {
@@ -70,8 +71,9 @@ function nodeFromConfig(config: Config): ElevenNode {
     },
     workers,
     transport,
+    ...(balance && { balance }),
     keepSockets: true,
-    onNotice: warn,
+    onNotice: log,
   });
   applyConfig(node, config);
   return node;
@@ -104,7 +106,7 @@ function followResolvConf(config: Config, node: ElevenNode): () => void {
   const own = ownAddresses(node);
   const follow = ({ upstreams: found, problem }: ResolvConfChange): void => {
     node.setUpstreams(found.map((u) => ({ ...u, host: true })));
-    if (problem !== undefined) warn(problem);
+    if (problem !== undefined) log(problem);
   };
   const watch = watchResolvConf(upstreams.resolvConf, follow, { isOwn: (address) => own.has(address) });
   follow(watch.current);
@@ -121,9 +123,8 @@ function ownAddresses(node: ElevenNode): ReadonlySet<string> {
 }
 
 /** One JSON object a line on stderr. */
-function warn(message: string): void {
-  console.error(JSON.stringify({ time: new Date().toISOString(), level: "warn", message }));
-}
+const log: Notice = (message, level = "warn") =>
+  console.error(JSON.stringify({ time: new Date().toISOString(), level, message }));
 
 /** Resolves on SIGTERM or SIGINT. Call it before anything starts, so that an early signal is not lost. */
 export const untilStopped = (): Promise<void> =>

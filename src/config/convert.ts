@@ -1,6 +1,7 @@
 /** The file's words to the model's: short forms written out, defaults filled in, ids made up. Addresses stay open. */
 import { createHash } from "node:crypto";
 import { canonicalAddress, parseCidr } from "../model/address.ts";
+import { netnsPath } from "../model/netns.ts";
 import type {
   Change,
   Endpoint,
@@ -13,7 +14,7 @@ import type {
   Task,
   Upstream,
 } from "../model/types.ts";
-import type { Options, Path } from "./options.ts";
+import type { BalanceFile, Options, Path, PlaceFile } from "./options.ts";
 import { type ConfigFile, splitHostPort, splitPort } from "./schema.ts";
 
 /** A change and the place in the file that it comes from. */
@@ -25,6 +26,7 @@ export interface Located {
 export function convertOptions(file: ConfigFile): Options {
   const { ttl, forwarder, upstreams } = file;
   const cache = forwarder?.cache ?? true;
+  const balance = balanceOf(file);
   return {
     compat: file.compat ?? "none",
     ttl: { stable: ttl?.stable ?? 600, dynamic: ttl?.dynamic ?? 5, negative: ttl?.negative ?? 5 },
@@ -36,10 +38,44 @@ export function convertOptions(file: ConfigFile): Options {
       cache: typeof cache === "object" ? cache.entries : cache ? 4_096 : 0,
       maxInFlight: forwarder?.max_in_flight ?? 1_024,
     },
+    ...(balance && { balance }),
     workers: file.workers ?? 1,
     transport: file.transport ?? "batched",
   };
 }
+
+/** Connections are balanced wherever there is a namespace to do it in, unless the file says "none". */
+function balanceOf(file: ConfigFile): BalanceFile | undefined {
+  const { backend = "auto", placement = "sandbox", networks = {}, mesh } = file.balance ?? {};
+  const anywhere = file.balance !== undefined || Object.values(file.sandboxes ?? {}).some((s) => s.netns !== undefined);
+  if (backend === "none" || !anywhere) return undefined;
+  return {
+    backend,
+    placement,
+    node: file.node ?? "node-1",
+    networks: Object.entries(networks).map(([name, at]) => ({
+      network: file.networks?.[name]?.id ?? name,
+      ...placeOf(at),
+    })),
+    ...(mesh && { mesh: { ingress: placeOf(mesh), host: hostOf(mesh.host) } }),
+  };
+}
+
+type Mesh = NonNullable<NonNullable<ConfigFile["balance"]>["mesh"]>;
+
+const placeOf = ({ netns, device, ip, ip6 }: Omit<Mesh, "host">): PlaceFile => ({
+  netns: netnsPath(String(netns)),
+  device: device ?? "eth0",
+  ...(ip && { ip4: ip }),
+  ...(ip6 && { ip6 }),
+});
+
+const hostOf = ({ netns, bridge, to, to6 }: Mesh["host"]) => ({
+  ...(netns !== undefined && { netns: netnsPath(String(netns)) }),
+  bridge,
+  ...(to && { to4: to }),
+  ...(to6 && { to6 }),
+});
 
 /** Everything in the file as changes, in the order a registry takes them. What is wrong goes to `complain`. */
 export function convertObjects(file: ConfigFile, complain: (path: Path, message: string) => void): Located[] {
@@ -47,6 +83,11 @@ export function convertObjects(file: ConfigFile, complain: (path: Path, message:
   const networkId = (name: string): string => file.networks?.[name]?.id ?? name;
   const entries = <T>(map: Record<string, T> | undefined): [string, T][] => Object.entries(map ?? {});
 
+  if (needsMesh(file)) {
+    // As Docker, which makes it with the swarm: published ports need it.
+    const ingress = { ...network("ingress", null, "ingress"), ingress: true };
+    out.push({ path: ["services"], change: { kind: "network.put", network: ingress } });
+  }
   for (const [name, given] of entries(file.networks)) {
     out.push({
       path: ["networks", name],
@@ -65,7 +106,10 @@ export function convertObjects(file: ConfigFile, complain: (path: Path, message:
     }
     for (const [i, task] of slots.entries()) {
       const path = given.tasks === undefined ? ["services", name] : ["services", name, "tasks", i];
-      out.push({ path, change: { kind: "task.put", task: taskOf(service, task, i + 1, networkId) } });
+      out.push({
+        path,
+        change: { kind: "task.put", task: taskOf(service, task, i + 1, file.node ?? "node-1", networkId) },
+      });
     }
   }
   for (const [name, { id, hostname, state, networks, labels }] of entries(file.containers)) {
@@ -90,6 +134,14 @@ export function convertObjects(file: ConfigFile, complain: (path: Path, message:
       out.push({ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } });
   }
   return out;
+}
+
+/** A port is published on the routing mesh, and the file has no network for it. */
+function needsMesh({ networks = {}, services = {}, balance }: ConfigFile): boolean {
+  if (balance?.mesh === undefined || Object.values(networks).some((n) => n?.ingress)) return false;
+  return Object.values(services).some((s) =>
+    (s.ports ?? []).some((p) => typeof p !== "object" || (p.published !== undefined && p.mode !== "host")),
+  );
 }
 
 type Networks = ConfigFile["networks"];
@@ -139,13 +191,19 @@ function serviceOf(name: string, file: ServiceFile, networkId: (name: string) =>
   };
 }
 
-function taskOf(service: Service, file: TaskFile, slot: number, networkId: (name: string) => string): Task {
+function taskOf(
+  service: Service,
+  file: TaskFile,
+  slot: number,
+  here: string,
+  networkId: (name: string) => string,
+): Task {
   const number = file.slot ?? slot;
   return {
     id: file.id ?? taskId(service.name, number),
     service: service.id,
     slot: number,
-    node: file.node ?? "node-1",
+    node: file.node ?? here,
     state: file.state ?? "running",
     health: file.health ?? "none",
     ...(file.container_id && { containerId: file.container_id }),

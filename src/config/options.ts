@@ -12,9 +12,30 @@ export interface Options {
     readonly cache: number;
     readonly maxInFlight: number;
   };
+  /** Missing: names only. */
+  readonly balance?: BalanceFile;
   /** Threads that answer; 0: the main one does. */
   readonly workers: number;
   readonly transport: "batched" | "dgram";
+}
+
+/** How connections are balanced, in the model's words; networks by id. */
+export interface BalanceFile {
+  readonly backend: "auto" | "ipvs" | "nftables" | "dry-run";
+  readonly placement: "sandbox" | "network";
+  readonly node: string;
+  readonly networks: readonly (PlaceFile & { readonly network: string })[];
+  readonly mesh?: {
+    readonly ingress: PlaceFile;
+    readonly host: { readonly netns?: string; readonly bridge: string; readonly to4?: string; readonly to6?: string };
+  };
+}
+
+export interface PlaceFile {
+  readonly netns: string;
+  readonly device: string;
+  readonly ip4?: string;
+  readonly ip6?: string;
 }
 
 /** A place in the file: what a problem is about. */

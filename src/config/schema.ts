@@ -182,6 +182,39 @@ const sandbox = z
     error: "must name either a container or a task",
   });
 
+const place = {
+  netns: z.union([z.string().min(1), z.int().min(1)]).describe("network namespace: a path, a pid, or a name"),
+  device: z.string().min(1).optional().describe('its interface on the network; default "eth0"'),
+  ip: address.optional().describe("its address there"),
+  ip6: address.optional(),
+};
+const balanceNode = z.strictObject({
+  backend: z
+    .enum(["auto", "ipvs", "nftables", "dry-run", "none"])
+    .optional()
+    .describe("auto: ipvs where the kernel has it, else nftables; none: names only"),
+  placement: z
+    .enum(["sandbox", "network"])
+    .optional()
+    .describe("where connections to VIPs are balanced: where they start, or in a sandbox per network, as Docker does"),
+  networks: z
+    .record(z.string(), z.strictObject(place))
+    .optional()
+    .describe("placement network: this node's load-balancer sandbox of each network"),
+  mesh: z
+    .strictObject({
+      ...place,
+      host: z.strictObject({
+        netns: z.union([z.string().min(1), z.int().min(1)]).optional(),
+        bridge: z.string().min(1).describe("bridge of the host that leads to the ingress sandbox"),
+        to: address.optional().describe("the ingress sandbox's address on it"),
+        to6: address.optional(),
+      }),
+    })
+    .optional()
+    .describe("the routing mesh on this node: its ingress sandbox, and the host that leads to it"),
+});
+
 export const schema = z.strictObject({
   compat: z.enum(["none", "docker"]).optional().describe("docker: TTL 600, no AA, no SOA, no OPT, hostnames are names"),
   ttl: ttl.extend({ negative: seconds.optional().describe("seconds a missing name or type is remembered") }).optional(),
@@ -196,6 +229,8 @@ export const schema = z.strictObject({
       max_in_flight: z.int().min(1).max(65_535).optional(),
     })
     .optional(),
+  node: name.optional().describe("this node, as tasks name it; default node-1"),
+  balance: balanceNode.optional().describe("what the kernel does behind VIPs, where sandboxes have a netns"),
   workers: z.int().min(0).max(64).optional().describe("threads that answer; 0: the main one. Default 1"),
   transport: z.enum(["batched", "dgram"]).optional().describe("dgram: node's own sockets. Default batched, on Linux"),
   networks: z.record(name, network).optional(),

@@ -82,7 +82,8 @@ export interface VirtualServer {
   readonly mark: number;
   /**
    * Whose connections: "local", those of processes in this namespace; "arriving", those that reach it for the VIP;
-   * "published", those that reach it for one of `ports`, whatever the address (the VIP's own arrive, too).
+   * "published", those that reach it for one of `ports`, whatever the address (the VIP's own arrive, too, unless
+   * `keepSource`: then only `ports` count, since the service may have a second server for its other ports).
    */
   readonly from: "local" | "arriving" | "published";
   /** Published ports; empty unless `from` is "published". */
@@ -91,8 +92,12 @@ export interface VirtualServer {
   /** Seconds a client stays with its task; 0: not at all. */
   readonly affinity: number;
   readonly forwarding: "masquerade" | "direct";
+  /** Tasks see the client's address: no `snats` entry is for its connections. */
+  readonly keepSource?: true;
   /** None, or all of weight 0: connections are refused at once. */
   readonly destinations: readonly Destination[];
+  /** Seconds that tasks which leave may finish their connections. Missing: 10. Nothing a kernel holds: for the reconciler. */
+  readonly drain?: number;
 }
 
 export interface Destination {
@@ -127,7 +132,15 @@ export interface PublishedPort {
   readonly bridge: string;
 }
 
-/** One step from one state to another. Every step is idempotent: done twice, or half done before, it ends the same. */
+/**
+ * One step from one state to another. Every step is idempotent: done twice, or half done before, it ends the same.
+ *
+ * `server.add` makes a server without destinations, they follow as `destination.add`; `server.remove` takes them along.
+ * `server.change` is for scheduler and affinity. Whatever else differs is a replacement: `server.remove` of the old, then
+ * `server.add` of the new with its destinations, in one call of `apply`; connections should outlive it where that is
+ * possible. Nothing is ever added where its place (VIP, port, mark, range) is still taken: the taker is removed before.
+ * `server` in a step is the whole server as it will be (in `server.remove`: was), its destinations included.
+ */
 export type LbOp =
   | { readonly op: "address.add" | "address.remove"; readonly address: LocalAddress }
   | { readonly op: "server.add" | "server.change" | "server.remove"; readonly server: VirtualServer }

@@ -81,7 +81,7 @@ export class Batch {
     }
     this.#fd = fd;
     const n = this.#recvmmsg(fd, this.#headers, this.size, MSG_DONTWAIT, null);
-    this.#used = n > 0 ? n : 0;
+    this.#used = Math.max(0, n);
     if (n < 0) this.failure = libc().koffi.errno();
     return this.#used;
   }

@@ -157,6 +157,10 @@ function withSocket<T>(netns: string | undefined, work: (fd: number) => T): T {
   try {
     return work(fd);
   } finally {
-    close(fd);
+    // Right after a change of rules this would block for an RCU grace period; nft.ts says why.
+    setTimeout(() => close(fd), LINGER).unref();
   }
 }
+
+/** Milliseconds until a socket is closed. */
+const LINGER = 250;

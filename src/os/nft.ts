@@ -1,8 +1,14 @@
 /**
  * libnftables in this process (libnftables(3)): a small change costs a fifth of what starting an nft process costs. The call
- * blocks this thread, so it is for small changes. A context takes 20 us to make and is closed at once: one that is kept holds
- * its netlink socket open, and with it a namespace that everyone else has left.
+ * blocks this thread, so it is for small changes.
+ *
+ * A context is closed some time after its last use. Not at once: the kernel lets the close of a netfilter socket wait until
+ * everything is freed that the last transaction deleted, an RCU grace period of 10 to 20 ms (nft_rcv_nl_event in
+ * nf_tables_api.c); that is also what an nft process waits for when it ends. And not never: an open socket keeps a namespace alive
+ * that everyone else has left.
  */
+import { statSync } from "node:fs";
+import { OsError } from "./error.ts";
 import { libc } from "./libc.ts";
 import { inNetns } from "./netns.ts";
 
@@ -34,19 +40,47 @@ export const hasNft = (): boolean => library() !== undefined;
 export function runNft(text: string, netns: string | undefined): string | undefined {
   const lib = library();
   if (lib === undefined) throw new Error("libnftables can't be loaded");
-  const run = () => runHere(lib, text);
-  return netns === undefined ? run() : inNetns(netns, run);
+  const context = contextIn(lib, netns);
+  if (lib.nft_run_cmd_from_buffer(context, text) === 0) return undefined;
+  return lib.nft_ctx_get_error_buffer(context) || "libnftables: failed without a word";
 }
 
-function runHere(lib: Library, text: string): string | undefined {
-  const context = lib.nft_ctx_new(0);
-  if (context === null) return "libnftables: no context";
-  try {
-    lib.nft_ctx_buffer_error(context);
-    if (lib.nft_run_cmd_from_buffer(context, text) === 0) return undefined;
-    return lib.nft_ctx_get_error_buffer(context) || "libnftables: failed without a word";
-  } finally {
+/** Milliseconds that a context stays open without being used. */
+const LINGER = 250;
+
+interface Open {
+  readonly context: unknown;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** By namespace: its inode, since another may come to be at the same path. */
+const contexts = new Map<string, Open>();
+
+function contextIn(lib: Library, netns: string | undefined): unknown {
+  const key = netns === undefined ? "" : inodeOf(netns);
+  const there = contexts.get(key);
+  if (there !== undefined) {
+    there.timer.refresh();
+    return there.context;
+  }
+  const make = () => lib.nft_ctx_new(0);
+  const context = netns === undefined ? make() : inNetns(netns, make);
+  if (context === null) throw new Error("libnftables gives no context");
+  lib.nft_ctx_buffer_error(context);
+  const close = () => {
+    contexts.delete(key);
     lib.nft_ctx_free(context);
+  };
+  contexts.set(key, { context, timer: setTimeout(close, LINGER).unref() });
+  return context;
+}
+
+function inodeOf(netns: string): string {
+  try {
+    const { dev, ino } = statSync(netns, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch (error) {
+    throw new OsError("open namespace", Math.abs((error as { errno?: number }).errno ?? 0), netns);
   }
 }
 

@@ -33,7 +33,7 @@ export const portOfSockaddr = (raw: Buffer, at = 0): number => raw.readUInt16BE(
 const MAPPED = `${"\0".repeat(10)}\xff\xff`;
 
 declare global {
-  // biome-ignore lint/suspicious/noRedeclare: Node has it on every Buffer, its types do not
+  /** Node has it on every Buffer, its types do not. */
   interface Buffer {
     latin1Slice(start: number, end: number): string;
   }

@@ -15,6 +15,7 @@ const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
 const MSG_NOSIGNAL = 0x4000;
 const IPPROTO_IPV6 = 41;
+const IPPROTO_SCTP = 132;
 const IPV6_V6ONLY = 26;
 const IPV6_RECVPKTINFO = 49;
 const IPPROTO_IP = 0;
@@ -45,6 +46,12 @@ export function listenTcp(address: string, port: number): Bound {
     checked(libc().listen(fd, 511), "listen", name(address, port));
     return at;
   });
+}
+
+/** Takes a port without using it: bound, neither listening nor read. Throws an OsError (EADDRINUSE: it is somebody's). */
+export function reservePort(protocol: "tcp" | "udp" | "sctp", address: string, port: number): number {
+  const type = protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;
+  return owned(type, address, (fd) => bindTo(fd, address, port), protocol === "sctp" ? IPPROTO_SCTP : 0).fd;
 }
 
 /** A UDP socket connected to its server, on a port the kernel picks. */
@@ -110,9 +117,9 @@ function receiveBuffer(fd: number): void {
 }
 
 /** Opens a socket and hands it to `prepare`; closes it again if that throws. */
-function owned(type: number, address: string, prepare: (fd: number) => { port: number }): Bound {
+function owned(type: number, address: string, prepare: (fd: number) => { port: number }, protocol = 0): Bound {
   const family = isIPv6(address) ? AF_INET6 : AF_INET;
-  const fd = checked(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), "socket");
+  const fd = checked(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
   try {
     if (family === AF_INET6) option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     return { fd, ...prepare(fd) };

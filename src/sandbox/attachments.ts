@@ -1,4 +1,6 @@
 /** Every sandbox's sockets and resolv.conf, kept as the registry says: one after the other, again when a namespace comes back. */
+
+import type { Notice } from "../model/notice.ts";
 import type { Sandbox, SandboxId, Upstream } from "../model/types.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
 import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "./resolv-conf.ts";
@@ -8,7 +10,10 @@ export interface AttachmentsOptions {
   readonly plane: DataPlane;
   /** A sandbox's old resolv.conf named these (undefined: not any more). */
   readonly onUpstreams: (sandbox: SandboxId, upstreams: readonly Upstream[] | undefined) => void;
-  readonly onNotice: (message: string) => void;
+  /** It is wired in its namespace; or is about to be let go. */
+  readonly onAttached: (sandbox: Sandbox) => void;
+  readonly onDetach: (sandbox: SandboxId) => Promise<void>;
+  readonly onNotice: Notice;
 }
 
 /** How a sandbox is wired now. */
@@ -116,6 +121,7 @@ export class Attachments {
     const bound = await this.#options.plane.attach(id, listen, place);
     const resolvConf = resolvConfOf(sandbox);
     this.#attached.set(id, { sandbox, bound, resolvConf, namespace });
+    this.#options.onAttached(sandbox);
     if (resolvConf === undefined) return;
     this.#try(() => {
       const { upstreams, problem } = writeResolvConf(resolvConf);
@@ -126,6 +132,7 @@ export class Attachments {
 
   async #detach(id: SandboxId, { resolvConf }: Attachment): Promise<void> {
     this.#attached.delete(id);
+    await this.#options.onDetach(id);
     await this.#options.plane.detach(id);
     if (resolvConf === undefined) return;
     this.#try(() => restoreResolvConf(resolvConf));

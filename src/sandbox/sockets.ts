@@ -1,4 +1,5 @@
 /** The pair of sockets behind a listening address, opened by hand: here or in a sandbox's network namespace. */
+import type { Notice } from "../model/notice.ts";
 import type { Listen } from "../model/types.ts";
 import { OsError } from "../os/error.ts";
 import { bringLoopbackUp } from "../os/link.ts";
@@ -12,7 +13,7 @@ export interface SocketOptions {
   /** Sockets that an earlier process left with the service manager. */
   readonly inheritance?: Inheritance | undefined;
   /** Told of what was done otherwise than asked for. */
-  readonly onNotice: (message: string) => void;
+  readonly onNotice: Notice;
 }
 
 /**

@@ -65,7 +65,7 @@ ${binds.map((b) => `  ${b}: { container: one, netns: ${ns.name(b)}, bind: ${b} }
         expect(lost).toBe(0);
         expect(completed).toBeGreaterThan(2500);
         expect(await ns.exec(bind, "dig", "@127.0.0.11", "+tcp", "+short", "one")).toMatch(/^10\./);
-        expect(manager.errors).toBe("");
+        expect(manager.errors).not.toMatch(/"level":"warn"/);
       },
       30_000,
     );

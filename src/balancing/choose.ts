@@ -1,0 +1,35 @@
+/** Which backend a node uses, and why. */
+import { DryRunBackend } from "../lb-programmer/backends/dry-run.ts";
+import { IpvsBackend } from "../lb-programmer/backends/ipvs.ts";
+import { NftablesBackend } from "../lb-programmer/backends/nftables.ts";
+import type { LbBackend, LbTarget } from "../lb-programmer/types.ts";
+import type { BalanceOptions } from "./options.ts";
+
+export interface Choice {
+  readonly backend: LbBackend;
+  /** For the operator, if there was something to choose. */
+  readonly why?: string;
+}
+
+/** `probed` is the namespace that "auto" tries things in. Rejects if nothing works there, with every reason. */
+export async function chooseBackend(wanted: BalanceOptions["backend"], probed: LbTarget): Promise<Choice> {
+  if (typeof wanted === "object") return { backend: wanted };
+  if (wanted === "dry-run") return { backend: new DryRunBackend() };
+  if (wanted === "ipvs") return { backend: new IpvsBackend() };
+  if (wanted === "nftables") return { backend: new NftablesBackend() };
+  const [ipvs, nftables] = [new IpvsBackend(), new NftablesBackend()];
+  const noIpvs = await problemOf(ipvs, probed);
+  if (noIpvs === undefined) return { backend: ipvs, why: "balancing with ipvs: the kernel has it" };
+  const noNftables = await problemOf(nftables, probed);
+  if (noNftables === undefined) return { backend: nftables, why: `balancing with nftables, not with ipvs: ${noIpvs}` };
+  throw new Error(`nothing to balance with: ipvs: ${noIpvs}; nftables: ${noNftables}`);
+}
+
+async function problemOf(backend: LbBackend, target: LbTarget): Promise<string | undefined> {
+  try {
+    await backend.probe(target);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message.replace(`${target.id}: `, "") : String(error);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * Published ports are reserved on the host, so that nobody else takes one, and so that one which is somebody's already is
+ * seen: it is not led away from him. The sockets are bound and nothing more; connections never reach them.
+ */
+import type { PublishedPort } from "../lb-programmer/types.ts";
+import { inNetns } from "../os/netns.ts";
+import { closeFd, reservePort } from "../os/socket.ts";
+
+export class PortReservations {
+  readonly #netns: string | undefined;
+  readonly #held = new Map<string, number>();
+  #refused = new Map<string, string>();
+
+  /** `netns`: path of the host's namespace, if it is not this process's own. */
+  constructor(netns: string | undefined) {
+    this.#netns = netns;
+  }
+
+  /** Reserves these and no others; gives back those that could be had. `taken` says which could not. */
+  keep(published: readonly PublishedPort[]): PublishedPort[] {
+    const wanted = new Map(published.map((p) => [keyOf(p), p]));
+    for (const [key, fd] of this.#held) {
+      if (wanted.has(key)) continue;
+      closeFd(fd);
+      this.#held.delete(key);
+    }
+    this.#refused = new Map();
+    const missing = [...wanted].filter(([key]) => !this.#held.has(key));
+    if (missing.length > 0) {
+      this.#inside(() => {
+        for (const [key, port] of missing) this.#take(key, port);
+      });
+    }
+    return published.filter((p) => this.#held.has(keyOf(p)));
+  }
+
+  /** Why ports are not published: "8080/tcp (IPv4): bind 0.0.0.0:8080: EADDRINUSE". */
+  get taken(): readonly string[] {
+    return [...this.#refused].map(([key, why]) => `${key}: ${why}`);
+  }
+
+  close(): void {
+    for (const fd of this.#held.values()) closeFd(fd);
+    this.#held.clear();
+  }
+
+  #take(key: string, { protocol, port, to }: PublishedPort): void {
+    try {
+      this.#held.set(key, reservePort(protocol, to.includes(":") ? "::" : "0.0.0.0", port));
+    } catch (error) {
+      this.#refused.set(key, error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  #inside(work: () => void): void {
+    if (this.#netns === undefined) work();
+    else inNetns(this.#netns, work);
+  }
+}
+
+const keyOf = ({ protocol, port, to }: PublishedPort): string => `${port}/${protocol} (IPv${to.includes(":") ? 6 : 4})`;

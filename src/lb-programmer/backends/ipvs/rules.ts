@@ -1,0 +1,261 @@
+/**
+ * Balancing state as iptables rules: chains of our own, each entered by its own jumps, so that others' rules are never
+ * touched and ours are read back exactly (saved.ts). What a rule can't say is in its comment. Pure.
+ *
+ *   mangle  ELEVEN-LOCAL       from OUTPUT       VIP -> mark: connections of this namespace
+ *           ELEVEN-ARRIVING    from INPUT        VIP -> mark: connections that reach it
+ *           ELEVEN-PUBLISHED   from PREROUTING   port -> mark
+ *           ELEVEN-ADDRESSES   (no jump)         notes: which addresses of this namespace are ours
+ *   nat     ELEVEN-SNAT        from POSTROUTING  source of balanced connections
+ *           ELEVEN-PING        from OUTPUT       VIPs that are no addresses here answer ping
+ *           ELEVEN-REDIRECT    from PREROUTING   a task's published ports
+ *           ELEVEN-INGRESS     from both         the host's published ports
+ *           ELEVEN-MASQUERADE  from POSTROUTING  local connections over the bridge
+ *   filter  ELEVEN-INGRESS     from FORWARD      lets published connections pass
+ *           ELEVEN-REFUSE      from INPUT        new TCP connections to servers without tasks
+ *           ELEVEN-DENY        from OUTPUT       the same for connections of this namespace
+ *
+ * IPVS refuses by ICMP where it has no destination. TCP drops an ICMP error that comes while connect(2) is at work, which
+ * is always so on one machine with IPv6 (seen: refused after the second SYN, 1 s later); a reset it keeps.
+ */
+import type { LbOp, LbState, VirtualServer } from "../../types.ts";
+
+export type Family = 4 | 6;
+
+export interface Chain {
+  readonly table: "mangle" | "nat" | "filter";
+  readonly name: string;
+  /** Where it is entered: a built-in chain, and what else must match. */
+  readonly jumps: (family: Family) => readonly string[];
+  /** Its rules, without "-A <name>". None: the chain is not there. */
+  readonly rules: (state: LbState, family: Family) => readonly string[];
+}
+
+const jump = (...jumps: string[]) => ({ jumps: () => jumps });
+
+const LOCAL: Chain = {
+  table: "mangle",
+  name: "ELEVEN-LOCAL",
+  ...jump("OUTPUT"),
+  rules: ({ servers }, family) =>
+    servers
+      .filter((s) => s.from === "local" && of(family, s.vip))
+      .flatMap((s) => [...(isIdle(s) ? [`-d ${host(s.vip)} ${SYN} -j RETURN`] : []), markVip(s)]),
+};
+
+/** Ports that keep the client's address share their VIP with the service's other ports: theirs are the later rules, which win. */
+const ARRIVING: Chain = {
+  table: "mangle",
+  name: "ELEVEN-ARRIVING",
+  ...jump("INPUT"),
+  rules: ({ servers }, family) => {
+    const arriving = servers.filter((s) => s.from !== "local" && of(family, s.vip));
+    const late = arriving.filter((s) => s.keepSource && s.from === "published");
+    return [
+      ...arriving.filter((s) => !late.includes(s)).map(markVip),
+      ...late.flatMap((s) => markPorts(s, `-d ${host(s.vip)} `)),
+    ];
+  },
+};
+
+const PUBLISHED: Chain = {
+  table: "mangle",
+  name: "ELEVEN-PUBLISHED",
+  ...jump("PREROUTING"),
+  rules: ({ servers }, family) => servers.filter((s) => of(family, s.vip)).flatMap((s) => markPorts(s, "")),
+};
+
+const ADDRESSES: Chain = {
+  table: "mangle",
+  name: "ELEVEN-ADDRESSES",
+  ...jump(),
+  rules: ({ addresses }, family) =>
+    addresses.filter((a) => of(family, a.address)).map((a) => `-d ${host(a.address)} ${comment(a.device)}`),
+};
+
+const SNAT: Chain = {
+  table: "nat",
+  name: "ELEVEN-SNAT",
+  ...jump("POSTROUTING"),
+  rules: ({ servers, snats }, family) => [
+    ...servers
+      .filter((s) => s.keepSource && of(family, s.vip))
+      .map((s) => `-m mark --mark ${hex(s.mark)} -m ipvs --ipvs ${comment(s.key)} -j RETURN`),
+    ...snats
+      .filter((s) => of(family, s.subnet))
+      .map((s) => `-d ${s.subnet} -m ipvs --ipvs -j SNAT --to-source ${s.to}`),
+  ],
+};
+
+const PING: Chain = {
+  table: "nat",
+  name: "ELEVEN-PING",
+  jumps: (family) => [
+    family === 4 ? "OUTPUT -p icmp -m icmp --icmp-type 8" : "OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128",
+  ],
+  rules: (state, family) =>
+    state.addresses
+      .filter((a) => of(family, a.address) && !isReal(state, a))
+      .map((a) => `-d ${host(a.address)} -j REDIRECT`),
+};
+
+const REDIRECT: Chain = {
+  table: "nat",
+  name: "ELEVEN-REDIRECT",
+  ...jump("PREROUTING"),
+  rules: ({ redirects }, family) =>
+    redirects
+      .filter((r) => of(family, r.address))
+      .map((r) => `-d ${host(r.address)} ${port(r.protocol, "dport", r.published)} -j REDIRECT --to-ports ${r.target}`),
+};
+
+const SYN = "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN";
+const RESET = "-j REJECT --reject-with tcp-reset";
+
+const REFUSE: Chain = {
+  table: "filter",
+  name: "ELEVEN-REFUSE",
+  ...jump("INPUT"),
+  rules: ({ servers }, family) =>
+    servers
+      .filter((s) => s.from !== "local" && of(family, s.vip) && isIdle(s))
+      .map((s) => `-m mark --mark ${hex(s.mark)} ${SYN} ${RESET}`),
+};
+
+/** In OUTPUT IPVS comes before the filter: ELEVEN-LOCAL lets these go without a mark. */
+const DENY: Chain = {
+  table: "filter",
+  name: "ELEVEN-DENY",
+  ...jump("OUTPUT"),
+  rules: ({ servers }, family) =>
+    servers
+      .filter((s) => s.from === "local" && of(family, s.vip) && isIdle(s))
+      .map((s) => `-d ${host(s.vip)} ${SYN} ${RESET}`),
+};
+
+const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
+
+const INGRESS: Chain = {
+  table: "nat",
+  name: "ELEVEN-INGRESS",
+  ...jump(`PREROUTING ${LOCAL_DESTINATION}`, `OUTPUT ${LOCAL_DESTINATION}`),
+  rules: ({ published }, family) => {
+    const ours = published.filter((p) => of(family, p.to));
+    const rules = ours.map((p) => {
+      const to = family === 4 ? p.to : `[${p.to}]`;
+      return `${port(p.protocol, "dport", p.port)} ${comment(p.bridge)} -j DNAT --to-destination ${to}:${p.toPort}`;
+    });
+    return ours.length === 0 ? [] : [...rules, "-j RETURN"];
+  },
+};
+
+const MASQUERADE: Chain = {
+  table: "nat",
+  name: "ELEVEN-MASQUERADE",
+  ...jump("POSTROUTING"),
+  rules: ({ published }, family) =>
+    [...new Set(published.filter((p) => of(family, p.to)).map((p) => p.bridge))].map(
+      (bridge) => `-o ${bridge} -m addrtype --src-type LOCAL -j MASQUERADE`,
+    ),
+};
+
+const PASS: Chain = {
+  table: "filter",
+  name: "ELEVEN-INGRESS",
+  ...jump("FORWARD"),
+  rules: ({ published }, family) => {
+    const ways = new Set(published.filter((p) => of(family, p.to)).map((p) => `${p.protocol} ${p.toPort} ${p.to}`));
+    const rules = [...ways].flatMap((way) => {
+      const [protocol = "", toPort = "", to = ""] = way.split(" ");
+      return [
+        `-d ${host(to)} ${port(protocol, "dport", toPort)} -j ACCEPT`,
+        `-s ${host(to)} ${port(protocol, "sport", toPort)} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
+      ];
+    });
+    return rules.length === 0 ? [] : [...rules, "-j RETURN"];
+  },
+};
+
+export const CHAINS = {
+  LOCAL,
+  ARRIVING,
+  PUBLISHED,
+  ADDRESSES,
+  SNAT,
+  PING,
+  REDIRECT,
+  INGRESS,
+  MASQUERADE,
+  PASS,
+  REFUSE,
+  DENY,
+} as const;
+
+/** Chains that depend on whether a server takes new connections. */
+export const IDLE = [LOCAL, REFUSE, DENY] as const;
+const SERVER = [...IDLE, ARRIVING, PUBLISHED, SNAT, PING];
+
+/** The chains whose rules a step may change, and of which address family. */
+export function chainsOf(op: LbOp): { readonly chains: readonly Chain[]; readonly family: Family } | undefined {
+  switch (op.op) {
+    case "server.add":
+    case "server.remove":
+      return { chains: SERVER, family: familyOf(op.server.vip) };
+    case "address.add":
+    case "address.remove":
+      return { chains: [ADDRESSES, PING], family: familyOf(op.address.address) };
+    case "snat.add":
+    case "snat.remove":
+      return { chains: [SNAT], family: familyOf(op.snat.subnet) };
+    case "redirect.add":
+    case "redirect.remove":
+      return { chains: [REDIRECT], family: familyOf(op.redirect.address) };
+    case "published.add":
+    case "published.remove":
+      return { chains: [INGRESS, MASQUERADE, PASS], family: familyOf(op.published.to) };
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Whether an address is one of an interface. Not where this namespace balances for the VIP itself: a local address would be
+ * the source of its own connections (the kernel routes them over lo and takes the destination for the source), and a task
+ * would answer to the VIP. Such a VIP answers ping by a rule.
+ */
+export function isReal(
+  { servers }: Pick<LbState, "servers">,
+  { address, device }: { address: string; device: string },
+): boolean {
+  return device !== "lo" || !servers.some((s) => s.vip === address && s.from === "local");
+}
+
+/** Takes nothing new. */
+export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): boolean =>
+  destinations.every(({ weight }) => weight === 0);
+
+export const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
+
+/** An address as iptables and ip write a range of one. */
+export const host = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
+
+const of = (family: Family, address: string): boolean => familyOf(address) === family;
+
+const hex = (mark: number): string => `0x${mark.toString(16)}`;
+
+const port = (protocol: string, side: "dport" | "sport", number: number | string): string =>
+  `-p ${protocol} -m ${protocol} --${side} ${number}`;
+
+/** What reading back needs of a server: "<key> <from> <forwarding> <vip> [keep-source]". Keys may hold anything. */
+const note = (s: VirtualServer): string =>
+  comment([encodeURI(s.key), s.from, s.forwarding, s.vip, ...(s.keepSource ? ["keep-source"] : [])].join(" "));
+
+const markVip = (s: VirtualServer): string =>
+  `-d ${host(s.vip)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`;
+
+const markPorts = (s: VirtualServer, where: string): string[] =>
+  s.ports.map(
+    (p) => `${where}${port(p.protocol, "dport", p.port)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`,
+  );
+
+const comment = (text: string): string => `-m comment --comment "${text}"`;

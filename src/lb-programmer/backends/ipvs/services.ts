@@ -1,0 +1,138 @@
+/** Steps as IPVS commands. IPVS answers what is there already, so that every step can be done again. Runs in the current namespace. */
+
+import { OsError } from "../../../os/error.ts";
+import {
+  EEXIST,
+  ENOENT,
+  ESRCH,
+  type IpvsCommand,
+  type IpvsDestination,
+  type IpvsService,
+  ipvsDestinations,
+  ipvsDo,
+  type ServiceId,
+} from "../../../os/ipvs.ts";
+import { bringLoopbackUp } from "../../../os/link.ts";
+import type { Destination, LbOp, LbState, VirtualServer } from "../../types.ts";
+import { type Family, familyOf, isIdle } from "./rules.ts";
+
+/** Removes the services whose mark no server of `desired` has. */
+export function removeServices(ops: readonly LbOp[], desired: LbState): void {
+  const kept = new Set(desired.servers.map(markOf));
+  const gone = new Map<string, ServiceId>();
+  for (const op of ops) {
+    if (op.op === "server.remove" && !kept.has(markOf(op.server))) gone.set(markOf(op.server), idOf(op.server));
+  }
+  deleteServices([...gone.values()]);
+}
+
+export function deleteServices(services: readonly ServiceId[]): void {
+  doAll(services.map((service) => ({ command: "service.delete", service }) as const));
+}
+
+/**
+ * Makes services and destinations. A service that is there already, left by a server with the same mark or by a crash, is
+ * kept for its connections and made equal: what is too much of it goes last.
+ */
+export function changeServices(ops: readonly LbOp[], desired: LbState): void {
+  const wanted = new Map(desired.servers.map((server) => [server.key, server]));
+  const commands: IpvsCommand[] = [];
+  const whole = new Map<string, VirtualServer>();
+  for (const op of ops) {
+    if (op.op === "server.add" || op.op === "server.change") {
+      const server = wanted.get(op.server.key);
+      if (server !== undefined) whole.set(server.key, server);
+    }
+  }
+  if (whole.size > 0) commands.push(...wholeServers([...whole.values()]));
+  for (const op of ops) {
+    if (!("destination" in op) || whole.has(op.server.key) || !wanted.has(op.server.key)) continue;
+    const service = idOf(op.server);
+    const destination = destinationOf(op.server, op.destination);
+    if (op.op === "destination.remove") commands.push({ command: "destination.delete", service, destination });
+    else
+      commands.push({
+        command: op.op === "destination.add" ? "destination.new" : "destination.set",
+        service,
+        destination,
+      });
+  }
+  if (commands.some((c) => c.command.startsWith("destination"))) bringLoopbackUp(); // else IPVS refuses every destination
+  doAll(commands);
+}
+
+/** The address families in which these steps make a server idle, or one that was idle take connections. */
+export function familiesWithNewIdlers(ops: readonly LbOp[], desired: LbState): Set<Family> {
+  const there = ipvsDestinations();
+  const wanted = new Map(desired.servers.map((server) => [server.key, server]));
+  const changed = ops.flatMap((op) => {
+    const server = "destination" in op ? wanted.get(op.server.key) : undefined;
+    const before = server && isIdle({ destinations: there.get(server.mark) ?? [] });
+    return server !== undefined && isIdle(server) !== before ? [familyOf(server.vip)] : [];
+  });
+  return new Set(changed);
+}
+
+function wholeServers(servers: readonly VirtualServer[]): IpvsCommand[] {
+  const there = ipvsDestinations();
+  return servers.flatMap((server) => {
+    const service: IpvsService = { ...idOf(server), scheduler: server.scheduler, affinity: server.affinity };
+    const destinations = server.destinations.map((d) => destinationOf(server, d));
+    const wanted = new Set(destinations.map(({ address }) => `${address} 0`));
+    const strays = (there.get(server.mark) ?? []).filter((d) => !wanted.has(`${d.address} ${d.port}`));
+    return [
+      { command: there.has(server.mark) ? "service.set" : "service.new", service },
+      ...destinations.map((destination) => ({ command: "destination.new", service, destination }) as const),
+      ...strays.map((destination) => ({ command: "destination.delete", service, destination }) as const),
+    ];
+  });
+}
+
+/** Commands that found things otherwise than expected become the ones for what is there. Throws an OsError for any other failure. */
+function doAll(commands: readonly IpvsCommand[]): void {
+  if (commands.length === 0) return;
+  const again: IpvsCommand[] = [];
+  ipvsDo(commands).forEach((errno, i) => {
+    const command = commands[i]!;
+    if (errno === 0 || (command.command.endsWith(".delete") && (errno === ENOENT || errno === ESRCH))) return;
+    const other = otherwise(command, errno);
+    if (other === undefined) throw new OsError("IPVS", errno, describe(command));
+    again.push(other);
+  });
+  if (again.length === 0) return;
+  ipvsDo(again).forEach((errno, i) => {
+    if (errno !== 0) throw new OsError("IPVS", errno, describe(again[i]!));
+  });
+}
+
+function otherwise(command: IpvsCommand, errno: number): IpvsCommand | undefined {
+  switch (command.command) {
+    case "service.new":
+      return errno === EEXIST ? { ...command, command: "service.set" } : undefined;
+    case "service.set":
+      return errno === ESRCH ? { ...command, command: "service.new" } : undefined;
+    case "destination.new":
+      return errno === EEXIST ? { ...command, command: "destination.set" } : undefined;
+    case "destination.set":
+      return errno === ENOENT ? { ...command, command: "destination.new" } : undefined;
+    default:
+      return undefined;
+  }
+}
+
+function describe(command: IpvsCommand): string {
+  const scheduler = "scheduler" in command.service ? ` ${command.service.scheduler}` : "";
+  const destination = "destination" in command ? ` ${command.destination.address}` : "";
+  return `${command.command} mark ${command.service.mark}${scheduler}${destination}`;
+}
+
+const idOf = ({ mark, vip }: VirtualServer): ServiceId => ({ mark, family: familyOf(vip) });
+
+const markOf = ({ mark, vip }: VirtualServer): string => `${mark} ${familyOf(vip)}`;
+
+const destinationOf = ({ forwarding }: VirtualServer, { address, weight }: Destination): IpvsDestination => ({
+  address,
+  weight,
+  forwarding,
+  port: 0,
+});

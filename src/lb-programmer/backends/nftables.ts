@@ -1,0 +1,217 @@
+/**
+ * Load balancing by nftables alone: VIPs are translated to tasks (DNAT), in a table of our own in each namespace, `inet eleven`.
+ * No IPVS, no iptables modules. Differences to IPVS that can be seen:
+ *
+ * - "lc" and "wlc" take turns like "rr" and "wrr": nftables counts no connections. "mh" is a plain hash like "sh".
+ * - "direct" forwarding is masqueraded: connections work, tasks see the balancing namespace as their client.
+ * - A VIP on "lo" answers ping without being an address.
+ *
+ * What is in the kernel is remembered between calls, so that a change sends what differs and nothing else. Where that fails,
+ * because somebody else changed the table, the table is built anew in one transaction per 1 000 servers.
+ */
+import { hasNft } from "../../os/nft.ts";
+import {
+  type Destination,
+  EMPTY,
+  type LbBackend,
+  LbError,
+  type LbOp,
+  type LbState,
+  type LbTarget,
+  type VirtualServer,
+} from "../types.ts";
+import { changeAddresses, present } from "./nftables/addresses.ts";
+import { endConnections, openConnections } from "./nftables/connections.ts";
+import { closeForwarding, openForwarding, reachable } from "./nftables/forwarding.ts";
+import { listing } from "./nftables/listing.ts";
+import { type Watch, watchRules } from "./nftables/monitor.ts";
+import { NOTHING, otherElements, type Parts, serverParts } from "./nftables/parts.ts";
+import { command, failure, listTable, transaction } from "./nftables/run.ts";
+import { script } from "./nftables/script.ts";
+import { skeletonText, TABLE } from "./nftables/skeleton.ts";
+import { readSysctls, writeSysctls } from "./nftables/sysctls.ts";
+import { understand } from "./nftables/understand.ts";
+
+export interface NftablesOptions {
+  /** Small changes in this process by libnftables, where it is installed. Default true; false: always an nft process. */
+  readonly library?: boolean;
+  /** Servers per transaction: a huge one would keep the kernel busy for seconds. Default 1000. */
+  readonly chunk?: number;
+}
+
+/** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
+type Known = undefined | "damaged" | { readonly servers: Map<string, VirtualServer>; others: Parts };
+
+export class NftablesBackend implements LbBackend {
+  readonly name = "nftables";
+  readonly #library: boolean;
+  readonly #chunk: number;
+  /** By target and namespace; missing: never looked. */
+  readonly #known = new Map<string, { readonly known: Known }>();
+  readonly #watches = new Set<Watch>();
+
+  constructor({ library = true, chunk = 1000 }: NftablesOptions = {}) {
+    this.#library = library && hasNft();
+    this.#chunk = chunk;
+  }
+
+  /** Tries the whole skeleton without installing it (`nft --check`): a kernel that lacks a piece says so. */
+  async probe(target: LbTarget): Promise<void> {
+    const { status, stderr } = await command(target, "nft", ["-c", "-f", "-"], { input: skeletonText() });
+    if (status !== 0) throw failure(target, stderr);
+  }
+
+  async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
+    const state = await this.#look(target);
+    return {
+      ...state,
+      addresses: await present(target, state.addresses),
+      published: await reachable(target, state.published),
+      sysctls: readSysctls(target, keys),
+    };
+  }
+
+  async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    if (!this.#known.has(placeOf(target))) await this.#look(target);
+    try {
+      await this.#change(target, ops, desired);
+    } catch (error) {
+      if (!(error instanceof LbError) || error.code !== "failed") throw error;
+      await this.#rebuild(target, desired);
+    }
+    const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
+    const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
+    await changeAddresses(target, added, removed);
+    if (ops.some(({ op }) => op === "published.add")) await openForwarding(target, desired.published);
+    else if (ops.some(({ op }) => op === "published.remove") && desired.published.length === 0)
+      await closeForwarding(target);
+    for (const { server, destination } of removedDestinations(ops, desired))
+      endConnections(target, server, destination);
+  }
+
+  async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
+    return openConnections(target, server, destination);
+  }
+
+  watch(target: LbTarget, changed: () => void): () => void {
+    const watch = watchRules(target, changed);
+    this.#watches.add(watch);
+    return () => {
+      this.#watches.delete(watch);
+      watch.stop();
+    };
+  }
+
+  async clear(target: LbTarget): Promise<void> {
+    try {
+      const { addresses, published } = await this.#look(target);
+      await changeAddresses(target, [], addresses);
+      await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
+      if (published.length > 0 || target.kind === "host") await closeForwarding(target);
+    } catch (error) {
+      if (!(error instanceof LbError) || error.code !== "gone") throw error;
+    } finally {
+      this.#known.delete(placeOf(target));
+    }
+  }
+
+  close(): void {
+    for (const watch of this.#watches) watch.stop();
+    this.#watches.clear();
+    this.#known.clear();
+  }
+
+  /** Reads the table and remembers it; EMPTY if it is not there or not as we would write it. */
+  async #look(target: LbTarget): Promise<LbState> {
+    this.#known.delete(placeOf(target));
+    const json = await listTable(target);
+    const state = json === undefined ? EMPTY : understand(listing(json));
+    this.#known.set(placeOf(target), {
+      known: json === undefined ? undefined : ((state && knownOf(state)) ?? "damaged"),
+    });
+    return state ?? EMPTY;
+  }
+
+  /** Brings the servers that the steps are about, and everything that is not a server, to what `desired` has. */
+  async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    const known = this.#known.get(placeOf(target))?.known;
+    if (known === undefined || known === "damaged") return this.#rebuild(target, desired);
+    const wanted = new Map(desired.servers.map((server) => [server.key, server]));
+    const touched = [...new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])))];
+    const others: Parts = { ...NOTHING, elements: otherElements(desired) };
+    this.#known.delete(placeOf(target)); // unknown until all of it is done
+    let first = [{ before: known.others, after: others }];
+    for (const keys of chunks(touched, this.#chunk)) {
+      const steps = keys.map((key) => ({ before: partsOf(known.servers.get(key)), after: partsOf(wanted.get(key)) }));
+      await this.#run(target, script([...first, ...steps]));
+      first = [];
+    }
+    for (const key of touched) {
+      const server = wanted.get(key);
+      if (server === undefined) known.servers.delete(key);
+      else known.servers.set(key, server);
+    }
+    known.others = others;
+    this.#known.set(placeOf(target), { known });
+  }
+
+  /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
+  async #rebuild(target: LbTarget, desired: LbState): Promise<void> {
+    this.#known.delete(placeOf(target));
+    const others: Parts = { ...NOTHING, elements: otherElements(desired) };
+    let text = `add table ${TABLE}\ndelete table ${TABLE}\n${skeletonText()}`;
+    let first = [{ before: NOTHING, after: others }];
+    for (const servers of chunks(desired.servers, this.#chunk)) {
+      text += script([...first, ...servers.map((server) => ({ before: NOTHING, after: serverParts(server) }))]);
+      await this.#run(target, text);
+      text = "";
+      first = [];
+    }
+    this.#known.set(placeOf(target), { known: knownOf(desired) });
+  }
+
+  async #run(target: LbTarget, text: string): Promise<void> {
+    if (text === "") return;
+    const library = this.#library && text.length <= SMALL;
+    const watches = library ? [] : [...this.#watches].filter((watch) => watch.target.netns === target.netns);
+    for (const watch of watches) watch.expect(1);
+    try {
+      await transaction(target, text, library);
+    } catch (error) {
+      for (const watch of watches) watch.expect(-1);
+      throw error;
+    }
+  }
+}
+
+/** Text up to here goes through the library: it blocks this thread for some milliseconds, a process does not. */
+const SMALL = 16_384;
+
+const placeOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
+
+const partsOf = (server: VirtualServer | undefined): Parts => (server === undefined ? NOTHING : serverParts(server));
+
+const knownOf = (state: LbState): Exclude<Known, undefined | "damaged"> => ({
+  servers: new Map(state.servers.map((server) => [server.key, server])),
+  others: { ...NOTHING, elements: otherElements(state) },
+});
+
+/** At least one chunk, even of nothing. */
+function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  const count = Math.max(1, Math.ceil(items.length / size));
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
+}
+
+/** Connections outlive the replacement of their server by another with the same task. */
+function removedDestinations(ops: readonly LbOp[], desired: LbState) {
+  const kept = (server: VirtualServer) =>
+    desired.servers.find(({ key, vip }) => key === server.key && vip === server.vip)?.destinations ?? [];
+  return ops.flatMap((op) => {
+    if (op.op === "destination.remove") return [{ server: op.server, destination: op.destination }];
+    if (op.op !== "server.remove") return [];
+    const stay = new Set(kept(op.server).map(({ address }) => address));
+    const leave = op.server.destinations.filter(({ address }) => !stay.has(address));
+    return leave.map((destination) => ({ server: op.server, destination }));
+  });
+}

@@ -1,0 +1,41 @@
+/**
+ * What of a server nftables has no place for, as a comment: "rr 0 ml <key>". A comment holds 128 octets without
+ * quotation marks; what a longer key has left goes into comments of elements of `names`.
+ */
+import type { VirtualServer } from "../../types.ts";
+
+type Told = Pick<VirtualServer, "key" | "scheduler" | "affinity" | "forwarding" | "from" | "keepSource">;
+
+const ROOM = 120;
+
+/** The comment, in pieces: the server's own first. */
+export function commentsOf(server: VirtualServer): readonly string[] {
+  const { key, scheduler, affinity, forwarding, from, keepSource } = server;
+  const flags = `${forwarding === "direct" ? "d" : "m"}${from[0]}${keepSource ? "k" : ""}`;
+  const text = `${scheduler} ${affinity} ${flags} ${key.replace(/[^!#$&-~]/gu, encodeURIComponent)}`;
+  return text.match(new RegExp(`.{1,${ROOM}}`, "g")) ?? [];
+}
+
+/** What `commentsOf` wrote, put together again; undefined if it is nothing of the kind. */
+export function told(comment: string): Told | undefined {
+  const match = /^(rr|wrr|lc|wlc|sh|mh) (\d+) ([md])([lap])(k?) (.*)$/.exec(comment);
+  if (match === null) return undefined;
+  const [, scheduler, affinity, forwarding, from, kept, key] = match;
+  return {
+    key: decoded(key!),
+    scheduler: scheduler as Told["scheduler"],
+    affinity: Number(affinity),
+    forwarding: forwarding === "d" ? "direct" : "masquerade",
+    from: from === "l" ? "local" : from === "a" ? "arriving" : "published",
+    ...(kept === "k" && { keepSource: true as const }),
+  };
+}
+
+/** A comment that a stranger wrote may be no encoding of anything. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

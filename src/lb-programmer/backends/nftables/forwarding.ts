@@ -1,0 +1,89 @@
+/**
+ * What a published port needs on the host beside our table. An accept in our table does not save a packet that another table
+ * drops, so where iptables' FORWARD chain holds anything (Docker makes its policy DROP), connections that were led over our
+ * bridges are accepted there, in a chain of our own. firewalld accepts translated connections by itself. And the kernel
+ * must be told to route connections from 127.0.0.1 over the bridge.
+ */
+import { LbError, type LbTarget, type PublishedPort } from "../../types.ts";
+import { command } from "./run.ts";
+import { readSysctls, writeSysctls } from "./sysctls.ts";
+
+const CHAIN = "ELEVEN-FORWARD";
+const JUMP = `-A FORWARD -j ${CHAIN}`;
+
+/** Makes it so for the bridges of `published`; for all of them, since the chain is written anew. */
+export async function openForwarding(target: LbTarget, published: readonly PublishedPort[]): Promise<void> {
+  const bridges = bridgesOf(published);
+  const there = readSysctls(target, bridges.map(routeLocalnet)); // a bridge may come later
+  writeSysctls(target, new Map(Object.keys(there).map((key) => [key, "1"])));
+  for (const tool of toolsFor(published)) {
+    const rules = await forwardRules(target, tool);
+    if (rules === undefined || isOpen(rules, bridges)) continue;
+    const jump = rules.includes(JUMP) ? [] : [`-I FORWARD -j ${CHAIN}`];
+    await restore(target, tool, [`:${CHAIN} - [0:0]`, ...bridges.flatMap(accepting), ...jump]);
+  }
+}
+
+/** Takes it back. */
+export async function closeForwarding(target: LbTarget): Promise<void> {
+  for (const tool of TOOLS) {
+    const rules = await forwardRules(target, tool);
+    if (rules?.some((rule) => rule.includes(CHAIN)) !== true) continue;
+    const jump = rules.includes(JUMP) ? [`-D FORWARD -j ${CHAIN}`] : [];
+    await restore(target, tool, [`:${CHAIN} - [0:0]`, ...jump, `-X ${CHAIN}`]);
+  }
+}
+
+/** Those published ports for which all that is (still) so. */
+export async function reachable(
+  target: LbTarget,
+  published: readonly PublishedPort[],
+): Promise<readonly PublishedPort[]> {
+  if (published.length === 0) return published;
+  const localnet = readSysctls(target, bridgesOf(published).map(routeLocalnet));
+  const closed = new Set<string>();
+  for (const tool of toolsFor(published)) {
+    const rules = await forwardRules(target, tool);
+    if (rules !== undefined && !isOpen(rules, bridgesOf(published))) closed.add(tool);
+  }
+  return published.filter((p) => !closed.has(toolFor(p)) && localnet[routeLocalnet(p.bridge)] !== "0");
+}
+
+const TOOLS = ["iptables", "ip6tables"] as const;
+const toolFor = ({ to }: PublishedPort): string => (to.includes(":") ? "ip6tables" : "iptables");
+const toolsFor = (published: readonly PublishedPort[]) =>
+  TOOLS.filter((tool) => published.some((p) => toolFor(p) === tool));
+const bridgesOf = (published: readonly PublishedPort[]) => [...new Set(published.map(({ bridge }) => bridge))].sort();
+const routeLocalnet = (bridge: string): string => `net/ipv4/conf/${bridge}/route_localnet`;
+
+/** ctstate DNAT is said of packets in both directions. */
+const accepting = (bridge: string): readonly string[] => [
+  `-A ${CHAIN} -o ${bridge} -m conntrack --ctstate DNAT -j ACCEPT`,
+  `-A ${CHAIN} -i ${bridge} -m conntrack --ctstate DNAT -j ACCEPT`,
+];
+
+/** Nothing there that could drop, or our chain in front of it. */
+function isOpen(rules: readonly string[], bridges: readonly string[]): boolean {
+  if (rules.length === 1 && rules[0] === "-P FORWARD ACCEPT") return true;
+  const wanted = bridges.flatMap(accepting);
+  const ours = rules.filter((rule) => rule.startsWith(`-A ${CHAIN} `));
+  return rules.includes(JUMP) && ours.length === wanted.length && wanted.every((rule) => ours.includes(rule));
+}
+
+/** Policy and rules of FORWARD and of our chain; undefined where there is no (working) iptables, which then drops nothing. */
+async function forwardRules(target: LbTarget, tool: string): Promise<readonly string[] | undefined> {
+  try {
+    const { status, stdout } = await command(target, tool, ["-w", "-S"]);
+    if (status !== 0) return undefined;
+    return stdout.split("\n").filter((line) => /^-[PA] (FORWARD|ELEVEN-FORWARD) /.test(line));
+  } catch (error) {
+    if (error instanceof LbError && error.code === "missing") return undefined;
+    throw error;
+  }
+}
+
+async function restore(target: LbTarget, tool: string, lines: readonly string[]): Promise<void> {
+  const input = ["*filter", ...lines, "COMMIT", ""].join("\n");
+  const { status, stderr } = await command(target, `${tool}-restore`, ["-w", "--noflush"], { input });
+  if (status !== 0) throw new LbError("failed", target, `${tool}-restore: ${stderr.split("\n")[0]}`);
+}

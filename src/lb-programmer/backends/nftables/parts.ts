@@ -1,0 +1,167 @@
+/** Every item of a state as nftables objects: chains, sets of clients, and elements of the skeleton's maps and sets. */
+import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../types.ts";
+import { commentsOf } from "./comment.ts";
+import { type Family, type Keyed, type Name, PROTOCOLS, type SlotMap } from "./skeleton.ts";
+import { ROOM, slots } from "./slots.ts";
+
+export interface Element {
+  readonly in: Name;
+  /** "10.0.1.5", "tcp . 8080": as nft writes it. */
+  readonly key: string;
+  /** Of maps only. */
+  readonly value?: string | undefined;
+  readonly comment?: string | undefined;
+}
+
+/** What one server (or a whole state) consists of in the kernel, beside the skeleton. */
+export interface Parts {
+  readonly elements: readonly Element[];
+  /** Rules by chain. */
+  readonly chains: ReadonlyMap<string, readonly string[]>;
+  /** Sets that remember clients: the text between the braces. */
+  readonly sets: ReadonlyMap<string, string>;
+}
+
+export const NOTHING: Parts = { elements: [], chains: new Map(), sets: new Map() };
+
+export const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
+const inFamily = (name: Keyed, address: string): Name => `${name}${familyOf(address)}`;
+
+export const serverChain = (mark: number): string => `s-${mark}`;
+/** Names take no colons. */
+const taskChain = (mark: number, address: string): string => `t-${mark}-${address.replaceAll(":", "_")}`;
+const clientSet = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
+
+/**
+ * A server's chain is one rule: `dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the place of numgen
+ * for "sh" and "mh". With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
+ *
+ *   s-256:       ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
+ *   t-256-A:     update @c-256-A { ip saddr } dnat ip to A
+ *
+ * "direct" forwarding needs IPVS. Here such connections are masqueraded: they work, and tasks see this namespace as the client.
+ */
+export function serverParts(server: VirtualServer): Parts {
+  const { vip, mark, ports, affinity, destinations } = server;
+  const goto = `goto ${serverChain(mark)}`;
+  const [comment, ...more] = commentsOf(server);
+  const elements: Element[] = [{ in: inFamily("servers", vip), key: `${mark}`, value: vip, comment }];
+  for (const [i, piece] of more.entries()) elements.push({ in: "names", key: `${mark} . ${i}`, comment: piece });
+  const idle = destinations.every(({ weight }) => weight === 0);
+  if (ownsVip(server)) {
+    elements.push({ in: inFamily(server.from === "local" ? "local" : "arriving", vip), key: vip, value: goto });
+    if (idle) elements.push({ in: inFamily("refused", vip), key: vip });
+    if (server.keepSource) elements.push({ in: inFamily("kept", vip), key: vip });
+    if (server.forwarding === "direct" && server.from !== "local")
+      elements.push({ in: inFamily("direct", vip), key: vip });
+  }
+  for (const { protocol, port } of ports) {
+    const key = `${PROTOCOLS[protocol]} . ${port}`;
+    elements.push({ in: inFamily("ports", vip), key, value: goto });
+    if (idle) elements.push({ in: inFamily("refused-ports", vip), key });
+    if (server.keepSource) elements.push({ in: inFamily(`kept-${protocol}`, vip), key: `${port}` });
+  }
+  for (const task of destinations) elements.push(taskElement(server, task));
+  return affinity === 0 ? turning(server, elements) : remembering(server, elements);
+}
+
+/** Published ports that keep the client's address may share their VIP with those that don't: then it is not theirs. */
+const ownsVip = ({ from, keepSource }: VirtualServer): boolean => from !== "published" || !keepSource;
+
+const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destination): Element => ({
+  in: inFamily("tasks", vip),
+  key: `${mark} . ${address}`,
+  value: `${weight}`,
+});
+
+/** Connections take turns. A single task needs no slots. */
+function turning(server: VirtualServer, others: readonly Element[]): Parts {
+  const { mark } = server;
+  const row = slots(server);
+  const to = row.length === 1 ? row[0] : `${picked(server, row.length)} map @${slotsName(server)}`;
+  const elements = row.length === 1 ? [] : numbered(slotsName(server), mark, row);
+  const rules = row.length === 0 ? [] : [`dnat ${words(server).ip} to ${to}`];
+  return { elements: [...others, ...elements], chains: new Map([[serverChain(mark), rules]]), sets: new Map() };
+}
+
+/** Clients come back to the task they had. */
+function remembering(server: VirtualServer, others: readonly Element[]): Parts {
+  const { mark, affinity } = server;
+  const { ip, type } = words(server);
+  const row = slots(server);
+  const tasks = [...new Set(row)].sort();
+  const stay = tasks.map((task) => `${ip} saddr @${clientSet(mark, task)} goto ${taskChain(mark, task)}`);
+  const pick = row.length === 0 ? [] : [`${picked(server, row.length)} vmap @${turnsName(server)}`];
+  const chains = new Map<string, readonly string[]>([[serverChain(mark), [...stay, ...pick]]]);
+  const sets = new Map<string, string>();
+  for (const task of tasks) {
+    const clients = clientSet(mark, task);
+    sets.set(clients, `type ${type}; size 65535; flags dynamic,timeout; timeout ${affinity}s;`);
+    chains.set(taskChain(mark, task), [`update @${clients} { ${ip} saddr } dnat ${ip} to ${task}`]);
+  }
+  const turns = numbered(
+    turnsName(server),
+    mark,
+    row.map((task) => `goto ${taskChain(mark, task)}`),
+  );
+  return { elements: [...others, ...turns], chains, sets };
+}
+
+const words = ({ vip }: VirtualServer) =>
+  familyOf(vip) === 6 ? { ip: "ip6", type: "ipv6_addr" } : { ip: "ip", type: "ipv4_addr" };
+
+/** A slot's number. "lc" and "wlc" fall back to taking turns: nftables does not count a task's connections. */
+function picked(server: VirtualServer, among: number): string {
+  const hashed = server.scheduler === "sh" || server.scheduler === "mh";
+  const how = hashed ? `jhash ${words(server).ip} saddr mod ${among} seed 0x11` : `numgen inc mod ${among}`;
+  return `${how} offset ${server.mark * ROOM}`;
+}
+
+const slotsName = ({ vip, mark }: VirtualServer): SlotMap => `slots${familyOf(vip)}-${mark >> 8}`;
+const turnsName = ({ mark }: VirtualServer): SlotMap => `turns-${mark >> 8}`;
+
+const numbered = (name: Name, mark: number, values: readonly string[]): readonly Element[] =>
+  values.map((value, i) => ({ in: name, key: `${mark * ROOM + i}`, value }));
+
+/** A VIP on "lo" is there for ping only: echo requests are redirected. Others are addresses, which we remember as ours. */
+export const addressElement = ({ address, device }: LocalAddress): Element =>
+  device === "lo"
+    ? { in: inFamily("ping", address), key: address }
+    : { in: inFamily("owned", address), key: address, comment: device };
+
+/** A range of one address is listed without its length, so it is written without, too. */
+export const snatElement = ({ subnet, to }: Snat): Element => ({
+  in: inFamily("snats", to),
+  key: subnet.replace(to.includes(":") ? /\/128$/ : /\/32$/, ""),
+  value: to,
+});
+
+export const redirectElement = ({ address, protocol, published, target }: Redirect): Element => ({
+  in: inFamily("redirects", address),
+  key: `${address} . ${PROTOCOLS[protocol]} . ${published}`,
+  value: `${address} . ${target}`,
+});
+
+export const publishedElement = ({ protocol, port, to, toPort, bridge }: PublishedPort): Element => ({
+  in: inFamily("host", to),
+  key: `${PROTOCOLS[protocol]} . ${port}`,
+  value: `${to} . ${toPort}`,
+  comment: bridge,
+});
+
+/** Bridges that published ports lead over. */
+export function bridgeElements(published: readonly PublishedPort[]): readonly Element[] {
+  return [...new Set(published.map(({ bridge }) => bridge))].flatMap((bridge): Element[] => [
+    { in: "bridges", key: `"${bridge}"` },
+    { in: "hairpins", key: `"${bridge}" . "${bridge}"` },
+  ]);
+}
+
+/** Everything but the servers. */
+export const otherElements = (state: LbState): readonly Element[] => [
+  ...state.addresses.map(addressElement),
+  ...state.snats.map(snatElement),
+  ...state.redirects.map(redirectElement),
+  ...state.published.map(publishedElement),
+  ...bridgeElements(state.published),
+];

@@ -1,0 +1,44 @@
+/** Kernel settings under /proc/sys/net, which is the one of the namespace that this thread is in. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { inNetns } from "../../../os/netns.ts";
+import { LbError, type LbTarget } from "../../types.ts";
+import { entering } from "./run.ts";
+
+/** Values of `keys` ("net/ipv4/ip_forward"); a key that the kernel does not have is left out. */
+export function readSysctls(target: LbTarget, keys: readonly string[]): Record<string, string> {
+  const values: Record<string, string> = {};
+  if (keys.length === 0) return values;
+  within(target, () => {
+    for (const key of keys) {
+      try {
+        values[key] = readFileSync(`/proc/sys/${key}`, "utf8").trim();
+      } catch {}
+    }
+  });
+  return values;
+}
+
+/** Sets values. Throws an LbError for the first that can't be set. */
+export function writeSysctls(target: LbTarget, values: ReadonlyMap<string, string>): void {
+  if (values.size === 0) return;
+  within(target, () => {
+    for (const [key, value] of values) {
+      try {
+        writeFileSync(`/proc/sys/${key}`, value);
+      } catch (error) {
+        const { code = "" } = error as { code?: string };
+        const what = { ENOENT: "missing", EACCES: "denied", EPERM: "denied", EROFS: "denied" } as const;
+        throw new LbError(what[code as keyof typeof what] ?? "failed", target, `sysctl ${key} can't be set: ${code}`);
+      }
+    }
+  });
+}
+
+function within(target: LbTarget, work: () => void): void {
+  try {
+    if (target.netns === undefined) work();
+    else inNetns(target.netns, work);
+  } catch (error) {
+    throw entering(target, error) ?? error;
+  }
+}

@@ -1,0 +1,219 @@
+/** The steps from one state to another, and the canonical form of a state. Pure. */
+import type { LbOp, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "./types.ts";
+
+/** What a server takes up in a namespace: no two servers may share one of these. */
+export function claims({ vip, mark, from, ports, keepSource }: VirtualServer): string[] {
+  const family = familyOf(vip);
+  return [
+    `mark ${mark}`,
+    ...(keepSource && from === "published" ? [] : [`${from === "published" ? "arriving" : from} ${vip}`]),
+    ...ports.map((p) => `${p.protocol} ${p.port} ${family}`),
+  ];
+}
+
+/** Where each kind of entry sits: entries with one place can't be there both. */
+export const placeOf = {
+  address: (a: LocalAddress): string => `${a.address} ${a.device}`,
+  snat: (s: Snat): string => s.subnet,
+  redirect: (r: Redirect): string => `${r.address} ${r.protocol} ${r.published}`,
+  published: (p: PublishedPort): string => `${p.protocol} ${p.port} ${familyOf(p.to)}`,
+};
+
+const familyOf = (address: string): 4 | 6 => (address.includes(":") ? 6 : 4);
+
+/**
+ * Steps that turn `actual` into `desired`, none if they are equal: first what is added and changed, in the order in which it
+ * is of use (an address, which brings connections, after the server that balances them), then what is removed. Sysctls
+ * that only `actual` has are left alone.
+ */
+export function diff(actual: LbState, desired: LbState): LbOp[] {
+  const servers = diffServers(actual.servers, desired.servers);
+  const addresses = changed(
+    actual.addresses,
+    desired.addresses,
+    (a) => `${a.address} ${a.device}`,
+    () => true,
+  );
+  const snats = changed(actual.snats, desired.snats, placeOf.snat, (a, b) => a.to === b.to);
+  const redirects = changed(actual.redirects, desired.redirects, placeOf.redirect, (a, b) => a.target === b.target);
+  const published = changed(actual.published, desired.published, placeOf.published, samePublished);
+  return [
+    ...Object.entries(desired.sysctls)
+      .filter(([key, value]) => actual.sysctls[key] !== value)
+      .map(([key, value]): LbOp => ({ op: "sysctl.set", key, value })),
+    ...snats.replaced.map((snat): LbOp => ({ op: "snat.remove", snat })),
+    ...snats.added.map((snat): LbOp => ({ op: "snat.add", snat })),
+    ...servers.install,
+    ...addresses.added.map((address): LbOp => ({ op: "address.add", address })),
+    ...redirects.replaced.map((redirect): LbOp => ({ op: "redirect.remove", redirect })),
+    ...redirects.added.map((redirect): LbOp => ({ op: "redirect.add", redirect })),
+    ...published.replaced.map((port): LbOp => ({ op: "published.remove", published: port })),
+    ...published.added.map((port): LbOp => ({ op: "published.add", published: port })),
+
+    ...published.removed.map((port): LbOp => ({ op: "published.remove", published: port })),
+    ...redirects.removed.map((redirect): LbOp => ({ op: "redirect.remove", redirect })),
+    ...servers.remove,
+    ...addresses.removed.map((address): LbOp => ({ op: "address.remove", address })),
+    ...snats.removed.map((snat): LbOp => ({ op: "snat.remove", snat })),
+  ];
+}
+
+const samePublished = (a: PublishedPort, b: PublishedPort): boolean =>
+  a.to === b.to && a.toPort === b.toPort && a.bridge === b.bridge;
+
+/** Two lists without what they begin and end with alike: of a thousand services mostly one remains. */
+export function apart<T>(
+  a: readonly T[],
+  b: readonly T[],
+  same: (a: T, b: T) => boolean,
+): [readonly T[], readonly T[]] {
+  const most = Math.min(a.length, b.length);
+  let [start, end] = [0, 0];
+  while (start < most && same(a[start]!, b[start]!)) start++;
+  while (end < most - start && same(a[a.length - 1 - end]!, b[b.length - 1 - end]!)) end++;
+  return [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+}
+
+interface Changed<T> {
+  /** Not there at all, or there with another value. */
+  added: T[];
+  /** The other values: their place must be free before. */
+  replaced: T[];
+  removed: T[];
+}
+
+function changed<T>(
+  actual: readonly T[],
+  desired: readonly T[],
+  place: (entry: T) => string,
+  same: (a: T, b: T) => boolean,
+): Changed<T> {
+  const out: Changed<T> = { added: [], replaced: [], removed: [] };
+  const [olds, news] = apart(actual, desired, (a, b) => place(a) === place(b) && same(a, b));
+  const there = new Map(olds.map((entry) => [place(entry), entry]));
+  for (const entry of news) {
+    const where = place(entry);
+    const old = there.get(where);
+    there.delete(where);
+    if (old !== undefined && same(old, entry)) continue;
+    out.added.push(entry);
+    if (old !== undefined) out.replaced.push(old);
+  }
+  out.removed.push(...there.values());
+  return out;
+}
+
+function diffServers(actual: readonly VirtualServer[], desired: readonly VirtualServer[]) {
+  const [olds, news] = apart(actual, desired, Object.is);
+  const there = new Map(olds.map((server) => [server.key, server]));
+  const added: VirtualServer[] = [];
+  const replaced: VirtualServer[] = [];
+  const [changes, leaving]: [LbOp[], LbOp[]] = [[], []];
+  for (const server of news) {
+    const old = there.get(server.key);
+    there.delete(server.key);
+    if (old === undefined) added.push(server);
+    else if (!sameIdentity(old, server)) {
+      replaced.push(old);
+      added.push(server);
+    } else {
+      if (old.scheduler !== server.scheduler || old.affinity !== server.affinity)
+        changes.push({ op: "server.change", server });
+      diffDestinations(old, server, changes, leaving);
+    }
+  }
+  const taken = new Set(added.flatMap(claims));
+  const [inTheWay, removed]: [VirtualServer[], VirtualServer[]] = [[], []];
+  for (const server of there.values())
+    (taken.size > 0 && claims(server).some((c) => taken.has(c)) ? inTheWay : removed).push(server);
+  const remove = (server: VirtualServer): LbOp => ({ op: "server.remove", server });
+  return {
+    install: [...changes, ...inTheWay.map(remove), ...replaced.map(remove), ...added.flatMap(withDestinations)],
+    remove: [...leaving, ...removed.map(remove)],
+  };
+}
+
+const withDestinations = (server: VirtualServer): LbOp[] => [
+  { op: "server.add", server },
+  ...server.destinations.map((destination): LbOp => ({ op: "destination.add", server, destination })),
+];
+
+/** New tasks before old ones get less or nothing, so that there is always one that takes connections. */
+function diffDestinations(old: VirtualServer, server: VirtualServer, changes: LbOp[], leaving: LbOp[]): void {
+  const there = new Map(old.destinations.map((d) => [d.address, d]));
+  const less: LbOp[] = [];
+  for (const destination of server.destinations) {
+    const before = there.get(destination.address);
+    there.delete(destination.address);
+    if (before === undefined) changes.push({ op: "destination.add", server, destination });
+    else if (before.weight !== destination.weight)
+      (destination.weight > before.weight ? changes : less).push({ op: "destination.change", server, destination });
+  }
+  changes.push(...less);
+  for (const destination of there.values()) leaving.push({ op: "destination.remove", server, destination });
+}
+
+/** Same but for scheduler, affinity and destinations, which can be changed in place. */
+function sameIdentity(a: VirtualServer, b: VirtualServer): boolean {
+  return (
+    a.vip === b.vip &&
+    a.mark === b.mark &&
+    a.from === b.from &&
+    a.forwarding === b.forwarding &&
+    a.keepSource === b.keepSource &&
+    samePorts(a.ports, b.ports)
+  );
+}
+
+function samePorts(a: VirtualServer["ports"], b: VirtualServer["ports"]): boolean {
+  if (a.length !== b.length) return false;
+  const there = new Set(a.map(portText));
+  return b.every((p) => there.has(portText(p)));
+}
+
+const portText = ({ protocol, port }: VirtualServer["ports"][number]): string => `${protocol} ${port}`;
+
+/** The state with everything sorted and nothing that is not in its type: equal states are deeply equal, and print equal. */
+export function normal(state: LbState): LbState {
+  return {
+    addresses: sorted(state.addresses, ({ address, device }) => ({ address, device })),
+    servers: sorted(state.servers, normalServer),
+    snats: sorted(state.snats, ({ subnet, to }) => ({ subnet, to })),
+    redirects: sorted(state.redirects, ({ address, protocol, published, target }) => ({
+      address,
+      protocol,
+      published,
+      target,
+    })),
+    published: sorted(state.published, ({ protocol, port, to, toPort, bridge }) => ({
+      protocol,
+      port,
+      to,
+      toPort,
+      bridge,
+    })),
+    sysctls: Object.fromEntries(sorted(Object.entries(state.sysctls), (entry) => entry)),
+  };
+}
+
+const normalServer = (s: VirtualServer): VirtualServer => ({
+  key: s.key,
+  vip: s.vip,
+  mark: s.mark,
+  from: s.from,
+  ports: sorted(s.ports, ({ protocol, port }) => ({ protocol, port })),
+  scheduler: s.scheduler,
+  affinity: s.affinity,
+  forwarding: s.forwarding,
+  ...(s.keepSource && { keepSource: s.keepSource }),
+  destinations: sorted(s.destinations, ({ address, weight }) => ({ address, weight })),
+});
+
+/** Copies, ordered by their text: their first member decides, it is what they are known by. */
+function sorted<T>(entries: readonly T[], copy: (entry: T) => T): T[] {
+  return entries
+    .map((entry) => copy(entry))
+    .map((entry) => [JSON.stringify(entry), entry] as const)
+    .sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
+    .map(([, entry]) => entry);
+}

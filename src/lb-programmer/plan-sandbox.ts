@@ -1,0 +1,61 @@
+/** A container's own namespace. */
+import type { Container, ReadonlyState, Sandbox, Service, Task } from "../model/types.ts";
+import { type PlanContext, sysctlsFor } from "./plan-context.ts";
+import { attachedTo } from "./plan-index.ts";
+import { FAMILIES, serversOf } from "./plan-servers.ts";
+import { EMPTY, type LbState, type Redirect, type SandboxTarget, type VirtualServer } from "./types.ts";
+
+/**
+ * With placement "sandbox", every service that the member can reach has a server for connections that start here. They
+ * keep their source address, so there is no `snats` entry; a task that reaches itself through its own VIP would get packets
+ * from its own address on the wire, and it is for backends to masquerade those (source and destination are both here).
+ *
+ * With any placement: a task's ports that are published on the routing mesh, where connections arrive for the published port.
+ */
+export function planSandbox(state: ReadonlyState, target: SandboxTarget, context: PlanContext): LbState {
+  const sandbox = state.sandboxes.get(target.sandbox);
+  const member = sandbox && memberOf(state, sandbox);
+  if (member === undefined) return EMPTY;
+  const networks = context.placement === "sandbox" ? networksOf(state, member) : [];
+  const servers: VirtualServer[] = [];
+  for (const network of networks)
+    for (const { service, vips } of attachedTo(state, network))
+      servers.push(...serversOf(state, service, vips, context, { from: "local" }));
+  return {
+    ...EMPTY,
+    addresses: servers.map(({ vip }) => ({ address: vip, device: "lo" })),
+    servers,
+    redirects: redirectsOf(state, member),
+    sysctls: sysctlsFor(servers, context),
+  };
+}
+
+const memberOf = (state: ReadonlyState, { member }: Sandbox): Task | Container | undefined =>
+  member.kind === "task" ? state.tasks.get(member.id) : state.containers.get(member.id);
+
+/** Those on which services are reached by VIP. */
+function networksOf(state: ReadonlyState, { endpoints }: Task | Container): string[] {
+  const networks = endpoints.map(({ network }) => network);
+  return [...new Set(networks)].filter((id) => {
+    const network = state.networks.get(id);
+    return network !== undefined && !network.ingress && !network.defaultBridge;
+  });
+}
+
+function redirectsOf(state: ReadonlyState, member: Task | Container): Redirect[] {
+  const service = "service" in member ? state.services.get(member.service) : undefined;
+  const endpoint = member.endpoints.find((e) => state.networks.get(e.network)?.ingress);
+  if (service === undefined || endpoint === undefined) return [];
+  return FAMILIES.flatMap((family) => {
+    const address = endpoint[`ip${family}`];
+    return address === undefined
+      ? []
+      : meshPorts(service).map(({ protocol, published, target }) => ({ address, protocol, published, target }));
+  });
+}
+
+/** The service's ports on the routing mesh. */
+export const meshPorts = ({ ports }: Service) =>
+  ports.flatMap(({ mode, protocol, published, target, traffic = "cluster" }) =>
+    mode === "ingress" && published ? [{ protocol, published, target, traffic }] : [],
+  );

@@ -1,0 +1,2 @@
+/** What an operator should know, on one line. Missing level: "warn". */
+export type Notice = (message: string, level?: "info" | "warn") => void;
