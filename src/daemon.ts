@@ -104,6 +104,14 @@ export class ElevenNode {
     await this.#plane.applied(this.state.revision);
   }
 
+  /**
+   * Resolves when tasks that were taken away have finished their connections, or had their time (`balance.drain`): then their
+   * processes may end.
+   */
+  async drained(): Promise<void> {
+    await this.#balancing?.drained();
+  }
+
   /** How the kernel stands in each namespace that is balanced in. */
   get balance(): readonly TargetStatus[] {
     return this.#balancing?.status() ?? [];

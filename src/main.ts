@@ -14,7 +14,8 @@ const HELP = `eleven ${version}: container names, as Docker's embedded DNS answe
     --netns NAME|PATH|PID     the file's one sandbox listens on 127.0.0.11:53 in this network namespace
   eleven config check FILE    say whether the file is good, and if not, what is wrong where
   eleven config schema        print the JSON Schema of the file, for editors
-  eleven demo                 serve examples/swarm.yaml and print the dig lines to try
+  eleven demo                 as root, a swarm on one machine, live; else a resolver on loopback to try dig on
+    --once                    end when everything has been shown
 
   -h, --help   -V, --version
 
@@ -33,7 +34,7 @@ async function main(argv: readonly string[]): Promise<number> {
       if (rest[0] === "schema") return printSchema();
       throw new UsageError("eleven config check FILE, or eleven config schema");
     case "demo":
-      return demo();
+      return demo({ once: values.once });
     default:
       throw new UsageError(`there is no command "${command}"; eleven --help lists them`);
   }
@@ -48,6 +49,7 @@ function readArguments(argv: readonly string[]) {
         help: { type: "boolean", short: "h" },
         version: { type: "boolean", short: "V" },
         netns: { type: "string" },
+        once: { type: "boolean" },
       },
     });
   } catch (error) {

@@ -88,6 +88,12 @@ export class Balancing {
     await reconciler?.installed(this.#hooks.state().revision, { timeout: 5_000 });
   }
 
+  /** Resolves when nothing is left in the kernel that is not wanted any more: tasks that went have no connections, or no time. */
+  async drained(): Promise<void> {
+    await this.settled();
+    while (this.status().some((s) => s.leaving > 0)) await new Promise((done) => setTimeout(done, 50));
+  }
+
   /** How each namespace stands. */
   status(): readonly TargetStatus[] {
     return this.#running?.status() ?? [];

@@ -1,6 +1,13 @@
-/** `eleven demo`: serves examples/swarm.yaml and prints the dig lines to try, each with what it answers right now. */
+/**
+ * `eleven demo`. As root, a swarm on one machine: names, virtual IPs and a published port, live, while tasks come and go.
+ * Without root, or where that can't be: examples/swarm.yaml on loopback, and the dig lines to try.
+ */
 import { fileURLToPath } from "node:url";
 import type { ElevenNode } from "../daemon.ts";
+import { invitation, play } from "../demo/story.ts";
+import { Swarm } from "../demo/swarm.ts";
+import { exec } from "../os/exec.ts";
+import { libcProblem } from "../os/libc.ts";
 import { packetText, queryPacket } from "../server/object-edge.ts";
 import { startFile, untilStopped } from "./serve.ts";
 
@@ -21,13 +28,58 @@ const TOUR: readonly [sandbox: string, question: string, why: string][] = [
   ["loner", "web A", "and nothing else"],
 ];
 
-export async function demo(): Promise<number> {
+/** With `once`, it ends when it has shown everything. */
+export async function demo({ once = false }: { readonly once?: boolean | undefined } = {}): Promise<number> {
+  const missing = await whatIsMissing();
+  return missing === undefined ? swarmDemo(once) : loopbackDemo(missing, once);
+}
+
+/** Why there can be no swarm here. */
+async function whatIsMissing(): Promise<string | undefined> {
+  if (libcProblem() !== undefined) return libcProblem();
+  if (process.getuid?.() !== 0) return "root makes network namespaces, this user can't";
+  for (const tool of ["ip", "nft"]) {
+    const there = await exec(tool, ["--version"]).catch(() => undefined);
+    if (there === undefined) return `${tool} is not installed`;
+  }
+  return undefined;
+}
+
+async function swarmDemo(once: boolean): Promise<number> {
+  let over = false;
+  const stopped = untilStopped().then(() => {
+    over = true;
+  });
+  console.log(
+    "A swarm on one machine, in network namespaces of its own: web (3 tasks, port 8080 published), db (dnsrr), client.",
+  );
+  const swarm = new Swarm((message) => console.log(`eleven: ${message}`));
+  try {
+    await swarm.start();
+    await play(swarm, () => over);
+    if (!once && !over) {
+      console.log(invitation());
+      await stopped;
+    }
+  } finally {
+    await swarm.close();
+    console.log("\nEverything is cleaned up.");
+  }
+  return 0;
+}
+
+async function loopbackDemo(missing: string, once: boolean): Promise<number> {
   const stopped = untilStopped();
   const { node, stop } = await startFile(fileURLToPath(new URL("../../examples/swarm.yaml", import.meta.url)));
   console.log("A resolver for two sandboxes of examples/swarm.yaml. Try these from another terminal:\n");
   for (const [sandbox, question, why] of TOUR) await show(node, sandbox, question, why);
-  console.log("\nCtrl-C ends it.");
-  await stopped;
+  console.log(
+    `\nAs root, with iproute2 and nftables, this would be a whole swarm with virtual IPs (here: ${missing}).`,
+  );
+  if (!once) {
+    console.log("Ctrl-C ends it.");
+    await stopped;
+  }
   await stop();
   return 0;
 }

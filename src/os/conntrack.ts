@@ -46,14 +46,18 @@ const OVER: Readonly<Record<number, readonly number[]>> = { 6: [0, 7, 8], 132: [
 export const trackedBy = (netns: string | undefined, by: string): readonly Tracked[] =>
   withSocket(netns, (fd) => dump(fd, by).map(({ tracked }) => tracked));
 
-/** Removes those entries that `which` picks; how many. Throws an OsError. */
-export function forget(netns: string | undefined, by: string, which: (entry: Tracked) => boolean): number {
+/** Removes those entries that one of `by` answers and `which` picks; how many. Throws an OsError. */
+export function forget(netns: string | undefined, by: ReadonlySet<string>, which: (entry: Tracked) => boolean): number {
   return withSocket(netns, (fd) => {
-    const entries = dump(fd, by).filter(({ tracked }) => which(tracked));
-    for (const { raw } of entries) send(fd, DELETE, 0, by, raw);
+    const all = by.size > FEW ? dump(fd, undefined) : [...by].flatMap((address) => dump(fd, address));
+    const entries = all.filter(({ tracked }) => by.has(tracked.by) && which(tracked));
+    for (const { tracked, raw } of entries) send(fd, DELETE, 0, familyOf(tracked.by), raw);
     return entries.length;
   });
 }
+
+/** So many addresses are asked for one by one; with more, everything is. */
+const FEW = 4;
 
 interface Entry {
   readonly tracked: Tracked;
@@ -61,8 +65,10 @@ interface Entry {
   readonly raw: readonly Buffer[];
 }
 
-function dump(fd: number, by: string): Entry[] {
-  send(fd, GET, NLM_F_DUMP, by, by.includes(":") ? [] : answeredBy(by));
+/** Those that `by` answers; undefined: all. */
+function dump(fd: number, by: string | undefined): Entry[] {
+  const family = by === undefined ? 0 : familyOf(by);
+  send(fd, GET, NLM_F_DUMP, family, family === AF_INET ? answeredBy(by!) : []);
   const entries: Entry[] = [];
   const room = Buffer.alloc(65_536);
   for (;;) {
@@ -73,7 +79,7 @@ function dump(fd: number, by: string): Entry[] {
       if (type === NLMSG_DONE || size < 16) return entries;
       if (type === NLMSG_ERROR) throw new OsError("conntrack", -room.readInt32LE(at + 16));
       const found = entry(Buffer.from(room.subarray(at + HEADER, at + size)));
-      if (found?.tracked.by === by) entries.push(found);
+      if (found !== undefined && (by === undefined || found.tracked.by === by)) entries.push(found);
       at += (size + 3) & ~3;
     }
   }
@@ -140,13 +146,15 @@ function attribute(type: number, value: Buffer): Buffer {
   return out;
 }
 
-function send(fd: number, type: number, flags: number, address: string, attributes: readonly Buffer[]): void {
+const familyOf = (address: string): number => (address.includes(":") ? AF_INET6 : AF_INET);
+
+function send(fd: number, type: number, flags: number, family: number, attributes: readonly Buffer[]): void {
   const header = Buffer.alloc(HEADER);
   const message = Buffer.concat([header, ...attributes]);
   message.writeUInt32LE(message.length, 0);
   message.writeUInt16LE(type, 4);
   message.writeUInt16LE(NLM_F_REQUEST | flags, 6);
-  message[16] = address.includes(":") ? AF_INET6 : AF_INET;
+  message[16] = family;
   checked(libc().write(fd, message, message.length), "write conntrack");
 }
 

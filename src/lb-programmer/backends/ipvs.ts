@@ -20,7 +20,7 @@ import {
 } from "../types.ts";
 import { addressBatch, isComplaint, removedAddresses, selfRouteBatch } from "./ipvs/addresses.ts";
 import { stateOf } from "./ipvs/read.ts";
-import { type Chain, chainsOf, type Family, IDLE } from "./ipvs/rules.ts";
+import { bridgesOf, type Chain, chainsOf, type Family, IDLE, routeLocalnet } from "./ipvs/rules.ts";
 import { EVERY_CHAIN, marksOf, restoreText } from "./ipvs/saved.ts";
 import { changeServices, deleteServices, familiesWithNewIdlers, removeServices } from "./ipvs/services.ts";
 import {
@@ -67,7 +67,12 @@ export class IpvsBackend implements LbBackend {
         : { services: [], destinations: new Map() },
     );
     const state = stateOf({ ...found, ...ipvs });
-    return { ...state, sysctls: readSysctls(target, keys) };
+    const localnet = readSysctls(target, bridgesOf(state.published).map(routeLocalnet));
+    return {
+      ...state,
+      published: state.published.filter((p) => p.to.includes(":") || localnet[routeLocalnet(p.bridge)] !== "0"),
+      sysctls: readSysctls(target, keys),
+    };
   }
 
   /**
@@ -82,6 +87,13 @@ export class IpvsBackend implements LbBackend {
     if (ops.some((op) => op.op === "server.remove")) inside(target, "IPVS", () => removeServices(ops, desired));
     await this.#changeRules(target, ops, desired);
     if (ops.some((op) => "server" in op)) inside(target, "IPVS", () => changeServices(ops, desired));
+    if (ops.some((op) => op.op === "published.add")) {
+      const there = readSysctls(target, bridgesOf(desired.published).map(routeLocalnet)); // a bridge may come later
+      writeSysctls(
+        target,
+        Object.keys(there).map((key) => [key, "1"] as const),
+      );
+    }
     const routes = inside(target, "addresses", () => selfRouteBatch(ops, desired, ownAddresses()));
     await changeInterfaces(target, routes + addressBatch(ops, desired));
   }

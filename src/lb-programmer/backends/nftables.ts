@@ -133,15 +133,17 @@ export class NftablesBackend implements LbBackend {
     return state ?? EMPTY;
   }
 
-  /** Brings the servers that the steps are about, and everything that is not a server, to what `desired` has. */
+  /** Brings the servers that the steps are about, and if one is about something else, all of that, to what `desired` has. */
   async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     const known = this.#known.get(placeOf(target))?.known;
     if (known === undefined || known === "damaged") return this.#rebuild(target, desired);
-    const wanted = new Map(desired.servers.map((server) => [server.key, server]));
-    const touched = [...new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])))];
-    const others: Parts = { ...NOTHING, elements: otherElements(desired) };
+    const keys = new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])));
+    const touched = [...keys];
+    const wanted = new Map(desired.servers.flatMap((server) => (keys.has(server.key) ? [[server.key, server]] : [])));
+    const rest = ops.some((op) => !("server" in op) && op.op !== "sysctl.set");
+    const others: Parts = rest ? { ...NOTHING, elements: otherElements(desired) } : known.others;
     this.#known.delete(placeOf(target)); // unknown until all of it is done
-    let first = [{ before: known.others, after: others }];
+    let first = rest ? [{ before: known.others, after: others }] : [];
     for (const keys of chunks(touched, this.#chunk)) {
       const steps = keys.map((key) => ({ before: partsOf(known.servers.get(key)), after: partsOf(wanted.get(key)) }));
       await this.#run(target, script([...first, ...steps]));
@@ -201,17 +203,4 @@ const knownOf = (state: LbState): Exclude<Known, undefined | "damaged"> => ({
 function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
   const count = Math.max(1, Math.ceil(items.length / size));
   return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
-
-/** Connections outlive the replacement of their server by another with the same task. */
-function removedDestinations(ops: readonly LbOp[], desired: LbState) {
-  const kept = (server: VirtualServer) =>
-    desired.servers.find(({ key, vip }) => key === server.key && vip === server.vip)?.destinations ?? [];
-  return ops.flatMap((op) => {
-    if (op.op === "destination.remove") return [{ server: op.server, destination: op.destination }];
-    if (op.op !== "server.remove") return [];
-    const stay = new Set(kept(op.server).map(({ address }) => address));
-    const leave = op.server.destinations.filter(({ address }) => !stay.has(address));
-    return leave.map((destination) => ({ server: op.server, destination }));
-  });
 }

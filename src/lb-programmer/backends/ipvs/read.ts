@@ -29,14 +29,12 @@ function serversOf(saved: Saved, family: Family, { services, destinations }: Ker
   const arriving = rulesOf(saved, CHAINS.ARRIVING, family).filter((rule) => !rule.has("--dport"));
   const published = rulesOf(saved, CHAINS.PUBLISHED, family);
   const refused = new Set(rulesOf(saved, CHAINS.REFUSE, family).map((rule) => markOf(rule.get("--mark"))));
-  const denied = new Set(rulesOf(saved, CHAINS.DENY, family).map((rule) => addressOf(rule.get("-d"))));
-  const unmarked = new Set(
-    local.filter((rule) => rule.get("-j") === "RETURN").map((rule) => addressOf(rule.get("-d"))),
-  );
+  const denied = new Set(rulesOf(saved, CHAINS.DENY, family).map((rule) => markOf(rule.get("--mark"))));
+  const unserved = new Set(local.filter((rule) => rule.has("--tcp-flags")).map((rule) => addressOf(rule.get("-d"))));
   const kept = new Set(rulesOf(saved, CHAINS.SNAT, family).map((rule) => markOf(rule.get("--mark"))));
   const portRules = new Map<string, Rule[]>();
   for (const rule of published) portRules.set(comment(rule), [...(portRules.get(comment(rule)) ?? []), rule]);
-  const withVip = [...local, ...arriving].filter((rule) => rule.has("--set-xmark") && !isPublished(rule));
+  const withVip = [...local, ...arriving].filter((rule) => rule.has("--comment") && !isPublished(rule));
   const withPorts = [...portRules.values()].map((rules) => rules[0]!);
   const marked = new Set(arriving.map(comment));
   const byMark = new Map(services.filter((s) => s.family === family).map((s) => [s.mark, s]));
@@ -49,7 +47,7 @@ function serversOf(saved: Saved, family: Family, { services, destinations }: Ker
     const idle = isIdle({ destinations: list });
     const complete =
       (keep !== undefined ? kept.has(mark) : !isPublished(rule) || marked.has(comment(rule))) &&
-      (from === "local" ? denied.has(vip) === idle && unmarked.has(vip) === idle : refused.has(mark) === idle);
+      (from === "local" ? denied.has(mark) && unserved.has(vip) === idle : refused.has(mark) === idle);
     if (service === undefined || !complete) return [];
     return [
       {
@@ -95,21 +93,30 @@ function redirectsOf(saved: Saved, family: Family): Redirect[] {
 
 /** Those that are led on, let through, and masqueraded if they are local. */
 function publishedOf(saved: Saved, family: Family): PublishedPort[] {
-  const masqueraded = new Set(rulesOf(saved, CHAINS.MASQUERADE, family).map((rule) => rule.get("-o")));
+  const masquerades = rulesOf(saved, CHAINS.MASQUERADE, family);
+  const masqueraded = (bridge: string): boolean =>
+    ["--src-type", "--mark"].every((way) => masquerades.some((rule) => rule.get("-o") === bridge && rule.has(way)));
   const passes = rulesOf(saved, CHAINS.PASS, family);
   const way = (rule: Rule) =>
     `${rule.get("-p")} ${addressOf(rule.get("-d") ?? rule.get("-s"))} ${rule.get("--dport") ?? rule.get("--sport")}`;
   const there = new Set(passes.filter((rule) => rule.has("--dport")).map(way));
   const back = new Set(passes.filter((rule) => rule.has("--sport")).map(way));
-  return rulesOf(saved, CHAINS.INGRESS, family).flatMap((rule) => {
-    const [, address = "", toPort = ""] = /^\[?(.*?)\]?:(\d+)$/.exec(rule.get("--to-destination") ?? "") ?? [];
-    const to = addressOf(address);
-    const { protocol, port } = portOf(rule);
-    const bridge = rule.get("--comment") ?? "";
-    const needed = `${protocol} ${to} ${toPort}`;
-    if (!there.has(needed) || !back.has(needed) || !masqueraded.has(bridge)) return [];
-    return [{ protocol, port, to, toPort: Number(toPort), bridge }];
-  });
+  const rules = rulesOf(saved, CHAINS.INGRESS, family);
+  const hairpins = new Set(
+    rules.filter((r) => r.get("-j") === "CONNMARK").map((r) => `${r.get("-i")} ${r.get("-p")} ${r.get("--dport")}`),
+  );
+  return rules
+    .filter((rule) => rule.has("--to-destination"))
+    .flatMap((rule) => {
+      const [, address = "", toPort = ""] = /^\[?(.*?)\]?:(\d+)$/.exec(rule.get("--to-destination") ?? "") ?? [];
+      const to = addressOf(address);
+      const { protocol, port } = portOf(rule);
+      const bridge = rule.get("--comment") ?? "";
+      const needed = `${protocol} ${to} ${toPort}`;
+      if (!hairpins.has(`${bridge} ${protocol} ${port}`)) return [];
+      if (!there.has(needed) || !back.has(needed) || !masqueraded(bridge)) return [];
+      return [{ protocol, port, to, toPort: Number(toPort), bridge }];
+    });
 }
 
 /** Noted as ours, and there: on the interface, or as what isReal says instead. */

@@ -13,7 +13,7 @@
  *           ELEVEN-MASQUERADE  from POSTROUTING  local connections over the bridge
  *   filter  ELEVEN-INGRESS     from FORWARD      lets published connections pass
  *           ELEVEN-REFUSE      from INPUT        new TCP connections to servers without tasks
- *           ELEVEN-DENY        from OUTPUT       the same for connections of this namespace
+ *           ELEVEN-DENY        from OUTPUT       the same for this namespace's, and those of tasks that are gone
  *
  * IPVS refuses by ICMP where it has no destination. TCP drops an ICMP error that comes while connect(2) is at work, which
  * is always so on one machine with IPv6 (seen: refused after the second SYN, 1 s later); a reset it keeps.
@@ -33,6 +33,9 @@ export interface Chain {
 
 const jump = (...jumps: string[]) => ({ jumps: () => jumps });
 
+/** Added to the mark of connections that IPVS must not see. */
+const UNSERVED = 0x8000_0000;
+
 const LOCAL: Chain = {
   table: "mangle",
   name: "ELEVEN-LOCAL",
@@ -40,7 +43,10 @@ const LOCAL: Chain = {
   rules: ({ servers }, family) =>
     servers
       .filter((s) => s.from === "local" && of(family, s.vip))
-      .flatMap((s) => [...(isIdle(s) ? [`-d ${host(s.vip)} ${SYN} -j RETURN`] : []), markVip(s)]),
+      .flatMap((s) => [
+        markVip(s),
+        ...(isIdle(s) ? [`-d ${host(s.vip)} ${SYN} -j MARK --set-xmark ${hex(UNSERVED + s.mark)}/0xffffffff`] : []),
+      ]),
 };
 
 /** Ports that keep the client's address share their VIP with the service's other ports: theirs are the later rules, which win. */
@@ -122,18 +128,24 @@ const REFUSE: Chain = {
       .map((s) => `-m mark --mark ${hex(s.mark)} ${SYN} ${RESET}`),
 };
 
-/** In OUTPUT IPVS comes before the filter: ELEVEN-LOCAL lets these go without a mark. */
+/**
+ * What IPVS did not take although it has a mark: connections of a task that is gone, which would otherwise leave for the VIP
+ * and hang, and new ones to idle servers. In OUTPUT, IPVS comes before the filter, so these have a mark that it does not know.
+ */
 const DENY: Chain = {
   table: "filter",
   name: "ELEVEN-DENY",
-  ...jump("OUTPUT"),
+  ...jump("OUTPUT -p tcp -m mark ! --mark 0x0 -m ipvs ! --ipvs"),
   rules: ({ servers }, family) =>
     servers
-      .filter((s) => s.from === "local" && of(family, s.vip) && isIdle(s))
-      .map((s) => `-d ${host(s.vip)} ${SYN} ${RESET}`),
+      .filter((s) => s.from === "local" && of(family, s.vip))
+      .map((s) => `-p tcp -m mark --mark ${hex(s.mark)}/0x7fffffff ${RESET}`),
 };
 
 const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
+
+/** Connection mark of those that come from the bridge and are led back to it; the other bits are others'. */
+const HAIRPIN = "0xe1100000/0xfff00000";
 
 const INGRESS: Chain = {
   table: "nat",
@@ -141,22 +153,28 @@ const INGRESS: Chain = {
   ...jump(`PREROUTING ${LOCAL_DESTINATION}`, `OUTPUT ${LOCAL_DESTINATION}`),
   rules: ({ published }, family) => {
     const ours = published.filter((p) => of(family, p.to));
-    const rules = ours.map((p) => {
+    const rules = ours.flatMap((p) => {
       const to = family === 4 ? p.to : `[${p.to}]`;
-      return `${port(p.protocol, "dport", p.port)} ${comment(p.bridge)} -j DNAT --to-destination ${to}:${p.toPort}`;
+      const match = port(p.protocol, "dport", p.port);
+      return [
+        `-i ${p.bridge} ${match} -j CONNMARK --set-xmark ${HAIRPIN}`,
+        `${match} ${comment(p.bridge)} -j DNAT --to-destination ${to}:${p.toPort}`,
+      ];
     });
     return ours.length === 0 ? [] : [...rules, "-j RETURN"];
   },
 };
 
+/** What comes from the host itself, loopback too, and what would be answered past us: by a neighbour on the same bridge. */
 const MASQUERADE: Chain = {
   table: "nat",
   name: "ELEVEN-MASQUERADE",
   ...jump("POSTROUTING"),
   rules: ({ published }, family) =>
-    [...new Set(published.filter((p) => of(family, p.to)).map((p) => p.bridge))].map(
-      (bridge) => `-o ${bridge} -m addrtype --src-type LOCAL -j MASQUERADE`,
-    ),
+    bridgesOf(published.filter((p) => of(family, p.to))).flatMap((bridge) => [
+      `-o ${bridge} -m addrtype --src-type LOCAL -j MASQUERADE`,
+      `-o ${bridge} -m connmark --mark ${HAIRPIN} -j MASQUERADE`,
+    ]),
 };
 
 const PASS: Chain = {
@@ -192,8 +210,15 @@ export const CHAINS = {
 } as const;
 
 /** Chains that depend on whether a server takes new connections. */
-export const IDLE = [LOCAL, REFUSE, DENY] as const;
-const SERVER = [...IDLE, ARRIVING, PUBLISHED, SNAT, PING];
+export const IDLE = [LOCAL, REFUSE] as const;
+const SERVER = [...IDLE, DENY, ARRIVING, PUBLISHED, SNAT, PING];
+
+export const bridgesOf = (published: readonly { readonly bridge: string }[]): string[] => [
+  ...new Set(published.map(({ bridge }) => bridge)),
+];
+
+/** Lets local connections from 127.0.0.1 leave by the bridge; there is nothing like it for IPv6. */
+export const routeLocalnet = (bridge: string): string => `net/ipv4/conf/${bridge}/route_localnet`;
 
 /** The chains whose rules a step may change, and of which address family. */
 export function chainsOf(op: LbOp): { readonly chains: readonly Chain[]; readonly family: Family } | undefined {

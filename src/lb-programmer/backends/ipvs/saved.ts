@@ -33,7 +33,8 @@ export function parseSaved(text: string): Saved {
 
 /** The marks that rules of ours set, in force or not. */
 export function marksOf({ chains }: Saved): number[] {
-  const marks = [...chains.values()].flat().flatMap((rule) => / --set-xmark (0x[0-9a-f]+)/.exec(rule)?.[1] ?? []);
+  const mangle = [...chains].flatMap(([id, rules]) => (id.startsWith("mangle ") ? rules : []));
+  const marks = mangle.flatMap((rule) => / --set-xmark (0x[0-9a-f]+)/.exec(rule)?.[1] ?? []);
   return [...new Set(marks)].map(Number);
 }
 

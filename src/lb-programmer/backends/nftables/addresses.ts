@@ -17,7 +17,7 @@ export async function changeAddresses(
   if (add.length > 0) await batch(target, add, /^$/);
   // Gone already, with or without its interface: that is what was asked for.
   if (remove.length > 0)
-    await batch(target, remove, /Cannot assign requested address|address not found|Cannot find device/);
+    await batch(target, remove, /Cannot assign requested address|address not found|Cannot find device/i);
 }
 
 /** Those of `addresses` that their interfaces really have. */

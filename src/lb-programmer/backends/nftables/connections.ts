@@ -1,6 +1,7 @@
 /** Connections through a server to one of its tasks, in the kernel's own table. */
 import { forget, type Tracked, trackedBy } from "../../../os/conntrack.ts";
-import type { Destination, LbTarget, VirtualServer } from "../../types.ts";
+import { OsError } from "../../../os/error.ts";
+import { type Destination, LbError, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../types.ts";
 import { entering } from "./run.ts";
 import { PROTOCOLS } from "./skeleton.ts";
 
@@ -11,11 +12,38 @@ export function openConnections(target: LbTarget, server: VirtualServer, { addre
 }
 
 /**
- * Ends what still goes through the server to a task that is removed. A client that goes on sending datagrams gets another task;
- * the next segment of a TCP connection is led to another task, too, which resets it, rather than being swallowed.
+ * Ends what still goes through servers to tasks that are removed. A client that goes on sending datagrams gets another task; the
+ * next segment of a TCP connection is led to another task, too, which resets it, rather than being swallowed. The same for
+ * what was sent to a VIP before it was one: such a flow would never be translated as long as it goes on.
  */
-export function endConnections(target: LbTarget, server: VirtualServer, { address }: Destination): void {
-  guarded(target, () => forget(target.netns, address, (entry) => through(server, entry)));
+export function endConnections(target: LbTarget, ops: readonly LbOp[], desired: LbState): void {
+  const removed = removedDestinations(ops, desired);
+  const added = new Set(ops.flatMap((op) => (op.op === "server.add" ? [op.server.vip] : [])));
+  if (removed.length + added.size === 0) return;
+  const by = new Map<string, VirtualServer[]>();
+  for (const { server, destination } of removed)
+    by.set(destination.address, [...(by.get(destination.address) ?? []), server]);
+  const over = (entry: Tracked): boolean =>
+    (entry.to === entry.by && added.has(entry.to)) || (by.get(entry.by) ?? []).some((server) => through(server, entry));
+  try {
+    guarded(target, () => forget(target.netns, new Set([...by.keys(), ...added]), over));
+  } catch (error) {
+    // Without the kernel's table there is nothing to end, or no way to: entries run out by themselves.
+    if (!(error instanceof LbError) || error.code !== "missing") throw error;
+  }
+}
+
+/** Connections outlive the replacement of their server by another with the same task. */
+function removedDestinations(ops: readonly LbOp[], desired: LbState) {
+  const kept = (server: VirtualServer) =>
+    desired.servers.find(({ key, vip }) => key === server.key && vip === server.vip)?.destinations ?? [];
+  return ops.flatMap((op) => {
+    if (op.op === "destination.remove") return [{ server: op.server, destination: op.destination }];
+    if (op.op !== "server.remove") return [];
+    const stay = new Set(kept(op.server).map(({ address }) => address));
+    const leave = op.server.destinations.filter(({ address }) => !stay.has(address));
+    return leave.map((destination) => ({ server: op.server, destination }));
+  });
 }
 
 const through = ({ vip, ports }: VirtualServer, { to, port, protocol }: Tracked): boolean =>
@@ -25,6 +53,8 @@ function guarded<T>(target: LbTarget, work: () => T): T {
   try {
     return work();
   } catch (error) {
+    if (error instanceof OsError && error.op.endsWith("conntrack") && error.code !== "EPERM")
+      throw new LbError("missing", target, `the kernel's table of connections can't be read: ${error.code}`);
     throw entering(target, error) ?? error;
   }
 }

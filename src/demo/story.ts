@@ -1,0 +1,94 @@
+/** What the demo shows: names from inside, requests that spread over tasks, and both while things change. */
+import { exec } from "../os/exec.ts";
+import { fetchFrom } from "./http.ts";
+import type { Swarm } from "./swarm.ts";
+import { nameOf, pathOf } from "./wiring.ts";
+
+const VIP_REQUESTS = 30;
+
+/** Plays it; `stopped` ends it early. */
+export async function play(swarm: Swarm, stopped: () => boolean): Promise<void> {
+  const vip = swarm.node.state.services.get("web")!.networks[0]!.vip4!;
+  const steps: [string, () => Promise<unknown>][] = [
+    [
+      "Names, as a container sees them",
+      async () => {
+        for (const question of ["web", "tasks.web", "db", "2.web", `-x ${vip}`]) await dig(question);
+      },
+    ],
+    ["Thirty requests to the virtual IP, each on a new connection", () => spread("client", vip, 80)],
+    ["The same port published: from outside, through the routing mesh", () => spread("outside", "192.0.2.1", 8080)],
+    [
+      "Scale web to five, with requests all the while",
+      () =>
+        under(vip, async () => {
+          for (const slot of [4, 5]) await swarm.addTask("web", slot);
+        }),
+    ],
+    ["", () => dig("tasks.web")],
+    ["", () => spread("client", vip, 80)],
+    ["Kill web.2: it is gone from names and kernel at once", () => swarm.kill("web", 2)],
+    ["", () => dig("tasks.web")],
+    ["", () => spread("client", vip, 80)],
+    ["Drain web.3 and take it away, with requests all the while", () => under(vip, () => drain(swarm, 3))],
+    ["", () => spread("client", vip, 80)],
+  ];
+  for (const [title, step] of steps) {
+    if (stopped()) return;
+    if (title !== "") console.log(`\n# ${title}`);
+    await step();
+  }
+}
+
+async function drain(swarm: Swarm, slot: number): Promise<void> {
+  await swarm.setTask("web", slot, "draining");
+  await swarm.removeTask("web", slot);
+}
+
+/** dig inside the client's namespace, as its own resolver answers it. */
+async function dig(question: string): Promise<void> {
+  const words = ["@127.0.0.11", "+short", "+tries=1", ...question.split(" ")];
+  const answer = await exec("dig", words, { netns: pathOf("client") }).catch(() => undefined);
+  const text = answer === undefined ? "(dig is not installed)" : answer.stdout.trim().split("\n").join(" ");
+  console.log(`${`client$ dig +short ${question}`.padEnd(44)} ${text}`);
+}
+
+/** Who answers how often. */
+async function spread(from: string, address: string, port: number): Promise<void> {
+  const counts = new Map<string, number>();
+  for (let i = 0; i < VIP_REQUESTS; i++) {
+    const who = await fetchFrom(pathOf(from), address, port);
+    counts.set(who, (counts.get(who) ?? 0) + 1);
+  }
+  const shares = [...counts].sort().map(([who, n]) => `${who} ${n}`);
+  console.log(`${`${from}$ curl ${address}:${port}  (x${VIP_REQUESTS})`.padEnd(44)} ${shares.join("   ")}`);
+}
+
+/** Requests one after the other while `work` is done; none may fail. */
+async function under(vip: string, work: () => Promise<void>): Promise<void> {
+  let [done, failed, over] = [0, 0, false];
+  const load = async () => {
+    while (!over) {
+      const who = await fetchFrom(pathOf("client"), vip, 80);
+      if (/^web\.\d+$/.test(who)) done++;
+      else failed++;
+    }
+  };
+  const loads = [load(), load()];
+  await work();
+  over = true;
+  await Promise.all(loads);
+  console.log(
+    `${`client$ curl ${vip}:80  (x${done})`.padEnd(44)} ${failed === 0 ? "none failed" : `${failed} FAILED`}`,
+  );
+}
+
+/** What to try by hand. */
+export const invitation = (): string =>
+  [
+    "",
+    "It stays until Ctrl-C. Try, from another terminal:",
+    `  ip netns exec ${nameOf("client")} dig @127.0.0.11 web`,
+    `  ip netns exec ${nameOf("client")} ping 10.0.1.2`,
+    `  ip netns exec ${nameOf("client")} nft list table inet eleven`,
+  ].join("\n");

@@ -1,0 +1,189 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { Memory } from "../../src/lb-programmer/backends/memory.ts";
+import { diff, normal } from "../../src/lb-programmer/diff.ts";
+import type { LbState } from "../../src/lb-programmer/types.ts";
+import { randomState } from "./random-state.ts";
+import { opText, parseState, stateText } from "./state-text.ts";
+
+const steps = (from: string, to: string): string[] => diff(parseState(from), parseState(to)).map(opText);
+
+const WEB = "server web/n/4 10.0.1.4 mark 256 arriving rr";
+const ROWS: readonly (readonly [string, string, string, string[]])[] = [
+  ["equal, in another order", `${WEB}\n 10.0.1.5 1\n 10.0.1.6 1`, `${WEB}\n 10.0.1.6 1\n 10.0.1.5 1`, []],
+  [
+    "a new service: its address comes last, it is what brings connections",
+    "",
+    `address 10.0.1.4 eth0\n ${WEB}\n 10.0.1.5 1\n snat 10.0.1.0/24 to 10.0.1.3\n sysctl net/x 1`,
+    [
+      "sysctl.set net/x 1",
+      "snat.add 10.0.1.0/24 to 10.0.1.3",
+      "server.add web/n/4 10.0.1.4 mark 256 arriving rr",
+      "destination.add web/n/4 10.0.1.5 1",
+      "address.add 10.0.1.4 eth0",
+    ],
+  ],
+  [
+    "a service that goes takes its tasks along; sysctls stay",
+    `address 10.0.1.4 eth0\n ${WEB}\n 10.0.1.5 1\n snat 10.0.1.0/24 to 10.0.1.3\n sysctl net/x 1`,
+    "",
+    [
+      "server.remove web/n/4 10.0.1.4 mark 256 arriving rr",
+      "address.remove 10.0.1.4 eth0",
+      "snat.remove 10.0.1.0/24 to 10.0.1.3",
+    ],
+  ],
+  [
+    "another task in place of one",
+    `${WEB}\n 10.0.1.5 1\n 10.0.1.6 1`,
+    `${WEB}\n 10.0.1.6 1\n 10.0.1.7 1`,
+    ["destination.add web/n/4 10.0.1.7 1", "destination.remove web/n/4 10.0.1.5 1"],
+  ],
+  [
+    "weights: more before less",
+    `${WEB}\n 10.0.1.5 1\n 10.0.1.6 0`,
+    `${WEB}\n 10.0.1.5 0\n 10.0.1.6 1`,
+    ["destination.change web/n/4 10.0.1.6 1", "destination.change web/n/4 10.0.1.5 0"],
+  ],
+  [
+    "scheduler and affinity are changed in place",
+    `${WEB}\n 10.0.1.5 1`,
+    "server web/n/4 10.0.1.4 mark 256 arriving wlc affinity 60\n 10.0.1.5 1",
+    ["server.change web/n/4 10.0.1.4 mark 256 arriving wlc affinity 60"],
+  ],
+  [
+    "another VIP: a replacement, without anything in between",
+    `${WEB}\n 10.0.1.5 1\n 10.0.1.6 1\n address 10.0.1.4 eth0`,
+    "server web/n/4 10.0.1.9 mark 256 arriving rr\n 10.0.1.5 1\n address 10.0.1.9 eth0",
+    [
+      "server.remove web/n/4 10.0.1.4 mark 256 arriving rr",
+      "server.add web/n/4 10.0.1.9 mark 256 arriving rr",
+      "destination.add web/n/4 10.0.1.5 1",
+      "address.add 10.0.1.9 eth0",
+      "address.remove 10.0.1.4 eth0",
+    ],
+  ],
+  [
+    "the ports of two services change hands: both are free before one is taken",
+    "server a/i/4 10.0.0.3 mark 256 published tcp/80 rr\n server b/i/4 10.0.0.4 mark 257 published tcp/81 rr",
+    "server a/i/4 10.0.0.3 mark 256 published tcp/81 rr\n server b/i/4 10.0.0.4 mark 257 published tcp/80 rr",
+    [
+      "server.remove a/i/4 10.0.0.3 mark 256 published tcp/80 rr",
+      "server.remove b/i/4 10.0.0.4 mark 257 published tcp/81 rr",
+      "server.add a/i/4 10.0.0.3 mark 256 published tcp/81 rr",
+      "server.add b/i/4 10.0.0.4 mark 257 published tcp/80 rr",
+    ],
+  ],
+  [
+    "a new service with the VIP of one that goes",
+    `${WEB}\n 10.0.1.5 1`,
+    "server api/n/4 10.0.1.4 mark 257 arriving rr",
+    ["server.remove web/n/4 10.0.1.4 mark 256 arriving rr", "server.add api/n/4 10.0.1.4 mark 257 arriving rr"],
+  ],
+  [
+    "ports that lead elsewhere",
+    "redirect 10.0.0.4 tcp 8080 to 80\n published tcp 8080 to 172.18.0.2 8080 over br",
+    "redirect 10.0.0.4 tcp 8080 to 81\n published tcp 8080 to 172.18.0.3 8080 over br",
+    [
+      "redirect.remove 10.0.0.4 tcp 8080 to 80",
+      "redirect.add 10.0.0.4 tcp 8080 to 81",
+      "published.remove tcp 8080 to 172.18.0.2 8080",
+      "published.add tcp 8080 to 172.18.0.3 8080",
+    ],
+  ],
+  [
+    "ports go before what they lead to",
+    `${WEB}\n redirect 10.0.0.4 tcp 8080 to 80\n published tcp 8080 to 172.18.0.2 8080 over br`,
+    "",
+    [
+      "published.remove tcp 8080 to 172.18.0.2 8080",
+      "redirect.remove 10.0.0.4 tcp 8080 to 80",
+      "server.remove web/n/4 10.0.1.4 mark 256 arriving rr",
+    ],
+  ],
+];
+
+test.each(ROWS)("steps: %s", (_, from, to, expected) => {
+  expect(steps(from, to)).toEqual(expected);
+});
+
+const pairs = fc.tuple(randomState({ device: "eth0" }), randomState({ device: "eth0" }));
+const RUNS = { numRuns: 500 };
+
+describe("for any two states", () => {
+  test("the steps turn one into the other, and the kernel takes each of them", () => {
+    fc.assert(
+      fc.property(pairs, ([a, b]) => {
+        const memory = new Memory(a);
+        for (const op of diff(a, b)) memory.do(op);
+        expect(stateText(memory.state())).toBe(stateText(b));
+      }),
+      RUNS,
+    );
+  });
+
+  test("and do so from wherever they were broken off", () => {
+    fc.assert(
+      fc.property(pairs, fc.nat(), ([a, b], cut) => {
+        const memory = new Memory(a);
+        const ops = diff(a, b);
+        for (const op of ops.slice(0, cut % (ops.length + 1))) memory.do(op);
+        for (const op of diff(memory.state(), b)) memory.do(op);
+        expect(stateText(memory.state())).toBe(stateText(b));
+      }),
+      RUNS,
+    );
+  });
+
+  test("a state to itself is no step, whatever its order", () => {
+    fc.assert(
+      fc.property(randomState(), (a) => {
+        expect(diff(a, reversed(a))).toEqual([]);
+        expect(normal(reversed(a))).toEqual(normal(a));
+        expect(normal(normal(a))).toEqual(normal(a));
+      }),
+      RUNS,
+    );
+  });
+
+  test("a service that stays as it is can be reached after each step", () => {
+    fc.assert(
+      fc.property(pairs, ([a, b]) => {
+        const ops = diff(a, b);
+        const replaced = new Set(ops.flatMap((op) => (op.op === "server.add" ? [op.server.key] : [])));
+        const open = (state: LbState): string[] =>
+          state.servers.filter((s) => s.destinations.some((d) => d.weight > 0)).map((s) => s.key);
+        const always = open(a).filter((key) => open(b).includes(key) && !replaced.has(key));
+        const memory = new Memory(a);
+        for (const op of ops) {
+          memory.do(op);
+          expect(open(memory.state())).toEqual(expect.arrayContaining(always));
+        }
+      }),
+      RUNS,
+    );
+  });
+
+  test("nothing is added after something was removed for good", () => {
+    fc.assert(
+      fc.property(pairs, ([a, b]) => {
+        const ops = diff(a, b);
+        const lastAdd = ops.findLastIndex((op) => !op.op.endsWith(".remove"));
+        for (const op of ops.slice(0, lastAdd + 1))
+          expect(["address.remove", "destination.remove"]).not.toContain(op.op);
+      }),
+      RUNS,
+    );
+  });
+});
+
+const reversed = (state: LbState): LbState => ({
+  addresses: state.addresses.toReversed(),
+  servers: state.servers
+    .toReversed()
+    .map((s) => ({ ...s, destinations: s.destinations.toReversed(), ports: s.ports.toReversed() })),
+  snats: state.snats.toReversed(),
+  redirects: state.redirects.toReversed(),
+  published: state.published.toReversed(),
+  sysctls: state.sysctls,
+});

@@ -1,0 +1,372 @@
+import { describe, expect, test } from "vitest";
+import { Memory } from "../../src/lb-programmer/backends/memory.ts";
+import { Marks } from "../../src/lb-programmer/marks.ts";
+import { type PlanContext, plan } from "../../src/lb-programmer/plan.ts";
+import type { LbTarget } from "../../src/lb-programmer/types.ts";
+import { lbWorld } from "./lb-world.ts";
+import { stateText } from "./state-text.ts";
+
+const TARGETS = {
+  client: { kind: "sandbox", id: "sandbox/client", sandbox: "client" },
+  "web.1": { kind: "sandbox", id: "sandbox/web.1", sandbox: "web.1" },
+  "pub.1": { kind: "sandbox", id: "sandbox/pub.1", sandbox: "pub.1" },
+  nobody: { kind: "sandbox", id: "sandbox/nobody", sandbox: "nobody" },
+  mynet: { kind: "network", id: "network/mynet", network: "mynet", ip4: "10.0.1.3", ip6: "fd00:1::3", device: "eth0" },
+  ingress: { kind: "ingress", id: "ingress", network: "ingress", ip4: "10.0.0.2", ip6: "fd00::2", device: "eth0" },
+  host: { kind: "host", id: "host", to4: "172.18.0.2", to6: "fd18::2", bridge: "docker_gwbridge" },
+  host4: { kind: "host", id: "host", to4: "172.18.0.2", bridge: "docker_gwbridge" },
+} as const satisfies Record<string, LbTarget>;
+
+function planned(target: keyof typeof TARGETS, world: string, context: Partial<PlanContext> = {}): string {
+  const marks = new Marks();
+  const defaults: PlanContext = { placement: "sandbox", marks: (k) => marks.of(k), node: "node-1", ipvs: false };
+  const state = plan(lbWorld(world), TARGETS[target], { ...defaults, ...context });
+  new Memory(state); // a kernel would take it: throws if two entries are in one place
+  return stateText(state);
+}
+
+const text = (lines: string): string =>
+  lines
+    .split("\n")
+    .map((l) => l.replace(/^ {6}/, ""))
+    .filter((l) => l.trim() !== "")
+    .join("\n");
+
+const NETS = `
+  network mynet overlay 10.0.1.0/24
+  network other overlay 10.0.2.0/24
+  network dual overlay 10.0.3.0/24 fd00:3::/64
+  network ingress overlay ingress 10.0.0.0/24
+  network bridge bridge default 172.17.0.0/16
+  sandbox client
+`;
+const CLIENT = "container client on mynet ip=10.0.1.32";
+const WEB = `
+  service web on mynet vip=10.0.1.4
+  task web.1 on mynet ip=10.0.1.5
+  task web.2 on mynet ip=10.0.1.6
+  sandbox web.1
+`;
+const PUB = `
+  service pub on mynet vip=10.0.1.13
+  mesh pub on ingress vip=10.0.0.3
+  publish pub 8080:80/tcp
+  publish pub 5353:53/udp
+  task pub.1 on ingress ip=10.0.0.4 on mynet ip=10.0.1.14
+  task pub.2 node=node-2 on ingress ip=10.0.0.5 on mynet ip=10.0.1.15
+  sandbox pub.1
+`;
+
+const WEB_SERVER = `
+      server web/mynet/4 10.0.1.4 mark 256 local rr
+        10.0.1.5 1
+        10.0.1.6 1
+      address 10.0.1.4 lo`;
+
+describe("a sandbox balances what its member starts", () => {
+  test.each([
+    ["a service of two tasks", `${CLIENT} ${WEB}`, WEB_SERVER],
+    ["the same for a task, itself among the destinations", WEB, WEB_SERVER, "web.1" as const],
+    ["nothing of networks that it is not on", `container client on other ip=10.0.2.9 ${WEB}`, ""],
+    ["nothing if there is no such member", WEB, ""],
+    [
+      "several networks, both families, one server for each VIP",
+      `container client on dual ip=10.0.3.9 on mynet ip=10.0.1.32
+       service web on mynet vip=10.0.1.4 on dual vip=10.0.3.4 vip6=fd00:3::4
+       task web.1 on mynet ip=10.0.1.5 on dual ip=10.0.3.5 ip6=fd00:3::5
+       task web.2 on dual ip6=fd00:3::6`,
+      `
+      server web/dual/4 10.0.3.4 mark 256 local rr
+        10.0.3.5 1
+      server web/dual/6 fd00:3::4 mark 257 local rr
+        fd00:3::5 1
+        fd00:3::6 1
+      server web/mynet/4 10.0.1.4 mark 258 local rr
+        10.0.1.5 1
+      address 10.0.1.4 lo
+      address 10.0.3.4 lo
+      address fd00:3::4 lo`,
+    ],
+    [
+      "tasks that answer; those that drain get nothing new; others are none",
+      `${CLIENT}
+       service web on mynet vip=10.0.1.4
+       task web.1 on mynet ip=10.0.1.11
+       task web.2 health=starting on mynet ip=10.0.1.12
+       task web.3 health=unhealthy on mynet ip=10.0.1.13
+       task web.4 state=draining on mynet ip=10.0.1.14
+       task web.5 state=stopped on mynet ip=10.0.1.15
+       task web.6 state=starting on mynet ip=10.0.1.16
+       task web.7 state=paused on mynet ip=10.0.1.17
+       task web.8 state=draining health=unhealthy on mynet ip=10.0.1.18`,
+      `
+      server web/mynet/4 10.0.1.4 mark 256 local rr
+        10.0.1.11 1
+        10.0.1.14 0
+        10.0.1.17 1
+        10.0.1.18 0
+      address 10.0.1.4 lo`,
+    ],
+    [
+      "tasks that start, where the service wants them",
+      `${CLIENT}
+       service web publish=starting on mynet vip=10.0.1.4
+       task web.1 state=starting health=starting on mynet ip=10.0.1.11`,
+      `
+      server web/mynet/4 10.0.1.4 mark 256 local rr
+        10.0.1.11 1
+      address 10.0.1.4 lo`,
+    ],
+    [
+      "weights make it weighted",
+      `${CLIENT} ${WEB} weight web.2 3`,
+      `
+      server web/mynet/4 10.0.1.4 mark 256 local wrr
+        10.0.1.5 1
+        10.0.1.6 3
+      address 10.0.1.4 lo`,
+    ],
+    [
+      "as the service says",
+      `${CLIENT} ${WEB} weight web.2 3
+       balance web scheduler=lc affinity=600`,
+      `
+      server web/mynet/4 10.0.1.4 mark 256 local lc affinity 600
+        10.0.1.5 1
+        10.0.1.6 3
+      address 10.0.1.4 lo`,
+    ],
+    [
+      "a service without tasks has its VIP: connections are refused",
+      `${CLIENT}
+       service web on mynet vip=10.0.1.4`,
+      `
+      server web/mynet/4 10.0.1.4 mark 256 local rr
+      address 10.0.1.4 lo`,
+    ],
+    [
+      "dnsrr services have none",
+      `${CLIENT}
+       service rr dnsrr on mynet
+       task rr.1 on mynet ip=10.0.1.5`,
+      "",
+    ],
+    [
+      "none on the routing mesh and on the default bridge",
+      `container client on bridge ip=172.17.0.2 on ingress ip=10.0.0.9
+       ${PUB}
+       service odd on bridge vip=172.17.0.9`,
+      "",
+    ],
+  ])("%s", (_, world, expected, target: keyof typeof TARGETS = "client") => {
+    expect(planned(target, NETS + world.replace(/ (weight|balance) /g, "\n$1 "))).toBe(text(expected));
+  });
+
+  test("with IPVS its sysctls, as Docker sets them, where there is something to balance", () => {
+    expect(planned("client", NETS + CLIENT + WEB, { ipvs: true })).toBe(
+      text(`${WEB_SERVER}
+      sysctl net/ipv4/vs/conn_reuse_mode 0
+      sysctl net/ipv4/vs/conntrack 1
+      sysctl net/ipv4/vs/expire_nodest_conn 1
+      sysctl net/ipv4/vs/expire_quiescent_template 1`),
+    );
+    expect(planned("client", NETS + CLIENT, { ipvs: true })).toBe("");
+  });
+});
+
+describe("a task's published ports, with any placement", () => {
+  const redirects = `
+      redirect 10.0.0.4 tcp 8080 to 80
+      redirect 10.0.0.4 udp 5353 to 53`;
+
+  test("both placements", () => {
+    expect(planned("pub.1", NETS + PUB, { placement: "network" })).toBe(text(redirects));
+    expect(planned("pub.1", NETS + PUB)).toBe(
+      text(`
+      server pub/mynet/4 10.0.1.13 mark 256 local rr
+        10.0.1.14 1
+        10.0.1.15 1
+      address 10.0.1.13 lo${redirects}`),
+    );
+  });
+
+  test("those in host mode and unpublished ones are none; both families", () => {
+    const world = `${NETS}
+      service pub on mynet vip=10.0.1.13
+      publish pub 8080:80/tcp local
+      publish pub 9090:90/tcp host
+      publish pub 70/tcp
+      task pub.1 state=draining on mynet ip=10.0.1.14 on ingress ip=10.0.0.4 ip6=fd00::4
+      sandbox pub.1`;
+    expect(planned("pub.1", world, { placement: "network" })).toBe(
+      text(`
+      redirect 10.0.0.4 tcp 8080 to 80
+      redirect fd00::4 tcp 8080 to 80`),
+    );
+  });
+});
+
+describe("a network's load balancer", () => {
+  test("as Docker has it since 18.09", () => {
+    const world = `${NETS} ${WEB} ${PUB}
+      service rr dnsrr on mynet
+      service elsewhere on other vip=10.0.2.4`;
+    expect(planned("mynet", world, { placement: "network" })).toBe(
+      text(`
+      server pub/mynet/4 10.0.1.13 mark 257 arriving rr
+        10.0.1.14 1
+        10.0.1.15 1
+      server web/mynet/4 10.0.1.4 mark 256 arriving rr
+        10.0.1.5 1
+        10.0.1.6 1
+      address 10.0.1.13 eth0
+      address 10.0.1.4 eth0
+      snat 10.0.1.0/24 to 10.0.1.3`),
+    );
+  });
+
+  test("both families, each range from the address of its family", () => {
+    const world = `
+      network mynet overlay 10.0.1.0/24 10.0.7.0/24 fd00:1::/64
+      service web on mynet vip=10.0.1.4 vip6=fd00:1::4
+      task web.1 on mynet ip=10.0.7.5 ip6=fd00:1::5`;
+    expect(planned("mynet", world, { placement: "network" })).toBe(
+      text(`
+      server web/mynet/4 10.0.1.4 mark 256 arriving rr
+        10.0.7.5 1
+      server web/mynet/6 fd00:1::4 mark 257 arriving rr
+        fd00:1::5 1
+      address 10.0.1.4 eth0
+      address fd00:1::4 eth0
+      snat 10.0.1.0/24 to 10.0.1.3
+      snat 10.0.7.0/24 to 10.0.1.3
+      snat fd00:1::/64 to fd00:1::3`),
+    );
+  });
+
+  test("holds nothing where sandboxes balance for themselves, and nothing without services", () => {
+    expect(planned("mynet", NETS + WEB)).toBe("");
+    expect(planned("mynet", NETS, { placement: "network" })).toBe("");
+  });
+});
+
+describe("the routing mesh", () => {
+  test("published ports, with the ports kept, to tasks of all nodes", () => {
+    expect(planned("ingress", NETS + WEB + PUB)).toBe(
+      text(`
+      server pub/ingress/4 10.0.0.3 mark 256 published tcp/8080,udp/5353 rr
+        10.0.0.4 1
+        10.0.0.5 1
+      address 10.0.0.3 eth0
+      snat 10.0.0.0/24 to 10.0.0.2`),
+    );
+  });
+
+  test("ports with local traffic: tasks of this node, which see the client", () => {
+    const world = `${NETS + PUB}
+      publish pub 8443:443/tcp local`;
+    expect(planned("ingress", world)).toBe(
+      text(`
+      server pub/ingress/4 10.0.0.3 mark 256 published tcp/8080,udp/5353 rr
+        10.0.0.4 1
+        10.0.0.5 1
+      server pub/ingress/4/local 10.0.0.3 mark 257 published tcp/8443 rr keep-source
+        10.0.0.4 1
+      address 10.0.0.3 eth0
+      snat 10.0.0.0/24 to 10.0.0.2`),
+    );
+  });
+
+  test("only such ports: no source is rewritten; without a task here they are refused", () => {
+    const world = `${NETS}
+      service pub on mynet vip=10.0.1.13
+      mesh pub on ingress vip=10.0.0.3 vip6=fd00::3
+      publish pub 8443:443/tcp local
+      task pub.2 node=node-2 on ingress ip=10.0.0.5`;
+    expect(planned("ingress", world)).toBe(
+      text(`
+      server pub/ingress/4/local 10.0.0.3 mark 256 published tcp/8443 rr keep-source
+      server pub/ingress/6/local fd00::3 mark 257 published tcp/8443 rr keep-source
+      address 10.0.0.3 eth0
+      address fd00::3 eth0`),
+    );
+  });
+});
+
+describe("the host", () => {
+  test("ports on the mesh, for the families that the mesh has", () => {
+    const world = `${NETS + PUB}
+      service six on mynet vip=10.0.1.40
+      mesh six on ingress vip=10.0.0.6 vip6=fd00::6
+      publish six 9000:9000/sctp`;
+    const four = `
+      published sctp 9000 to 172.18.0.2 9000 over docker_gwbridge`;
+    const mesh = `
+      published tcp 8080 to 172.18.0.2 8080 over docker_gwbridge
+      published udp 5353 to 172.18.0.2 5353 over docker_gwbridge`;
+    expect(planned("host", world)).toBe(
+      text(`${four}
+      published sctp 9000 to fd18::2 9000 over docker_gwbridge${mesh}`),
+    );
+    expect(planned("host4", world)).toBe(text(four + mesh));
+  });
+
+  test("ports in host mode: the tasks of this node, on their first network that is not the mesh", () => {
+    const world = `${NETS}
+      service own dnsrr on mynet on dual
+      publish own 9090:80/tcp host
+      task own.1 on ingress ip=10.0.0.9 on dual ip=10.0.3.17 ip6=fd00:3::17 on mynet ip=10.0.1.17
+      task own.2 node=node-2 on mynet ip=10.0.1.18`;
+    expect(planned("host", world)).toBe(
+      text(`
+      published tcp 9090 to 10.0.3.17 80 over docker_gwbridge
+      published tcp 9090 to fd00:3::17 80 over docker_gwbridge`),
+    );
+  });
+
+  test("of two tasks that want one port, the one that answers", () => {
+    const world = `${NETS}
+      service own on mynet vip=10.0.1.16
+      publish own 9090:80/tcp host
+      task own.1 state=draining on mynet ip=10.0.1.17
+      task own.2 state=starting on mynet ip=10.0.1.18
+      task own.3 state=stopped on mynet ip=10.0.1.19
+      task own.4 on mynet ip=10.0.1.20`;
+    expect(planned("host", world)).toBe("published tcp 9090 to 10.0.1.20 80 over docker_gwbridge");
+  });
+});
+
+test("what a plan is for may not exist", () => {
+  for (const target of ["nobody", "mynet", "ingress", "host"] as const) expect(planned(target, "")).toBe("");
+});
+
+test("the time that tasks have to leave goes along", () => {
+  const world = lbWorld(`${NETS + CLIENT + WEB}
+    service api on mynet vip=10.0.1.8
+    balance api drain=5`);
+  const { servers } = plan(world, TARGETS.client, {
+    placement: "sandbox",
+    marks: () => 256,
+    node: "node-1",
+    ipvs: false,
+  });
+  expect(servers.map((s) => [s.key, s.drain])).toEqual([
+    ["web/mynet/4", undefined],
+    ["api/mynet/4", 5],
+  ]);
+});
+
+test("servers in which nothing can be another are the same objects", () => {
+  const marks = new Marks();
+  const context: PlanContext = { placement: "sandbox", marks: (k) => marks.of(k), node: "node-1", ipvs: false };
+  const state = lbWorld(`${NETS + CLIENT + WEB}
+    service api on mynet vip=10.0.1.8
+    task api.1 on mynet ip=10.0.1.9`);
+  const [web, api] = plan(state, TARGETS.client, context).servers;
+  const task = state.tasks.get("api-1-id")!;
+  const tasks = new Map(state.tasks).set(task.id, { ...task, weight: 7 });
+  const later = plan({ ...state, tasks, revision: 2 }, TARGETS.client, context).servers;
+  expect(later[0]).toBe(web);
+  expect(later[1]).toEqual({ ...api, scheduler: "wrr", destinations: [{ address: "10.0.1.9", weight: 7 }] });
+  expect(plan(state, TARGETS.client, { ...context, marks: () => 999 }).servers[0]).toEqual({ ...web, mark: 999 });
+});
