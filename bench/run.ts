@@ -1,7 +1,7 @@
 /** `npm run bench [name]`: one line per case. Figures are medians; the machine's size is in the first line. */
 import { cpus, totalmem } from "node:os";
 
-const suites = ["codec", "lookup", "registry", "start", "sandboxes", "latency", "peers"];
+const suites = ["codec", "lookup", "registry", "start", "sandboxes", "latency", "balance", "nftables", "peers"];
 const wanted = process.argv.slice(2);
 
 console.log(

@@ -238,6 +238,66 @@ describe("what a file means", () => {
   });
 });
 
+describe("sandboxes in namespaces, and balancing", () => {
+  const SANDBOX = "containers: { c: { networks: [n] } }\nsandboxes:\n  s: { container: c, ";
+  const sandboxOf = (text: string) =>
+    parseConfig(`${NET}${SANDBOX}${text} }`, "f").changes.flatMap((c) =>
+      c.kind === "sandbox.put" ? [c.sandbox] : [],
+    )[0];
+
+  test("a namespace is answered on 127.0.0.11:53, and balanced in", () => {
+    expect(sandboxOf("netns: web, bind: redirect, resolv_conf: /x")).toMatchObject({
+      netns: "web",
+      bind: "redirect",
+      resolvConf: "/x",
+      listen: [{ address: "127.0.0.11", port: 53 }],
+    });
+    const balance = (text: string) => parseConfig(`${NET}${SANDBOX}${text}`, "f").options.balance;
+    expect(balance("netns: 4711 }")).toEqual({ backend: "auto", placement: "sandbox", node: "node-1", networks: [] });
+    expect(balance("netns: 4711 }\nbalance: { backend: none }")).toBeUndefined();
+    expect(balance("listen: 127.0.0.1:53 }")).toBeUndefined();
+  });
+
+  test.each([
+    ["redirect nowhere", "bind: redirect", /f\.yaml:5:6: sandboxes\.s: bind: redirect and resolv_conf need a netns/],
+    ["unknown bind", "netns: x, bind: both", /sandboxes\.s\.bind: must be "direct" or "redirect"/],
+    ["no pid", "netns: -1", /sandboxes\.s\.netns/],
+  ])("%s", (_, text, expected) => expect(complaint(`${NET}${SANDBOX}${text} }`)).toMatch(expected));
+
+  test("a mesh brings the network that published ports need", () => {
+    const text = `node: here
+balance:
+  mesh: { netns: ingress, ip: 10.9.0.2, host: { bridge: gw, to: 172.30.0.2 } }
+${NET}services: { web: { networks: [n], ports: ["8080:80"], balance: { affinity: 60, drain: 5 } } }`;
+    const { options, changes } = parseConfig(text, "f");
+    expect(options.balance).toEqual({
+      backend: "auto",
+      placement: "sandbox",
+      node: "here",
+      networks: [],
+      mesh: {
+        ingress: { netns: "/run/netns/ingress", device: "eth0", ip4: "10.9.0.2" },
+        host: { bridge: "gw", to4: "172.30.0.2" },
+      },
+    });
+    const registry = new Registry();
+    registry.apply(changes);
+    const [web] = registry.state.services.values();
+    expect(web).toMatchObject({ mesh: { network: "ingress" }, balance: { affinity: 60, drain: 5 } });
+    const [task] = registry.state.tasks.values();
+    expect(task).toMatchObject({ node: "here", endpoints: [{ network: "n" }, { network: "ingress" }] });
+  });
+
+  test.each([
+    ["affinity", "balance: { affinity: 0 }", /services\.web\.balance\.affinity: must be at least 1/],
+    ["scheduler", "balance: { scheduler: random }", /services\.web\.balance\.scheduler: must be "rr"/],
+    ["weight", "tasks: [{ weight: 0 }]", /services\.web\.tasks\.0\.weight: must be at least 1/],
+    ["traffic", "ports: [{ target: 80, traffic: near }]", /services\.web\.ports\.0/],
+  ])("bad %s", (_, text, expected) =>
+    expect(complaint(`${NET}services: { web: { networks: [n], ${text} } }`)).toMatch(expected),
+  );
+});
+
 describe("examples", () => {
   const files = readdirSync("examples").filter((f) => f.endsWith(".yaml"));
   test.each(files)("%s is good", (file) => {
