@@ -1,0 +1,50 @@
+/** The redirect of port 53, with nft and where that fails with iptables: done twice it is there once, taken back it is gone. */
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { bringLoopbackUp } from "../../src/os/link.ts";
+import { inNetns } from "../../src/os/netns.ts";
+import { bindUdp, closeFd, listenTcp } from "../../src/os/socket.ts";
+import { installRedirect, removeRedirect } from "../../src/sandbox/redirect.ts";
+import { have } from "./dig.ts";
+import { Namespaces, withoutNamespaces } from "./namespaces.ts";
+
+describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 53 is redirected", () => {
+  let ns: Namespaces;
+  beforeEach(async () => {
+    ns = new Namespaces();
+    await ns.add("a");
+  });
+  afterEach(() => {
+    vi.unstubAllEnvs();
+    ns.clean();
+  });
+
+  test.each([
+    ["nft", ["nft", "list", "ruleset"], /dnat to 127\.0\.0\.11/g],
+    ["iptables", ["iptables-save", "-t", "nat"], /-A (OUTPUT|POSTROUTING) -d 127\.0\.0\.11\/32 -j/g],
+  ])("by %s", async (tool, [command, ...args], ours) => {
+    if (tool === "iptables") {
+      const broken = mkdtempSync(join(tmpdir(), "eleven-"));
+      writeFileSync(join(broken, "nft"), "#!/bin/sh\necho no such kernel >&2\nexit 1\n", { mode: 0o755 });
+      vi.stubEnv("PATH", `${broken}:${process.env["PATH"]}`);
+    }
+    const at = { netns: ns.path("a"), address: "127.0.0.11", port: 53 };
+    const sockets = inNetns(at.netns, () => {
+      bringLoopbackUp();
+      return { udp: bindUdp("127.0.0.11", 0).fd, tcp: listenTcp("127.0.0.11", 0).fd };
+    });
+    const rules = async () => (await ns.exec("a", command!, ...args)).match(ours) ?? [];
+    await installRedirect(at, sockets);
+    await installRedirect(at, sockets);
+    expect(await rules()).toHaveLength(2);
+    expect(await ns.exec("a", "dig", "@127.0.0.11", "+tcp", "+time=1", "+tries=1", "x")).toMatch(
+      /timed out|no servers/,
+    );
+    await removeRedirect(at);
+    await removeRedirect(at);
+    expect(await rules()).toEqual([]);
+    for (const fd of Object.values(sockets)) closeFd(fd);
+  });
+});
