@@ -2,8 +2,7 @@
 import { addressBytes, addressText, type Cidr, inCidr, parseCidr } from "../model/address.ts";
 import type { Network } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
-import type { Step } from "./reduce.ts";
-import type { Undo } from "./undo.ts";
+import type { Taking, Undo } from "./undo.ts";
 
 const GATEWAY = "the gateway";
 
@@ -124,9 +123,7 @@ export class AddressPool {
   }
 }
 
-type Taking = Pick<Step, "undo" | "spoken">;
-
-/** How `Step.spoken` writes an address. */
+/** How `Taking.spoken` writes an address. */
 export const spokenAddress = (network: string, address: string): string => `${network} ${address}`;
 
 /** One subnet, counted by offset from its base. Ranges wider than 2^40 are used up to there: nobody gets that far. */

@@ -3,8 +3,8 @@ import type { Container, ContainerId } from "../model/types.ts";
 import { releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames, folded } from "./names.ts";
-import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
+import type { Step } from "./step.ts";
 
 export function putContainer(step: Step, given: Container): Container | undefined {
   const { state, undo, touched } = step;

@@ -3,8 +3,8 @@ import type { Endpoint, Service } from "../model/types.ts";
 import type { AddressPool } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames } from "./names.ts";
-import type { Step } from "./reduce.ts";
 import type { State } from "./state.ts";
+import type { Step } from "./step.ts";
 import type { Undo } from "./undo.ts";
 
 const EXHAUSTED = "could not find an available IP";

@@ -4,9 +4,9 @@ import type { Network, NetworkId, Subnet } from "../model/types.ts";
 import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames, folded } from "./names.ts";
-import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
+import type { Step } from "./step.ts";
 import { checkedUpstreams } from "./upstreams.ts";
 
 export function putNetwork(step: Step, given: Network): Network | undefined {

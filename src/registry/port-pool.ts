@@ -1,8 +1,7 @@
 /** Published ports of the whole cluster, by swarmkit's rules and in its words (manager/allocator, manager/controlapi). */
 import type { Port, Protocol, Service } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
-import type { Step } from "./reduce.ts";
-import type { Undo } from "./undo.ts";
+import type { Taking, Undo } from "./undo.ts";
 
 const DYNAMIC_FIRST = 30_000;
 const DYNAMIC_LAST = 32_767;
@@ -90,8 +89,6 @@ export class PortPool {
     );
   }
 }
-
-type Taking = Pick<Step, "undo" | "spoken">;
 
 export const portKey = (published: number, protocol: Protocol): string => `${published}/${protocol}`;
 

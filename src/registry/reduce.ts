@@ -13,6 +13,7 @@ import { portKey } from "./port-pool.ts";
 import { putSandbox, removeSandbox } from "./sandboxes.ts";
 import { putService, removeService } from "./services.ts";
 import { nothingTouched, type State, type Touching } from "./state.ts";
+import type { Step } from "./step.ts";
 import { putTask, removeTask } from "./tasks.ts";
 import { Undo } from "./undo.ts";
 
@@ -20,17 +21,6 @@ import { Undo } from "./undo.ts";
 export interface Reduced {
   readonly touched: Touching;
   readonly changes: readonly Change[];
-}
-
-/** What a step works with. */
-export interface Step {
-  readonly state: State;
-  readonly undo: Undo;
-  readonly touched: Touching;
-  /** Addresses and ports that the batch asks for by name: not given to anyone else in it, whoever comes first. */
-  readonly spoken: ReadonlySet<string>;
-  /** Likewise the subnets. */
-  readonly subnets: readonly Cidr[];
 }
 
 export function reduce(state: State, changes: readonly Change[]): Reduced {

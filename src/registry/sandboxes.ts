@@ -3,8 +3,8 @@ import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
 import type { Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
-import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
+import type { Step } from "./step.ts";
 import { checkedUpstreams } from "./upstreams.ts";
 
 export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {

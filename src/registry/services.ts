@@ -3,9 +3,9 @@ import type { Service, ServiceId, ServiceNetwork } from "../model/types.ts";
 import { nameOf, onNetwork, poolOf } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames, folded } from "./names.ts";
-import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
+import type { Step } from "./step.ts";
 import { removeTask, taskOwner } from "./tasks.ts";
 
 export function putService(step: Step, given: Service): Service | undefined {

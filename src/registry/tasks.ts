@@ -3,8 +3,8 @@ import type { Endpoint, Service, Task, TaskId } from "../model/types.ts";
 import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkNames } from "./names.ts";
-import type { Step } from "./reduce.ts";
 import { same } from "./same.ts";
+import type { Step } from "./step.ts";
 
 export function putTask(step: Step, given: Task): Task | undefined {
   const { state, undo, touched } = step;

@@ -57,3 +57,10 @@ export class Undo {
 
 /** Nothing was there. No map of the state holds undefined. */
 const NOTHING = Symbol("nothing");
+
+/** What allocating works with. */
+export interface Taking {
+  readonly undo: Undo;
+  /** Addresses and ports that the batch asks for by name: not given to anyone else in it, whoever comes first. */
+  readonly spoken: ReadonlySet<string>;
+}

@@ -1,0 +1,11 @@
+/** What one change of a batch works with. */
+import type { Cidr } from "../model/address.ts";
+import type { State, Touching } from "./state.ts";
+import type { Taking } from "./undo.ts";
+
+export interface Step extends Taking {
+  readonly state: State;
+  readonly touched: Touching;
+  /** Subnets that the batch asks for by name: not given to anyone else in it, whoever comes first. */
+  readonly subnets: readonly Cidr[];
+}
