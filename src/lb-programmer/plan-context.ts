@@ -26,3 +26,11 @@ const IPVS: Readonly<Record<string, string>> = {
 /** Sysctls of a namespace that balances; none as long as it has no servers, or needs none. */
 export const sysctlsFor = (servers: readonly unknown[], { ipvs }: PlanContext): Readonly<Record<string, string>> =>
   ipvs && servers.length > 0 ? IPVS : {};
+
+/** A namespace through which connections to these addresses pass on to others: the kernel must forward in their families. */
+export function forwardingFor(addresses: readonly string[]): Readonly<Record<string, string>> {
+  return {
+    ...(addresses.some((a) => !a.includes(":")) && { "net/ipv4/ip_forward": "1" }),
+    ...(addresses.some((a) => a.includes(":")) && { "net/ipv6/conf/all/forwarding": "1" }),
+  };
+}

@@ -2,7 +2,7 @@
 import { answering } from "../model/answering.ts";
 import type { ReadonlyState, Service, Task } from "../model/types.ts";
 import { placeOf } from "./diff.ts";
-import type { PlanContext } from "./plan-context.ts";
+import { forwardingFor, type PlanContext } from "./plan-context.ts";
 import { meshPorts } from "./plan-sandbox.ts";
 import { FAMILIES } from "./plan-servers.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "./types.ts";
@@ -18,7 +18,8 @@ export function planHost(state: ReadonlyState, target: HostTarget, context: Plan
     meshEntries(service, target).forEach(put);
     hostEntries(state, service, target, context).forEach(put);
   }
-  return { ...EMPTY, published: [...published.values()] };
+  const to = [...published.values()].map((p) => p.to);
+  return { ...EMPTY, published: [...published.values()], sysctls: forwardingFor(to) };
 }
 
 /** A port is open for an address family if the mesh has that family: what accepted and led nowhere would hang. */

@@ -1,6 +1,6 @@
 /** The sandbox through which connections to published ports enter the routing mesh. */
 import type { ReadonlyState, Service } from "../model/types.ts";
-import { type PlanContext, sysctlsFor } from "./plan-context.ts";
+import { forwardingFor, type PlanContext, sysctlsFor } from "./plan-context.ts";
 import { meshPorts } from "./plan-sandbox.ts";
 import { serversOf, snatsOf } from "./plan-servers.ts";
 import { EMPTY, type IngressTarget, type LbState, type VirtualServer } from "./types.ts";
@@ -16,7 +16,7 @@ export function planIngress(state: ReadonlyState, target: IngressTarget, context
     addresses: [...new Set(servers.map(({ vip }) => vip))].map((address) => ({ address, device: target.device })),
     servers,
     snats: snatsOf(state, target.network, servers, target),
-    sysctls: sysctlsFor(servers, context),
+    sysctls: { ...forwardingFor(servers.map(({ vip }) => vip)), ...sysctlsFor(servers, context) },
   };
 }
 

@@ -1,6 +1,6 @@
 /** A network's load-balancer sandbox on this node: Docker's layout since 18.09. */
 import type { ReadonlyState } from "../model/types.ts";
-import { type PlanContext, sysctlsFor } from "./plan-context.ts";
+import { forwardingFor, type PlanContext, sysctlsFor } from "./plan-context.ts";
 import { attachedTo } from "./plan-index.ts";
 import { serversOf, snatsOf } from "./plan-servers.ts";
 import { EMPTY, type LbState, type NetworkTarget } from "./types.ts";
@@ -16,6 +16,6 @@ export function planNetwork(state: ReadonlyState, target: NetworkTarget, context
     addresses: servers.map(({ vip }) => ({ address: vip, device: target.device })),
     servers,
     snats: snatsOf(state, target.network, servers, target),
-    sysctls: sysctlsFor(servers, context),
+    sysctls: { ...forwardingFor(servers.map(({ vip }) => vip)), ...sysctlsFor(servers, context) },
   };
 }

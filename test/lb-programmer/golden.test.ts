@@ -143,7 +143,8 @@ test.each<[string, string, LbTarget, string]>([
   const lines = dump.split("\n").map((line) => line.trim());
   expect(dockerLines(state).sort()).toEqual(lines.sort());
   const balances = target.kind === "network" || target.kind === "ingress";
-  expect(state.sysctls).toEqual(balances ? SYSCTLS : {});
+  const forwards = target.kind === "sandbox" ? {} : { "net/ipv4/ip_forward": "1" }; // everywhere, in Docker's case
+  expect(state.sysctls).toEqual({ ...forwards, ...(balances && SYSCTLS) });
 });
 
 const SYSCTLS = {

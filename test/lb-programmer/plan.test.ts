@@ -206,6 +206,9 @@ describe("a task's published ports, with any placement", () => {
   });
 });
 
+const FORWARD = `
+      sysctl net/ipv4/ip_forward 1`;
+
 describe("a network's load balancer", () => {
   test("as Docker has it since 18.09", () => {
     const world = `${NETS} ${WEB} ${PUB}
@@ -221,7 +224,8 @@ describe("a network's load balancer", () => {
         10.0.1.6 1
       address 10.0.1.13 eth0
       address 10.0.1.4 eth0
-      snat 10.0.1.0/24 to 10.0.1.3`),
+      snat 10.0.1.0/24 to 10.0.1.3
+      sysctl net/ipv4/ip_forward 1`),
     );
   });
 
@@ -240,7 +244,9 @@ describe("a network's load balancer", () => {
       address fd00:1::4 eth0
       snat 10.0.1.0/24 to 10.0.1.3
       snat 10.0.7.0/24 to 10.0.1.3
-      snat fd00:1::/64 to fd00:1::3`),
+      snat fd00:1::/64 to fd00:1::3
+      sysctl net/ipv4/ip_forward 1
+      sysctl net/ipv6/conf/all/forwarding 1`),
     );
   });
 
@@ -258,7 +264,8 @@ describe("the routing mesh", () => {
         10.0.0.4 1
         10.0.0.5 1
       address 10.0.0.3 eth0
-      snat 10.0.0.0/24 to 10.0.0.2`),
+      snat 10.0.0.0/24 to 10.0.0.2
+      sysctl net/ipv4/ip_forward 1`),
     );
   });
 
@@ -273,7 +280,8 @@ describe("the routing mesh", () => {
       server pub/ingress/4/local 10.0.0.3 mark 257 published tcp/8443 rr keep-source
         10.0.0.4 1
       address 10.0.0.3 eth0
-      snat 10.0.0.0/24 to 10.0.0.2`),
+      snat 10.0.0.0/24 to 10.0.0.2
+      sysctl net/ipv4/ip_forward 1`),
     );
   });
 
@@ -288,7 +296,9 @@ describe("the routing mesh", () => {
       server pub/ingress/4/local 10.0.0.3 mark 256 published tcp/8443 rr keep-source
       server pub/ingress/6/local fd00::3 mark 257 published tcp/8443 rr keep-source
       address 10.0.0.3 eth0
-      address fd00::3 eth0`),
+      address fd00::3 eth0
+      sysctl net/ipv4/ip_forward 1
+      sysctl net/ipv6/conf/all/forwarding 1`),
     );
   });
 });
@@ -306,9 +316,11 @@ describe("the host", () => {
       published udp 5353 to 172.18.0.2 5353 over docker_gwbridge`;
     expect(planned("host", world)).toBe(
       text(`${four}
-      published sctp 9000 to fd18::2 9000 over docker_gwbridge${mesh}`),
+      published sctp 9000 to fd18::2 9000 over docker_gwbridge${mesh}
+      sysctl net/ipv4/ip_forward 1
+      sysctl net/ipv6/conf/all/forwarding 1`),
     );
-    expect(planned("host4", world)).toBe(text(four + mesh));
+    expect(planned("host4", world)).toBe(text(four + mesh + FORWARD));
   });
 
   test("ports in host mode: the tasks of this node, on their first network that is not the mesh", () => {
@@ -320,7 +332,9 @@ describe("the host", () => {
     expect(planned("host", world)).toBe(
       text(`
       published tcp 9090 to 10.0.3.17 80 over docker_gwbridge
-      published tcp 9090 to fd00:3::17 80 over docker_gwbridge`),
+      published tcp 9090 to fd00:3::17 80 over docker_gwbridge
+      sysctl net/ipv4/ip_forward 1
+      sysctl net/ipv6/conf/all/forwarding 1`),
     );
   });
 
@@ -332,7 +346,7 @@ describe("the host", () => {
       task own.2 state=starting on mynet ip=10.0.1.18
       task own.3 state=stopped on mynet ip=10.0.1.19
       task own.4 on mynet ip=10.0.1.20`;
-    expect(planned("host", world)).toBe("published tcp 9090 to 10.0.1.20 80 over docker_gwbridge");
+    expect(planned("host", world)).toBe(text(`published tcp 9090 to 10.0.1.20 80 over docker_gwbridge${FORWARD}`));
   });
 });
 

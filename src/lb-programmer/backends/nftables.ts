@@ -83,11 +83,11 @@ export class NftablesBackend implements LbBackend {
     const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
     await changeAddresses(target, added, removed);
-    if (ops.some(({ op }) => op === "published.add")) await openForwarding(target, desired.published);
-    else if (ops.some(({ op }) => op === "published.remove") && desired.published.length === 0)
-      await closeForwarding(target);
-    for (const { server, destination } of removedDestinations(ops, desired))
-      endConnections(target, server, destination);
+    if (ops.some(({ op }) => op.startsWith("published."))) {
+      if (desired.published.length > 0) await openForwarding(target, desired.published);
+      else await closeForwarding(target);
+    }
+    endConnections(target, ops, desired);
   }
 
   async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
@@ -105,10 +105,12 @@ export class NftablesBackend implements LbBackend {
 
   async clear(target: LbTarget): Promise<void> {
     try {
-      const { addresses, published } = await this.#look(target);
+      const { addresses, published, servers } = await this.#look(target);
       await changeAddresses(target, [], addresses);
       await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
       if (published.length > 0 || target.kind === "host") await closeForwarding(target);
+      const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
+      endConnections(target, removed, EMPTY);
     } catch (error) {
       if (!(error instanceof LbError) || error.code !== "gone") throw error;
     } finally {

@@ -1,0 +1,164 @@
+/** What happens when somebody, or an end in the middle, leaves our table other than we wrote it; and how we hear of it. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
+import { diff, normal } from "../../src/lb-programmer/diff.ts";
+import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/types.ts";
+import { parseState, stateText } from "../lb-programmer/state-text.ts";
+import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
+import { until } from "./until.ts";
+
+const STATE = parseState(`
+  server web/mynet/4 10.0.1.4 mark 256 local rr
+    10.0.1.5 1
+    10.0.1.6 1
+  server web/mynet/6 fd00:1::4 mark 257 local wrr affinity 60
+    fd00:1::5 3
+    fd00:1::6 1
+  server pub/ingress/4 10.0.0.3 mark 258 published tcp/8080 rr keep-source
+    10.0.0.4 1
+  address 10.0.1.4 lo
+  snat 10.0.0.0/24 to 10.0.0.2
+  redirect 10.0.0.4 tcp 8080 to 80
+`);
+
+/** What somebody does to our table. */
+const DAMAGE: readonly (readonly [string, string])[] = [
+  ["everything is flushed", "flush ruleset"],
+  ["our table is deleted", "delete table inet eleven"],
+  ["our table is emptied of rules", "flush table inet eleven"],
+  ["a server's rule is deleted", "flush chain inet eleven s-256"],
+  ["a base chain is flushed", "flush chain inet eleven leaving"],
+  ["a foreign rule in a base chain", "insert rule inet eleven leaving accept"],
+  ["a foreign rule in a server's chain", "add rule inet eleven s-256 accept"],
+  ["a VIP is deleted", "delete element inet eleven local4 { 10.0.1.4 }"],
+  ["a task is deleted", "delete element inet eleven tasks4 { 256 . 10.0.1.6 }"],
+  ["a slot is deleted", "delete element inet eleven slots4-1 { 262145 }"],
+  ["a port is deleted", "delete element inet eleven ports4 { 6 . 8080 }"],
+  ["a foreign VIP", "add element inet eleven local4 { 10.9.9.9 : accept }"],
+  ["a foreign chain", "add chain inet eleven s-999"],
+  ["a foreign set", "add set inet eleven c-999 { type ipv4_addr; }"],
+  [
+    "a table of that name by somebody else",
+    "delete table inet eleven; add table inet eleven; add chain inet eleven leaving",
+  ],
+];
+
+describe.skipIf(!privileged())("nftables: drift", () => {
+  let backend: NftablesBackend;
+  let namespace: Namespace;
+  let target: LbTarget;
+  beforeEach(async () => {
+    backend = new NftablesBackend({ chunk: 2 });
+    namespace = await freshNamespace();
+    target = { kind: "sandbox", id: "sandbox/c1", sandbox: "c1", netns: namespace.path };
+  });
+  afterEach(async () => {
+    backend.close();
+    await namespace.remove();
+  });
+
+  const nft = (...words: string[]) => namespace.run("nft", ...words);
+  async function become(state: LbState): Promise<void> {
+    await backend.apply(target, diff(await backend.read(target, []), state), state);
+  }
+  async function expectState(state: LbState): Promise<void> {
+    const actual = await backend.read(target, []);
+    expect(stateText(actual)).toBe(stateText(state));
+    expect(normal(actual)).toEqual(normal(state));
+  }
+
+  test.each(DAMAGE)("%s: seen, and repaired", async (_, command) => {
+    await become(STATE);
+    await expectState(STATE);
+    await nft(command);
+    expect((await backend.read(target, [])).servers).toEqual([]);
+    await become(STATE);
+    await expectState(STATE);
+  });
+
+  test.each(DAMAGE)(
+    "%s, and nobody looked: the next change repairs it, or leaves it to be seen",
+    async (_, command) => {
+      await become(STATE);
+      await nft(command);
+      const next = { ...STATE, servers: STATE.servers.slice(1) };
+      await backend.apply(target, diff(STATE, next), next);
+      const actual = await backend.read(target, []);
+      if (actual.servers.length > 0) expect(normal(actual)).toEqual(normal(next));
+      await become(next);
+      await expectState(next);
+    },
+  );
+
+  test("ended between two transactions: what was done is read, the rest follows", async () => {
+    const many = { ...EMPTY, servers: servers(9) };
+    await backend.apply(target, diff(EMPTY, many), many);
+    const half = { ...EMPTY, servers: many.servers.slice(0, 4) };
+    const other = new NftablesBackend({ chunk: 2 });
+    await other.apply(target, diff(many, half), half);
+    await expectState(half);
+    await become(many);
+    await expectState(many);
+  });
+
+  test.each([true, false])("a change is told if it is not our own (in process: %s)", async (library) => {
+    const own = new NftablesBackend({ library });
+    let told = 0;
+    const stop = own.watch(target, () => told++);
+    await until(async () => {
+      await nft("add table inet other; delete table inet other");
+      await nft("add table inet eleven; delete table inet eleven");
+      return told > 0;
+    }, "the monitor listens");
+    let last = -1;
+    await until(() => {
+      const quiet = told === last;
+      last = told;
+      return quiet;
+    }, "nothing more is told");
+    const before = told;
+    await own.apply(target, diff(EMPTY, STATE), STATE);
+    await own.apply(target, diff(STATE, EMPTY), EMPTY);
+    await own.apply(target, diff(EMPTY, STATE), STATE);
+    await nft("add table inet other; delete table inet other");
+    await nft("flush ruleset");
+    await until(() => told > before, "the flush is told");
+    expect(told).toBe(before + 1);
+    stop();
+    own.close();
+  });
+
+  test("keys of any length and with any characters", async () => {
+    const keys = ["x", "a/b/4", "ä €\"'\\%{}\n;", "long/".repeat(60), "emoji 🐳/4"];
+    const state = { ...EMPTY, servers: servers(keys.length).map((server, i) => ({ ...server, key: keys[i]! })) };
+    await become(state);
+    await expectState(state);
+    await become(EMPTY);
+    await expectState(EMPTY);
+  });
+
+  test("more tasks than slots, and weights far apart", async () => {
+    const destinations = Array.from({ length: 1500 }, (_, i) => ({
+      address: `10.1.${i >> 8}.${i & 255}`,
+      weight: 1 + (i % 3) * 20_000,
+    }));
+    const state = {
+      ...EMPTY,
+      servers: servers(2).map((server) => ({ ...server, scheduler: "wrr" as const, destinations })),
+    };
+    await become(state);
+    await expectState(state);
+  });
+
+  test("a namespace that is not there", async () => {
+    const nowhere = { ...target, netns: "/run/netns/e11-none" };
+    await expect(backend.probe(nowhere)).rejects.toMatchObject({ code: "gone" });
+    await expect(backend.apply(nowhere, diff(EMPTY, STATE), STATE)).rejects.toMatchObject({ code: "gone" });
+    await backend.clear(nowhere);
+  });
+});
+
+function servers(count: number): LbState["servers"] {
+  const [server] = STATE.servers;
+  return Array.from({ length: count }, (_, i) => ({ ...server!, key: `s${i}`, vip: `10.0.9.${i}`, mark: 300 + i }));
+}

@@ -1,0 +1,18 @@
+/** Connections through the nftables backend, for both placements, and to published ports. */
+import { describe } from "vitest";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
+import { exec } from "../../src/os/exec.ts";
+import { privileged } from "./namespaces.ts";
+import { publishedSuite } from "./published.ts";
+import { trafficSuite } from "./traffic.ts";
+
+const options = {
+  flush: async (netns: string) => void (await exec("nft", ["flush", "ruleset"], { netns })),
+  dump: async (netns: string) => (await exec("nft", ["list", "ruleset"], { netns })).stdout,
+};
+
+describe.skipIf(!privileged())("nftables", () => {
+  for (const placement of ["sandbox", "network"] as const)
+    trafficSuite("nftables", () => new NftablesBackend(), placement, options);
+  publishedSuite("nftables", () => new NftablesBackend(), options);
+});

@@ -1,0 +1,178 @@
+/**
+ * Published ports, for every backend: from another machine, from the host and from its containers, through the ingress sandbox
+ * to tasks anywhere (or here only), and straight to a task in host mode.
+ */
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { LbBackend } from "../../src/lb-programmer/types.ts";
+import type { Port } from "../../src/model/types.ts";
+import type { Peer } from "./peer.ts";
+import { type Family, Swarm } from "./swarm.ts";
+import { names, type TrafficOptions, tally } from "./traffic.ts";
+import { addressOf, HOST, makeWorld, OUTSIDE, PORT, type World } from "./world.ts";
+
+const PUBLISHED = 8080;
+const mesh = (port: Partial<Port> = {}): Port[] =>
+  (["tcp", "udp"] as const).map((protocol) => ({
+    protocol,
+    target: PORT,
+    published: PUBLISHED,
+    mode: "ingress",
+    ...port,
+  }));
+
+/** Who connects where. Not ::1, which can't lead anywhere: the kernel has no route_localnet for IPv6. */
+const FROM: readonly { from: string; client: string; to: (family: Family) => string; families: readonly Family[] }[] = [
+  { from: "outside", client: "outside", to: (family) => HOST[family], families: [4, 6] },
+  { from: "the host, at its own address", client: "host", to: (family) => HOST[family], families: [4, 6] },
+  {
+    from: "the host, at its bridge",
+    client: "host",
+    to: (family) => addressOf("host", "gw", family),
+    families: [4, 6],
+  },
+  {
+    from: "the host, at loopback",
+    client: "host",
+    to: () => "127.0.0.1",
+    families: [4],
+  },
+  {
+    from: "a container on the host's bridge",
+    client: "c1",
+    to: (family) => addressOf("host", "gw", family),
+    families: [4, 6],
+  },
+  { from: "a task of the service", client: "t1", to: (family) => addressOf("host", "gw", family), families: [4, 6] },
+  { from: "a container, at the host's other address", client: "c2", to: (family) => HOST[family], families: [4, 6] },
+];
+
+export function publishedSuite(
+  name: string,
+  makeBackend: () => LbBackend,
+  { families = [4, 6], tolerance = 0.15, flush }: TrafficOptions,
+): void {
+  describe(`published ports: ${name}`, () => {
+    let world: World;
+    let backend: LbBackend;
+    let swarm: Swarm;
+    const peer = (name: string): Peer => world.peers[name]!;
+
+    beforeAll(async () => {
+      world = await makeWorld();
+      backend = makeBackend();
+      swarm = new Swarm(world, backend, "network");
+    });
+    afterAll(async () => {
+      backend?.close?.();
+      await world?.close();
+    });
+    beforeEach(() => swarm.reset());
+
+    async function web(ports: readonly Port[], nodes: readonly string[] = ["here", "here", "here"]): Promise<void> {
+      swarm.service("web", { ports });
+      for (const [i, node] of nodes.entries()) swarm.task((["t1", "t2", "t3"] as const)[i]!, "web", { node });
+      await swarm.settle();
+    }
+
+    describe.each(families.map((family) => ({ family })))("IPv$family", ({ family }) => {
+      const rows = FROM.filter((row) => row.families.includes(family));
+
+      test.each(rows)("from $from, to every task, as the ingress sandbox", async ({ client, to }) => {
+        await web(mesh());
+        for (const protocol of ["tcp", "udp"] as const) {
+          const answers = await peer(client).ask(to(family), PUBLISHED, { protocol, count: 90 });
+          for (const task of ["t1", "t2", "t3"]) {
+            const count = answers.filter((a) => a === `${task} ${addressOf("ingress", "mesh", family)}`).length;
+            expect(Math.abs(count - 30), `${protocol}: ${tally(answers)}`).toBeLessThanOrEqual(30 * tolerance);
+          }
+        }
+      });
+
+      test('traffic "local": tasks of this node only, and they see the client', async () => {
+        await web(mesh({ traffic: "local" }), ["here", "elsewhere", "here"]);
+        for (const protocol of ["tcp", "udp"] as const) {
+          const answers = new Set(await peer("outside").ask(HOST[family], PUBLISHED, { protocol, count: 30 }));
+          expect(answers).toEqual(new Set(["t1", "t3"].map((task) => `${task} ${OUTSIDE[family]}`)));
+        }
+      });
+
+      test("a port that keeps the client beside one that does not", async () => {
+        const local = mesh({ traffic: "local", published: 9090 });
+        await web([...mesh(), ...local], ["here", "elsewhere", "here"]);
+        const answers = await peer("outside").ask(HOST[family], 9090, { count: 12 });
+        expect(new Set(answers)).toEqual(new Set(["t1", "t3"].map((task) => `${task} ${OUTSIDE[family]}`)));
+        expect(names(await peer("outside").ask(HOST[family], PUBLISHED, { count: 12 }))).toEqual(["t1", "t2", "t3"]);
+      });
+
+      test("no task: refused at once; another port is none of ours", async () => {
+        await web(mesh(), []);
+        for (const port of [PUBLISHED, PUBLISHED + 1]) {
+          const started = performance.now();
+          expect(await peer("outside").ask(HOST[family], port)).toEqual(["error ECONNREFUSED"]);
+          expect(performance.now() - started).toBeLessThan(1000);
+        }
+      });
+
+      test("a task that drains keeps what is open", async () => {
+        await web(mesh());
+        const outside = peer("outside");
+        const holders = await Promise.all(["a", "b", "c"].map((key) => outside.hold(key, HOST[family], PUBLISHED)));
+        const key = ["a", "b", "c"][holders.findIndex((answer) => answer.startsWith("t2 "))]!;
+        swarm.task("t2", "web", { state: "draining" });
+        await swarm.settle();
+        expect(await outside.line(key)).toMatch(/^t2 /);
+        expect(names(await outside.ask(HOST[family], PUBLISHED, { count: 12 }))).toEqual(["t1", "t3"]);
+        const server = swarm.plan(swarm.target("ingress")).servers.find((s) => s.key === `web/mesh/${family}`)!;
+        const task = { address: addressOf("t2", "mesh", family), weight: 0 };
+        expect(await backend.connections(swarm.target("ingress"), server, task)).toBe(1);
+        for (const name of ["a", "b", "c"]) await outside.drop(name);
+      });
+
+      test.each(rows)("host mode, from $from", async ({ client, to }) => {
+        const port = { protocol: "tcp", port: PUBLISHED, bridge: "gw" } as const;
+        const published = [{ ...port, to: addressOf("t3", "gw", family), toPort: PORT }];
+        await backend.apply(swarm.target("host"), [{ op: "published.add", published: published[0]! }], {
+          ...swarm.plan(swarm.target("host")),
+          published,
+        });
+        expect(names(await peer(client).ask(to(family), PUBLISHED, { count: 6 }))).toEqual(["t3"]);
+      });
+
+      test("a firewall that drops what is forwarded: passed, and again after it was loaded anew", async () => {
+        const { run } = world.namespaces["host"]!;
+        const iptables = family === 4 ? "iptables" : "ip6tables";
+        try {
+          await run(iptables, "-P", "FORWARD", "DROP");
+          await web(mesh());
+          expect(names(await peer("outside").ask(HOST[family], PUBLISHED, { count: 6 }))).toEqual(["t1", "t2", "t3"]);
+          expect(await swarm.settle()).toEqual({});
+          await run(iptables, "-F");
+          await run(iptables, "-X");
+          expect(Object.keys(await swarm.settle())).toEqual(["host"]);
+          expect(names(await peer("outside").ask(HOST[family], PUBLISHED, { count: 6 }))).toEqual(["t1", "t2", "t3"]);
+          await backend.clear(swarm.target("host"));
+          expect(await run(iptables, "-S")).not.toContain("ELEVEN");
+        } finally {
+          await run(iptables, "-F");
+          await run(iptables, "-P", "FORWARD", "ACCEPT");
+        }
+      });
+    });
+
+    test("at ::1 it is refused, rather than lost", async () => {
+      await web(mesh());
+      expect(await peer("host").ask("::1", PUBLISHED)).toEqual(["error ECONNREFUSED"]);
+    });
+
+    test.each(["host", "ingress", "sandbox/t1"])("what somebody flushed in %s comes back", async (id) => {
+      await web(mesh());
+      await flush(swarm.target(id).netns!);
+      expect(Object.keys(await swarm.settle())).toEqual([id]);
+      expect(names(await peer("outside").ask(HOST[families[0]!], PUBLISHED, { count: 12 }))).toEqual([
+        "t1",
+        "t2",
+        "t3",
+      ]);
+    });
+  });
+}

@@ -1,0 +1,205 @@
+/** The registry of the world in world.ts, and its way into the kernel: plan, read, diff, apply, for each target. */
+import { diff } from "../../src/lb-programmer/diff.ts";
+import { Marks } from "../../src/lb-programmer/marks.ts";
+import { plan } from "../../src/lb-programmer/plan.ts";
+import type { LbBackend, LbOp, LbTarget, Placement } from "../../src/lb-programmer/types.ts";
+import type { Balance, Change, Port, RunState } from "../../src/model/types.ts";
+import { Registry } from "../../src/registry/registry.ts";
+import { addressOf, CLIENTS, cidrOf, TASKS, type World } from "./world.ts";
+
+export type Family = 4 | 6;
+
+interface ServiceText {
+  readonly on?: readonly ("blue" | "green")[];
+  readonly ports?: readonly Port[];
+  readonly balance?: Balance;
+}
+
+interface TaskText {
+  readonly state?: RunState;
+  readonly weight?: number;
+  /** Default "here": this node. */
+  readonly node?: string;
+}
+
+/** Host part of the services' VIPs. */
+const VIPS: Readonly<Record<string, number>> = { web: 50, api: 51 };
+
+export const vipOf = (service: string, network: "blue" | "green" | "mesh", family: Family): string =>
+  addressOf(VIPS[service]!, network, family);
+
+export class Swarm {
+  readonly registry = new Registry();
+  readonly targets: readonly LbTarget[];
+  readonly #world: World;
+  readonly #backend: LbBackend;
+  readonly #placement: Placement;
+  readonly #marks = new Marks();
+
+  constructor(world: World, backend: LbBackend, placement: Placement) {
+    this.#world = world;
+    this.#backend = backend;
+    this.#placement = placement;
+    this.targets = targetsOf(world, placement);
+    this.registry.apply([
+      ...(["blue", "green", "mesh"] as const).map(networkPut),
+      ...CLIENTS.map(clientPut),
+      ...CLIENTS.map((id) => sandboxPut(id, "container", world)),
+    ]);
+  }
+
+  target(id: string): LbTarget {
+    return this.targets.find((target) => target.id === id)!;
+  }
+
+  /** Puts a service, with VIPs on its networks and on the mesh if it publishes ports. Default: on blue. */
+  service(name: string, { on = ["blue"], ports = [], balance }: ServiceText = {}): void {
+    const vips = (network: "blue" | "green" | "mesh") => ({
+      vip4: vipOf(name, network, 4),
+      vip6: vipOf(name, network, 6),
+    });
+    const networks = on.map((network) => ({ network, aliases: [], ...vips(network) }));
+    const mesh = ports.some(({ mode }) => mode === "ingress") && { mesh: { network: "mesh", ...vips("mesh") } };
+    const rest = {
+      mode: "vip",
+      publish: "healthy",
+      labels: {},
+      ports,
+      networks,
+      ...mesh,
+      ...(balance && { balance }),
+    } as const;
+    this.registry.apply([{ kind: "service.put", service: { id: name, name, ...rest } }]);
+  }
+
+  /** Puts a task of the service into one of the world's namespaces t1 … t5. */
+  task(id: (typeof TASKS)[number], service: string, { state = "running", weight, node = "here" }: TaskText = {}): void {
+    const { networks = [], mesh } = this.registry.state.services.get(service) ?? {};
+    const on = [...networks.map(({ network }) => network), ...(mesh ? ["mesh"] : [])] as ("blue" | "green" | "mesh")[];
+    const endpoints = on.map((network) => ({
+      network,
+      ...addresses(id, network),
+      aliases: [],
+      links: [],
+      priority: 0,
+    }));
+    const rest = { node, state, health: "none", endpoints, labels: {}, ...(weight && { weight }) } as const;
+    this.registry.apply([{ kind: "task.put", task: { id, service, ...rest } }, sandboxPut(id, "task", this.#world)]);
+  }
+
+  removeTask(id: string): void {
+    this.registry.apply([
+      { kind: "sandbox.remove", id },
+      { kind: "task.remove", id },
+    ]);
+  }
+
+  /** What a target should hold. */
+  plan(target: LbTarget) {
+    const context = {
+      placement: this.#placement,
+      marks: (key: string) => this.#marks.of(key),
+      node: "here",
+      ipvs: this.#backend.name === "ipvs",
+    };
+    return plan(this.registry.state, target, context);
+  }
+
+  /** Brings the kernel to what the registry says, everywhere; the steps that it took, by target. */
+  async settle(): Promise<Record<string, readonly LbOp[]>> {
+    const done: Record<string, readonly LbOp[]> = {};
+    for (const target of this.targets) {
+      const desired = this.plan(target);
+      const ops = diff(await this.#backend.read(target, Object.keys(desired.sysctls)), desired);
+      if (ops.length === 0) continue;
+      await this.#backend.apply(target, ops, desired);
+      done[target.id] = ops;
+    }
+    return done;
+  }
+
+  /** No services, no tasks, nothing in the kernel. */
+  async reset(): Promise<void> {
+    const { tasks, services, sandboxes } = this.registry.state;
+    this.registry.apply([
+      ...[...sandboxes.values()].flatMap((s): Change[] =>
+        s.member.kind === "task" ? [{ kind: "sandbox.remove", id: s.id }] : [],
+      ),
+      ...[...tasks.keys()].map((id): Change => ({ kind: "task.remove", id })),
+      ...[...services.keys()].map((id): Change => ({ kind: "service.remove", id })),
+    ]);
+    for (const target of this.targets) await this.#backend.clear(target);
+  }
+}
+
+const addresses = (id: string, network: "blue" | "green" | "mesh") => ({
+  ip4: addressOf(id, network, 4),
+  ip6: addressOf(id, network, 6),
+});
+
+const networkPut = (id: "blue" | "green" | "mesh"): Change => ({
+  kind: "network.put",
+  network: {
+    id,
+    name: id,
+    driver: "overlay",
+    ingress: id === "mesh",
+    defaultBridge: false,
+    internal: false,
+    subnets: [{ cidr: cidrOf(id, 4) }, { cidr: cidrOf(id, 6) }],
+  },
+});
+
+const clientPut = (id: string): Change => ({
+  kind: "container.put",
+  container: {
+    id,
+    name: id,
+    state: "running",
+    labels: {},
+    endpoints: (["blue", "green"] as const).map((network) => ({
+      network,
+      ...addresses(id, network),
+      aliases: [],
+      links: [],
+      priority: 0,
+    })),
+  },
+});
+
+const sandboxPut = (id: string, kind: "container" | "task", world: World): Change => ({
+  kind: "sandbox.put",
+  sandbox: {
+    id,
+    member: { kind, id },
+    listen: [{ address: "127.0.0.11", port: 53 }],
+    netns: world.namespaces[id]!.path,
+  },
+});
+
+function targetsOf({ namespaces }: World, placement: Placement): LbTarget[] {
+  const netns = (name: string) => namespaces[name]!.path;
+  const lb = (network: "blue" | "green"): LbTarget => ({
+    kind: "network",
+    id: `network/${network}`,
+    network,
+    ...addresses(`${network}-lb`, network),
+    device: network,
+    netns: netns(`${network}-lb`),
+  });
+  const at = { netns: netns("ingress"), ...addresses("ingress", "mesh"), network: "mesh", device: "mesh" };
+  const to = {
+    to4: addressOf("ingress", "gw", 4),
+    to6: addressOf("ingress", "gw", 6),
+    bridge: "gw",
+    netns: netns("host"),
+  };
+  return [
+    ...[...TASKS, ...CLIENTS].map(
+      (id): LbTarget => ({ kind: "sandbox", id: `sandbox/${id}`, sandbox: id, netns: netns(id) }),
+    ),
+    ...(placement === "network" ? [lb("blue"), lb("green")] : []),
+    { kind: "ingress", id: "ingress", ...at },
+    { kind: "host", id: "host", ...to },
+  ];
+}
