@@ -19,8 +19,11 @@ import {
   type VirtualServer,
 } from "../types.ts";
 import { addressBatch, isComplaint, removedAddresses, selfRouteBatch } from "./ipvs/addresses.ts";
+import type { Chain, Family } from "./ipvs/chain.ts";
+import { forgetEarlyFlows } from "./ipvs/flows.ts";
+import { bridgesOf, routeLocalnet } from "./ipvs/published.ts";
 import { stateOf } from "./ipvs/read.ts";
-import { bridgesOf, type Chain, chainsOf, type Family, IDLE, routeLocalnet } from "./ipvs/rules.ts";
+import { chainsOf, IDLE } from "./ipvs/rules.ts";
 import { EVERY_CHAIN, marksOf, restoreText } from "./ipvs/saved.ts";
 import { changeServices, deleteServices, familiesWithNewIdlers, removeServices } from "./ipvs/services.ts";
 import {
@@ -87,6 +90,7 @@ export class IpvsBackend implements LbBackend {
     if (ops.some((op) => op.op === "server.remove")) inside(target, "IPVS", () => removeServices(ops, desired));
     await this.#changeRules(target, ops, desired);
     if (ops.some((op) => "server" in op)) inside(target, "IPVS", () => changeServices(ops, desired));
+    inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
     if (ops.some((op) => op.op === "published.add")) {
       const there = readSysctls(target, bridgesOf(desired.published).map(routeLocalnet)); // a bridge may come later
       writeSysctls(

@@ -1,6 +1,7 @@
 /** Steps as commands for `ip -batch`. Pure. */
 import type { LbOp, LbState, LocalAddress, VirtualServer } from "../../types.ts";
-import { CHAINS, type Chain, host, isReal } from "./rules.ts";
+import { type Chain, host } from "./chain.ts";
+import { balancedHere, CHAINS, isReal } from "./rules.ts";
 import { addressOf, parseRule, type Saved } from "./saved.ts";
 
 /**
@@ -9,6 +10,7 @@ import { addressOf, parseRule, type Saved } from "./saved.ts";
  */
 export function addressBatch(ops: readonly LbOp[], desired: LbState): string {
   const wanted = new Map(desired.addresses.map((a) => [nameOf(a), a]));
+  const balanced = balancedHere(desired.servers);
   const touched = new Map<string, LocalAddress>();
   for (const op of ops) {
     if ("address" in op) touched.set(nameOf(op.address), op.address);
@@ -18,7 +20,7 @@ export function addressBatch(ops: readonly LbOp[], desired: LbState): string {
     }
   }
   const lines = [...touched.values()].map((address) =>
-    wanted.has(nameOf(address)) && isReal(desired, address) ? added(address) : removed(address),
+    wanted.has(nameOf(address)) && isReal(balanced, address) ? added(address) : removed(address),
   );
   return lines.map((line) => `${line}\n`).join("");
 }
@@ -64,7 +66,7 @@ export function selfRouteBatch(ops: readonly LbOp[], desired: LbState, own: Read
   return lines.map((line) => `${line}\n`).join("");
 }
 
-const removedRoute = (vip: string): string => `route del local ${host(vip)} dev lo table main`;
+const removedRoute = (vip: string): string => `route del local ${host(vip)} dev lo`;
 
 /** What `ip` says where an address, or the interface it was on, is not there (any more). */
 export const isComplaint = (line: string): boolean =>

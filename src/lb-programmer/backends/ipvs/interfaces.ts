@@ -15,7 +15,7 @@ interface Printed {
   readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
   readonly dst?: string;
   readonly prefsrc?: string;
-  readonly table?: string;
+  readonly protocol?: string;
 }
 
 /** Each command prints one line. */
@@ -25,7 +25,7 @@ export function parseInterfaces(json: string): Interfaces {
     addr_info.map((a) => `${a.local}/${a.prefixlen} ${ifname}`),
   );
   const routes = entries.filter(
-    ({ dst, prefsrc, table }) => dst !== undefined && prefsrc !== undefined && table !== "local",
+    ({ dst, prefsrc, protocol }) => dst !== undefined && prefsrc !== undefined && protocol !== "kernel",
   );
   return { addresses: new Set(addresses), selfRoutes: new Set(routes.map(({ dst, prefsrc }) => `${dst} ${prefsrc}`)) };
 }

@@ -3,8 +3,9 @@
 import type { Protocol, Scheduler } from "../../../model/types.ts";
 import type { IpvsDestination, IpvsService } from "../../../os/ipvs.ts";
 import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../types.ts";
+import { type Family, host, isIdle } from "./chain.ts";
 import type { Interfaces } from "./interfaces.ts";
-import { CHAINS, type Family, host, isIdle, isReal } from "./rules.ts";
+import { balancedHere, CHAINS, isReal } from "./rules.ts";
 import { addressOf, type Rule, rulesOf, type Saved } from "./saved.ts";
 
 /** Everything that says what is ours in a namespace, and whether it is in force. */
@@ -23,7 +24,6 @@ export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> {
   return { ...state, addresses: each((saved, family) => addressesOf(saved, family, servers, kernel)) };
 }
 
-/** Those that have a service behind their mark. */
 function serversOf(saved: Saved, family: Family, { services, destinations }: Kernel): VirtualServer[] {
   const local = rulesOf(saved, CHAINS.LOCAL, family);
   const arriving = rulesOf(saved, CHAINS.ARRIVING, family).filter((rule) => !rule.has("--dport"));
@@ -32,45 +32,43 @@ function serversOf(saved: Saved, family: Family, { services, destinations }: Ker
   const denied = new Set(rulesOf(saved, CHAINS.DENY, family).map((rule) => markOf(rule.get("--mark"))));
   const unserved = new Set(local.filter((rule) => rule.has("--tcp-flags")).map((rule) => addressOf(rule.get("-d"))));
   const kept = new Set(rulesOf(saved, CHAINS.SNAT, family).map((rule) => markOf(rule.get("--mark"))));
-  const portRules = new Map<string, Rule[]>();
-  for (const rule of published) portRules.set(comment(rule), [...(portRules.get(comment(rule)) ?? []), rule]);
-  const withVip = [...local, ...arriving].filter((rule) => rule.has("--comment") && !isPublished(rule));
-  const withPorts = [...portRules.values()].map((rules) => rules[0]!);
+  const ports = new Map<string, VirtualServer["ports"]>();
+  for (const rule of published) ports.set(comment(rule), [...(ports.get(comment(rule)) ?? []), portOf(rule)]);
   const marked = new Set(arriving.map(comment));
   const byMark = new Map(services.filter((s) => s.family === family).map((s) => [s.mark, s]));
-  return [...withVip, ...withPorts].flatMap((rule): VirtualServer[] => {
-    const [key = "", from, forwarding, noted = "", keep] = comment(rule).split(" ");
+  const byNote = new Map([...published, ...arriving, ...local].map((rule) => [comment(rule), rule]));
+  byNote.delete(""); // rules that only go with another
+  return [...byNote].map(([note, rule]): VirtualServer => {
+    const [key = "", from = "", forwarding = "", noted = "", keep] = note.split(" ");
     const mark = markOf(rule.get("--set-xmark"));
-    const vip = isPublished(rule) ? noted : addressOf(rule.get("-d"));
+    const vip = from === "published" ? noted : addressOf(rule.get("-d"));
     const service = byMark.get(mark);
     const list = (destinations.get(mark) ?? []).map(destinationOf);
     const idle = isIdle({ destinations: list });
-    const complete =
-      (keep !== undefined ? kept.has(mark) : !isPublished(rule) || marked.has(comment(rule))) &&
+    const whole =
+      (keep !== undefined ? kept.has(mark) : from !== "published" || marked.has(note)) &&
       (from === "local" ? denied.has(mark) && unserved.has(vip) === idle : refused.has(mark) === idle);
-    if (service === undefined || !complete) return [];
-    return [
-      {
-        key: decodeURI(key),
-        vip,
-        mark,
-        from: from as VirtualServer["from"],
-        ports: isPublished(rule) ? (portRules.get(comment(rule)) ?? []).map(portOf) : [],
-        scheduler: service.scheduler as Scheduler,
-        affinity: service.affinity,
-        forwarding: forwarding as VirtualServer["forwarding"],
-        ...(keep !== undefined && { keepSource: true as const }),
-        destinations: list,
-      },
-    ];
+    return {
+      key: decodeURI(key),
+      vip,
+      mark,
+      from: from as VirtualServer["from"],
+      ports: ports.get(note) ?? [],
+      scheduler: (service?.scheduler ?? "rr") as Scheduler,
+      affinity: service !== undefined && whole ? service.affinity : NOT_WHOLE,
+      forwarding: forwarding as VirtualServer["forwarding"],
+      ...(keep !== undefined && { keepSource: true as const }),
+      destinations: list,
+    };
   });
 }
+
+/** Affinity of what is left of a server after an interruption: never what is wanted, so that it is changed or removed. */
+const NOT_WHOLE = -1;
 
 const destinationOf = ({ address, weight }: IpvsDestination): Destination => ({ address, weight });
 
 const comment = (rule: Rule): string => rule.get("--comment") ?? "";
-
-const isPublished = (rule: Rule): boolean => comment(rule).split(" ")[1] === "published";
 
 /** "0x100/0xffffffff" or "0x100". */
 const markOf = (text: string | undefined): number => Number.parseInt((text ?? "").split("/")[0] ?? "", 16);
@@ -123,6 +121,7 @@ function publishedOf(saved: Saved, family: Family): PublishedPort[] {
 function addressesOf(saved: Saved, family: Family, servers: VirtualServer[], kernel: Kernel): LocalAddress[] {
   const pinged = new Set(rulesOf(saved, CHAINS.PING, family).map((rule) => addressOf(rule.get("-d"))));
   const own = ownAddresses(kernel.addresses);
+  const balanced = balancedHere(servers);
   const reached = ({ vip, destinations }: VirtualServer): boolean => {
     const self = destinations.find(({ address }) => own.has(address));
     return self === undefined || kernel.selfRoutes.has(`${vip} ${self.address}`);
@@ -130,7 +129,7 @@ function addressesOf(saved: Saved, family: Family, servers: VirtualServer[], ker
   const unreached = new Set(servers.filter((s) => s.from === "local" && !reached(s)).map((s) => s.vip));
   return rulesOf(saved, CHAINS.ADDRESSES, family).flatMap((rule) => {
     const found = { address: addressOf(rule.get("-d")), device: rule.get("--comment") ?? "" };
-    const there = isReal({ servers }, found)
+    const there = isReal(balanced, found)
       ? kernel.addresses.has(`${host(found.address)} ${found.device}`)
       : pinged.has(found.address) && !unreached.has(found.address);
     return there ? [found] : [];

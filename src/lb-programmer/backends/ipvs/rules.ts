@@ -18,20 +18,22 @@
  * IPVS refuses by ICMP where it has no destination. TCP drops an ICMP error that comes while connect(2) is at work, which
  * is always so on one machine with IPv6 (seen: refused after the second SYN, 1 s later); a reset it keeps.
  */
-import type { LbOp, LbState, VirtualServer } from "../../types.ts";
-
-export type Family = 4 | 6;
-
-export interface Chain {
-  readonly table: "mangle" | "nat" | "filter";
-  readonly name: string;
-  /** Where it is entered: a built-in chain, and what else must match. */
-  readonly jumps: (family: Family) => readonly string[];
-  /** Its rules, without "-A <name>". None: the chain is not there. */
-  readonly rules: (state: LbState, family: Family) => readonly string[];
-}
-
-const jump = (...jumps: string[]) => ({ jumps: () => jumps });
+import type { LbOp, LocalAddress, VirtualServer } from "../../types.ts";
+import {
+  type Chain,
+  comment,
+  type Family,
+  familyOf,
+  hex,
+  host,
+  isIdle,
+  jump,
+  markPorts,
+  markVip,
+  of,
+  port,
+} from "./chain.ts";
+import { INGRESS, MASQUERADE, PASS } from "./published.ts";
 
 /** Added to the mark of connections that IPVS must not see. */
 const UNSERVED = 0x8000_0000;
@@ -86,7 +88,7 @@ const SNAT: Chain = {
   rules: ({ servers, snats }, family) => [
     ...servers
       .filter((s) => s.keepSource && of(family, s.vip))
-      .map((s) => `-m mark --mark ${hex(s.mark)} -m ipvs --ipvs ${comment(s.key)} -j RETURN`),
+      .map((s) => `-m mark --mark ${hex(s.mark)} -m ipvs --ipvs ${comment(encodeURI(s.key))} -j RETURN`),
     ...snats
       .filter((s) => of(family, s.subnet))
       .map((s) => `-d ${s.subnet} -m ipvs --ipvs -j SNAT --to-source ${s.to}`),
@@ -99,10 +101,11 @@ const PING: Chain = {
   jumps: (family) => [
     family === 4 ? "OUTPUT -p icmp -m icmp --icmp-type 8" : "OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128",
   ],
-  rules: (state, family) =>
-    state.addresses
-      .filter((a) => of(family, a.address) && !isReal(state, a))
-      .map((a) => `-d ${host(a.address)} -j REDIRECT`),
+  rules: ({ addresses, servers }, family) => {
+    const balanced = balancedHere(servers);
+    const answered = addresses.filter((a) => of(family, a.address) && !isReal(balanced, a));
+    return answered.map((a) => `-d ${host(a.address)} -j REDIRECT`);
+  },
 };
 
 const REDIRECT: Chain = {
@@ -142,58 +145,6 @@ const DENY: Chain = {
       .map((s) => `-p tcp -m mark --mark ${hex(s.mark)}/0x7fffffff ${RESET}`),
 };
 
-const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
-
-/** Connection mark of those that come from the bridge and are led back to it; the other bits are others'. */
-const HAIRPIN = "0xe1100000/0xfff00000";
-
-const INGRESS: Chain = {
-  table: "nat",
-  name: "ELEVEN-INGRESS",
-  ...jump(`PREROUTING ${LOCAL_DESTINATION}`, `OUTPUT ${LOCAL_DESTINATION}`),
-  rules: ({ published }, family) => {
-    const ours = published.filter((p) => of(family, p.to));
-    const rules = ours.flatMap((p) => {
-      const to = family === 4 ? p.to : `[${p.to}]`;
-      const match = port(p.protocol, "dport", p.port);
-      return [
-        `-i ${p.bridge} ${match} -j CONNMARK --set-xmark ${HAIRPIN}`,
-        `${match} ${comment(p.bridge)} -j DNAT --to-destination ${to}:${p.toPort}`,
-      ];
-    });
-    return ours.length === 0 ? [] : [...rules, "-j RETURN"];
-  },
-};
-
-/** What comes from the host itself, loopback too, and what would be answered past us: by a neighbour on the same bridge. */
-const MASQUERADE: Chain = {
-  table: "nat",
-  name: "ELEVEN-MASQUERADE",
-  ...jump("POSTROUTING"),
-  rules: ({ published }, family) =>
-    bridgesOf(published.filter((p) => of(family, p.to))).flatMap((bridge) => [
-      `-o ${bridge} -m addrtype --src-type LOCAL -j MASQUERADE`,
-      `-o ${bridge} -m connmark --mark ${HAIRPIN} -j MASQUERADE`,
-    ]),
-};
-
-const PASS: Chain = {
-  table: "filter",
-  name: "ELEVEN-INGRESS",
-  ...jump("FORWARD"),
-  rules: ({ published }, family) => {
-    const ways = new Set(published.filter((p) => of(family, p.to)).map((p) => `${p.protocol} ${p.toPort} ${p.to}`));
-    const rules = [...ways].flatMap((way) => {
-      const [protocol = "", toPort = "", to = ""] = way.split(" ");
-      return [
-        `-d ${host(to)} ${port(protocol, "dport", toPort)} -j ACCEPT`,
-        `-s ${host(to)} ${port(protocol, "sport", toPort)} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
-      ];
-    });
-    return rules.length === 0 ? [] : [...rules, "-j RETURN"];
-  },
-};
-
 export const CHAINS = {
   LOCAL,
   ARRIVING,
@@ -213,17 +164,11 @@ export const CHAINS = {
 export const IDLE = [LOCAL, REFUSE] as const;
 const SERVER = [...IDLE, DENY, ARRIVING, PUBLISHED, SNAT, PING];
 
-export const bridgesOf = (published: readonly { readonly bridge: string }[]): string[] => [
-  ...new Set(published.map(({ bridge }) => bridge)),
-];
-
-/** Lets local connections from 127.0.0.1 leave by the bridge; there is nothing like it for IPv6. */
-export const routeLocalnet = (bridge: string): string => `net/ipv4/conf/${bridge}/route_localnet`;
-
 /** The chains whose rules a step may change, and of which address family. */
 export function chainsOf(op: LbOp): { readonly chains: readonly Chain[]; readonly family: Family } | undefined {
   switch (op.op) {
     case "server.add":
+    case "server.change": // it may be all that is left of one
     case "server.remove":
       return { chains: SERVER, family: familyOf(op.server.vip) };
     case "address.add":
@@ -248,39 +193,9 @@ export function chainsOf(op: LbOp): { readonly chains: readonly Chain[]; readonl
  * the source of its own connections (the kernel routes them over lo and takes the destination for the source), and a task
  * would answer to the VIP. Such a VIP answers ping by a rule.
  */
-export function isReal(
-  { servers }: Pick<LbState, "servers">,
-  { address, device }: { address: string; device: string },
-): boolean {
-  return device !== "lo" || !servers.some((s) => s.vip === address && s.from === "local");
-}
+export const isReal = (balanced: ReadonlySet<string>, { address, device }: LocalAddress): boolean =>
+  device !== "lo" || !balanced.has(address);
 
-/** Takes nothing new. */
-export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): boolean =>
-  destinations.every(({ weight }) => weight === 0);
-
-export const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
-
-/** An address as iptables and ip write a range of one. */
-export const host = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
-
-const of = (family: Family, address: string): boolean => familyOf(address) === family;
-
-const hex = (mark: number): string => `0x${mark.toString(16)}`;
-
-const port = (protocol: string, side: "dport" | "sport", number: number | string): string =>
-  `-p ${protocol} -m ${protocol} --${side} ${number}`;
-
-/** What reading back needs of a server: "<key> <from> <forwarding> <vip> [keep-source]". Keys may hold anything. */
-const note = (s: VirtualServer): string =>
-  comment([encodeURI(s.key), s.from, s.forwarding, s.vip, ...(s.keepSource ? ["keep-source"] : [])].join(" "));
-
-const markVip = (s: VirtualServer): string =>
-  `-d ${host(s.vip)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`;
-
-const markPorts = (s: VirtualServer, where: string): string[] =>
-  s.ports.map(
-    (p) => `${where}${port(p.protocol, "dport", p.port)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`,
-  );
-
-const comment = (text: string): string => `-m comment --comment "${text}"`;
+/** VIPs for which this namespace balances its own connections. */
+export const balancedHere = (servers: readonly VirtualServer[]): Set<string> =>
+  new Set(servers.filter(({ from }) => from === "local").map(({ vip }) => vip));

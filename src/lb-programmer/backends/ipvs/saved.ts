@@ -1,7 +1,8 @@
 /** What `iptables-save` prints, as far as it is ours, and how to bring it to what it should be. Pure. */
 import { canonicalAddress } from "../../../model/address.ts";
 import type { LbState } from "../../types.ts";
-import { CHAINS, type Chain, type Family } from "./rules.ts";
+import type { Chain, Family } from "./chain.ts";
+import { CHAINS } from "./rules.ts";
 
 /** Chains of ours in a namespace, for one address family. */
 export interface Saved {

@@ -14,7 +14,7 @@ import {
 } from "../../../os/ipvs.ts";
 import { bringLoopbackUp } from "../../../os/link.ts";
 import type { Destination, LbOp, LbState, VirtualServer } from "../../types.ts";
-import { type Family, familyOf, isIdle } from "./rules.ts";
+import { type Family, familyOf, isIdle } from "./chain.ts";
 
 /** Removes the services whose mark no server of `desired` has. */
 export function removeServices(ops: readonly LbOp[], desired: LbState): void {

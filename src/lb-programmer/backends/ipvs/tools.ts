@@ -4,8 +4,8 @@ import { OsError } from "../../../os/error.ts";
 import { exec } from "../../../os/exec.ts";
 import { inNetns } from "../../../os/netns.ts";
 import { LbError, type LbTarget } from "../../types.ts";
+import type { Family } from "./chain.ts";
 import { ASK_INTERFACES, parseInterfaces } from "./interfaces.ts";
-import type { Family } from "./rules.ts";
 import { parseSaved, type Saved } from "./saved.ts";
 
 /** Which iptables: the system's own choice, or one of the two flavours. */
@@ -65,20 +65,22 @@ const TOOL: Readonly<Record<Family, string>> = { 4: "iptables", 6: "ip6tables" }
 
 /** What is ours in a namespace's rules. */
 export async function savedRules(target: LbTarget, flavour: Flavour): Promise<Readonly<Record<Family, Saved>>> {
-  const [four = "", six = ""] = await runAll(target, [`iptables${flavour}-save`, `ip6tables${flavour}-save`]);
+  const [four = "", six = ""] = await runAll(target, saveCommands(flavour));
   return { 4: parseSaved(four), 6: parseSaved(six) };
 }
 
 /** The same, and what `ip` says of addresses and local routes. */
 export async function savedState(target: LbTarget, flavour: Flavour) {
   const interfaces = `printf '${ASK_INTERFACES}' | ip -j -batch -`;
-  const [four = "", six = "", json = ""] = await runAll(target, [
-    `iptables${flavour}-save`,
-    `ip6tables${flavour}-save`,
-    interfaces,
-  ]);
+  const [four = "", six = "", json = ""] = await runAll(target, [...saveCommands(flavour), interfaces]);
   return { saved: { 4: parseSaved(four), 6: parseSaved(six) }, ...parseInterfaces(json) };
 }
+
+/** ip6tables fails where the kernel has no IPv6. */
+const saveCommands = (flavour: Flavour): string[] => [
+  `iptables${flavour}-save`,
+  `[ ! -e /proc/net/if_inet6 ] || ip6tables${flavour}-save`,
+];
 
 /** Several commands in one go, since starting a process is most of the time that they take; what each printed. */
 async function runAll(target: LbTarget, commands: readonly string[]): Promise<string[]> {

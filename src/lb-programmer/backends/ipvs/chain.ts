@@ -1,0 +1,45 @@
+/** What a chain of ours is, and the words that its rules are made of. Pure. */
+import type { LbState, VirtualServer } from "../../types.ts";
+
+export type Family = 4 | 6;
+
+export interface Chain {
+  readonly table: "mangle" | "nat" | "filter";
+  readonly name: string;
+  /** Where it is entered: a built-in chain, and what else must match. */
+  readonly jumps: (family: Family) => readonly string[];
+  /** Its rules, without "-A <name>". None: the chain is not there. */
+  readonly rules: (state: LbState, family: Family) => readonly string[];
+}
+
+export const jump = (...jumps: string[]) => ({ jumps: () => jumps });
+
+/** Takes nothing new. */
+export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): boolean =>
+  destinations.every(({ weight }) => weight === 0);
+
+export const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
+
+/** An address as iptables and ip write a range of one. */
+export const host = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
+
+export const of = (family: Family, address: string): boolean => familyOf(address) === family;
+
+export const hex = (mark: number): string => `0x${mark.toString(16)}`;
+
+export const port = (protocol: string, side: "dport" | "sport", number: number | string): string =>
+  `-p ${protocol} -m ${protocol} --${side} ${number}`;
+
+/** What reading back needs of a server: "<key> <from> <forwarding> <vip> [keep-source]". Keys may hold anything. */
+const note = (s: VirtualServer): string =>
+  comment([encodeURI(s.key), s.from, s.forwarding, s.vip, ...(s.keepSource ? ["keep-source"] : [])].join(" "));
+
+export const markVip = (s: VirtualServer): string =>
+  `-d ${host(s.vip)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`;
+
+export const markPorts = (s: VirtualServer, where: string): string[] =>
+  s.ports.map(
+    (p) => `${where}${port(p.protocol, "dport", p.port)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`,
+  );
+
+export const comment = (text: string): string => `-m comment --comment "${text}"`;

@@ -1,0 +1,53 @@
+/** The golden comparison on a kernel with IPVS: what is installed is what golden.test.ts compared as text. */
+import { describe, expect, test } from "vitest";
+import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs.ts";
+import { diff, normal } from "../../../src/lb-programmer/diff.ts";
+import { Marks } from "../../../src/lb-programmer/marks.ts";
+import { plan } from "../../../src/lb-programmer/plan.ts";
+import { EMPTY, type LbTarget } from "../../../src/lb-programmer/types.ts";
+import { freshNamespace } from "../namespaces.ts";
+import { CAPTURES, type DockerNamespace, registryOf, targetOf } from "./capture.ts";
+import { factsOfOurs } from "./facts.ts";
+
+/** Those with everything in it: published ports, two networks, a service without tasks. */
+const STEPS = ["07-pub-8080", "10-multinet", "12-web0"];
+
+export function installedGolden(): void {
+  const backend = new IpvsBackend();
+  describe.each(CAPTURES.filter(([step]) => STEPS.includes(step)))("golden: %s, installed", (_, capture) => {
+    const state = registryOf(capture);
+    const marks = new Marks();
+    test.each(Object.keys(capture.namespaces))("%s", async (name) => {
+      const namespace = await freshNamespace("golden");
+      try {
+        await dress(namespace.run, capture.namespaces[name]!);
+        const target: LbTarget = { ...targetOf(capture, name), netns: namespace.path };
+        const context = {
+          placement: "network",
+          marks: (key: string) => marks.of(key),
+          node: "here",
+          ipvs: true,
+        } as const;
+        const desired = plan(state, target, context);
+        await backend.apply(target, diff(EMPTY, desired), desired);
+        const printed = {
+          iptables: await namespace.run("iptables-save"),
+          ipvsadm: await namespace.run("ipvsadm", "-Sn"),
+        };
+        expect(factsOfOurs(desired, printed)).toEqual(factsOfOurs(desired));
+        expect(normal(await backend.read(target, Object.keys(desired.sysctls)))).toEqual(normal(desired));
+      } finally {
+        await namespace.remove();
+      }
+    });
+  });
+}
+
+/** Interfaces with the addresses that Docker gave them, but the VIPs. */
+async function dress(run: (...command: [string, ...string[]]) => Promise<string>, { addresses }: DockerNamespace) {
+  for (const [device, list] of Object.entries(addresses)) {
+    await run("ip", "link", "add", device, "up", "type", "dummy");
+    for (const address of list.filter((a) => !a.endsWith("/32")))
+      await run("ip", "address", "add", address, "dev", device);
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * Runs a command under a User Mode Linux kernel that has IPVS; see uml.ts.
+ *
+ *   tsx test/kernel/uml/run.ts [--cwd DIR] [--mem 2G] [--timeout SECONDS] [--rw DIR]... -- COMMAND [ARGUMENT...]
+ *
+ * The exit status is the command's; 124: time limit, 125: the guest died, 2: packages or rights are missing.
+ */
+
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { inGuest, missing } from "./uml.ts";
+
+const { values, positionals } = parseArgs({
+  options: {
+    cwd: { type: "string", default: process.cwd() },
+    mem: { type: "string", default: "2G" },
+    timeout: { type: "string", default: "600" },
+    rw: { type: "string", multiple: true, default: [] },
+  },
+  allowPositionals: true,
+});
+
+const stop = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => stop.abort());
+
+const lacking = missing();
+if (positionals.length === 0)
+  fail("usage: run.ts [--cwd DIR] [--mem 2G] [--timeout SECONDS] [--rw DIR]... -- COMMAND...");
+else if (process.getuid?.() !== 0) fail("needs root");
+else if (lacking.length > 0) fail(`needs Debian's packages ${lacking.join(", ")}`);
+else {
+  process.exitCode = await inGuest(positionals, {
+    cwd: resolve(values.cwd),
+    mem: values.mem,
+    timeout: Number(values.timeout),
+    writable: values.rw.map((directory) => resolve(directory)),
+    signal: stop.signal,
+  });
+}
+
+function fail(message: string): void {
+  console.error(`uml: ${message}`);
+  process.exitCode = 2;
+}
