@@ -22,6 +22,8 @@ export interface Libc {
   readonly close: Call;
   readonly read: Call;
   readonly write: Call;
+  /** sched_setattr(2) has no function of its own. */
+  readonly syscall: Call;
   readonly setns: Call;
   readonly eventfd: Call;
   readonly epoll_create1: Call;
@@ -47,6 +49,7 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   close: "int close(int)",
   read: "long read(int, void *, size_t)",
   write: "long write(int, void *, size_t)",
+  syscall: "long syscall(long, int, void *, unsigned int)",
   setns: "int setns(int, int)",
   eventfd: "int eventfd(unsigned int, int)",
   epoll_create1: "int epoll_create1(int)",

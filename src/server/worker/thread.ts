@@ -7,6 +7,7 @@ import { createForwarderCore } from "../../forwarder/core.ts";
 import { createRandom16 } from "../../forwarder/random.ts";
 import { Batch } from "../../os/batch.ts";
 import { Poll, rest } from "../../os/poll.ts";
+import { goFirst } from "../../os/priority.ts";
 import { Answerer } from "../answerer.ts";
 import { Senders } from "../binding.ts";
 import { createServing } from "../serve.ts";
@@ -32,6 +33,7 @@ const answerer = new Answerer(createServing(setup.serving), core, () => {});
 let running = true;
 let drained: (() => void) | undefined;
 
+goFirst(); // an answer takes microseconds; a collection of garbage on the main thread may well wait for it
 onReady.set(setup.wake, { ready: takeMessages });
 poll.add(setup.wake);
 takeMessages();
