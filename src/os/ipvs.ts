@@ -4,7 +4,8 @@
  */
 import { readFileSync } from "node:fs";
 import { addressBytes, addressText } from "../model/address.ts";
-import { attribute, type GenericMessage, Genetlink, parseAttributes, text, uint16, uint32 } from "./genetlink.ts";
+import { type GenericMessage, Genetlink } from "./genetlink.ts";
+import { attribute, parseAttributes, text, uint16, uint32 } from "./netlink.ts";
 import { AF_INET, AF_INET6 } from "./sockaddr.ts";
 
 /** A service by mark. `affinity` in seconds, 0: none. */

@@ -3,7 +3,7 @@
  * really go where they should is another suite. Each backend's test calls this with a way to make an empty namespace.
  */
 import fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Memory } from "../../src/lb-programmer/backends/memory.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbBackend, LbError, type LbState, type LbTarget } from "../../src/lb-programmer/types.ts";
@@ -184,6 +184,27 @@ export function backendConformance(name: string, make: () => Promise<Subject>, o
       }
     });
 
+    test("what somebody removed is told to those who watch; our own changes are not", async ({ skip }) => {
+      const { backend, target, flush } = subject;
+      if (flush === undefined || backend.watch === undefined) return skip("nobody can");
+      let told = 0;
+      const stop = backend.watch(target, () => told++);
+      try {
+        await become(states[1]![1]);
+        await become(states[0]![1]);
+        await quiet(() => told);
+        const before = told;
+        await become(states[2]![1]);
+        await become(states[0]![1]);
+        await quiet(() => told);
+        expect(told).toBe(before);
+        await flush();
+        await vi.waitFor(() => expect(told).toBeGreaterThan(before), { timeout: 5_000, interval: 20 });
+      } finally {
+        stop();
+      }
+    });
+
     test("a namespace that is gone is an LbError that says so", async ({ skip }) => {
       if (subject.destroy === undefined) return skip("it can't go away");
       const [, state] = states[0]!;
@@ -204,6 +225,16 @@ export function backendConformance(name: string, make: () => Promise<Subject>, o
       await subject.backend.clear(subject.target); // nothing is left to clear: that is no error
     });
   });
+}
+
+/** Until nothing was told for longer than any backend takes to tell. */
+async function quiet(told: () => number): Promise<void> {
+  let [last, since] = [told(), performance.now()];
+  const still = () => {
+    if (told() !== last) [last, since] = [told(), performance.now()];
+    expect(performance.now() - since).toBeGreaterThan(1_500);
+  };
+  await vi.waitFor(still, { timeout: 30_000, interval: 20 });
 }
 
 /** The state after some of the steps between two states. */

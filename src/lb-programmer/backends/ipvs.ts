@@ -37,6 +37,7 @@ import {
   savedState,
   writeSysctls,
 } from "./ipvs/tools.ts";
+import { Watch } from "./ipvs/watch.ts";
 
 export interface IpvsOptions {
   /** Which iptables holds the rules: "legacy" or "nft". Missing: the system's choice, or the other if that does not work. */
@@ -45,6 +46,7 @@ export interface IpvsOptions {
 
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
+  readonly #watches = new Set<Watch>();
   #flavour: Flavour | undefined;
 
   constructor(options: IpvsOptions = {}) {
@@ -83,6 +85,13 @@ export class IpvsBackend implements LbBackend {
    * is no service without a rule that says whose it is, wherever this is interrupted.
    */
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    const watches = [...this.#watches].filter((watch) => watch.target.netns === target.netns);
+    for (const watch of watches) watch.look();
+    await this.#apply(target, ops, desired);
+    for (const watch of watches) watch.learn();
+  }
+
+  async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     writeSysctls(
       target,
       ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value] as const] : [])),
@@ -104,6 +113,20 @@ export class IpvsBackend implements LbBackend {
 
   async connections(target: LbTarget, _server: VirtualServer, destination: Destination): Promise<number> {
     return inside(target, "IPVS", () => ipvsConnections(destination.address));
+  }
+
+  watch(target: LbTarget, changed: () => void): () => void {
+    const watch = new Watch(target, changed);
+    this.#watches.add(watch);
+    return () => {
+      this.#watches.delete(watch);
+      watch.stop();
+    };
+  }
+
+  close(): void {
+    for (const watch of this.#watches) watch.stop();
+    this.#watches.clear();
   }
 
   async clear(target: LbTarget): Promise<void> {
