@@ -1,6 +1,6 @@
 /**
- * Latency at 5 000 queries a second while the registry takes 1 000 changes a second: dnsperf against a process of its own.
- * Run with the word "server", this file is that process.
+ * Latency at 5 000 queries a second while the registry takes 1 000 changes a second: dnsperf on one processor against
+ * a process of its own on the other. Run with the word "server", this file is that process.
  */
 import { execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -18,9 +18,8 @@ const command = promisify(execFile);
 
 export async function run(): Promise<void> {
   if (spawnSync("dnsperf", ["-h"]).error) return console.log("latency: skipped, dnsperf is not installed");
-  const server = spawn(process.execPath, ["--import", "tsx", fileURLToPath(import.meta.url), "server"], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const words = ["-c", "1", process.execPath, "--import", "tsx", fileURLToPath(import.meta.url), "server"];
+  const server = spawn("taskset", words, { stdio: ["ignore", "pipe", "inherit"] });
   const [port] = await once(server.stdout, "data");
   await ask(Number(String(port)), 1); // both sides warm up
   const { times, lost } = await ask(Number(String(port)), SECONDS);
@@ -39,7 +38,7 @@ async function ask(port: number, seconds: number): Promise<{ times: number[]; lo
   const file = join(mkdtempSync(join(tmpdir(), "eleven-")), "queries");
   writeFileSync(file, "web A\n");
   const words = `-s 127.0.0.1 -p ${port} -d ${file} -l ${seconds} -Q ${RATE} -c 8 -v`.split(" ");
-  const { stdout } = await command("dnsperf", words, { maxBuffer: 1 << 28 });
+  const { stdout } = await command("taskset", ["-c", "0", "dnsperf", ...words], { maxBuffer: 1 << 28 });
   const times = [...stdout.matchAll(/^> NOERROR \S+ \S+ ([\d.]+)/gm)].map((m) => Number(m[1]) * 1_000);
   return { times, lost: Number(/Queries lost: +(\d+)/.exec(stdout)?.[1]) };
 }

@@ -1,4 +1,4 @@
-/** Short-lived tools (nft, ipvsadm, iptables-restore, ip) and their words: text in, text out, in any network namespace. */
+/** Short-lived tools (nft, iptables-restore, ip) and their words: text in, text out, in any network namespace. */
 import { spawn } from "node:child_process";
 import { inNetns } from "./netns.ts";
 

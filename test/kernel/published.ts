@@ -46,6 +46,14 @@ const FROM: readonly { from: string; client: string; to: (family: Family) => str
   { from: "a container, at the host's other address", client: "c2", to: (family) => HOST[family], families: [4, 6] },
 ];
 
+/** The chain of firewalld (2.3) that forwarded packets go through, as far as it decides; a reload replaces its table. */
+const FIREWALLD = `
+  add table inet firewalld
+  add chain inet firewalld filter_FORWARD { type filter hook forward priority filter + 10 ; policy drop ; }
+  add rule inet firewalld filter_FORWARD ct state { established, related } accept
+  add rule inet firewalld filter_FORWARD ct status dnat accept
+  add rule inet firewalld filter_FORWARD reject with icmpx admin-prohibited`;
+
 export function publishedSuite(
   name: string,
   makeBackend: () => LbBackend,
@@ -155,6 +163,26 @@ export function publishedSuite(
         } finally {
           await run(iptables, "-F");
           await run(iptables, "-P", "FORWARD", "ACCEPT");
+        }
+      });
+
+      test("firewalld drops what is forwarded: passed, and again after it was loaded anew", async ({ skip }) => {
+        const { run } = world.namespaces["host"]!;
+        if ((await run("nft", "list tables").catch(() => undefined)) === undefined) return skip("no nftables here");
+        try {
+          await run("nft", FIREWALLD);
+          await web(mesh());
+          for (const load of [1, 2]) {
+            expect(names(await peer("outside").ask(HOST[family], PUBLISHED, { count: 6 })), `load ${load}`).toEqual([
+              "t1",
+              "t2",
+              "t3",
+            ]);
+            await run("nft", `delete table inet firewalld; ${FIREWALLD}`);
+            expect(await swarm.settle()).toEqual({});
+          }
+        } finally {
+          await run("nft", "add table inet firewalld; delete table inet firewalld");
         }
       });
     });
