@@ -98,7 +98,8 @@ export class Attachments {
     const attached = this.#attached.get(id);
     const namespace = wanted?.netns === undefined ? undefined : namespaceAt(wanted.netns);
     if (attached !== undefined) {
-      if (wanted !== undefined && namespace === attached.namespace && sameWiring(attached.sandbox, wanted)) return;
+      if (wanted !== undefined && namespace === attached.namespace && same(attached.sandbox, wanted, SOCKETS))
+        return this.#rewrite(attached, wanted);
       await this.#detach(id, attached);
       if (attached.namespace !== undefined && namespace === undefined && wanted !== undefined)
         this.#options.onNotice(`sandbox ${id}: its namespace ${wanted.netns} is gone; nothing listens there any more`);
@@ -122,18 +123,35 @@ export class Attachments {
     const resolvConf = resolvConfOf(sandbox);
     this.#attached.set(id, { sandbox, bound, resolvConf, namespace });
     this.#options.onAttached(sandbox);
-    if (resolvConf === undefined) return;
-    this.#try(() => {
-      const { upstreams, problem } = writeResolvConf(resolvConf);
-      if (problem !== undefined) this.#options.onNotice(`sandbox ${id}: ${problem}`);
-      if (sandbox.upstreams === undefined) this.#options.onUpstreams(id, upstreams);
-    });
+    this.#write(sandbox, resolvConf);
   }
 
   async #detach(id: SandboxId, { resolvConf }: Attachment): Promise<void> {
     this.#attached.delete(id);
     await this.#options.onDetach(id);
     await this.#options.plane.detach(id);
+    this.#restore(id, resolvConf);
+  }
+
+  /** What the file says has changed, if anything: the sockets stay, and with them what waits in them. */
+  #rewrite(attached: Attachment, sandbox: Sandbox): void {
+    const resolvConf = resolvConfOf(sandbox);
+    this.#attached.set(sandbox.id, { ...attached, sandbox, resolvConf });
+    if (same(attached.sandbox, sandbox, FILE)) return;
+    this.#restore(sandbox.id, attached.resolvConf);
+    this.#write(sandbox, resolvConf);
+  }
+
+  #write({ id, upstreams: own }: Sandbox, resolvConf: ResolvConfOptions | undefined): void {
+    if (resolvConf === undefined) return;
+    this.#try(() => {
+      const { upstreams, problem } = writeResolvConf(resolvConf);
+      if (problem !== undefined) this.#options.onNotice(`sandbox ${id}: ${problem}`);
+      if (own === undefined) this.#options.onUpstreams(id, upstreams);
+    });
+  }
+
+  #restore(id: SandboxId, resolvConf: ResolvConfOptions | undefined): void {
     if (resolvConf === undefined) return;
     this.#try(() => restoreResolvConf(resolvConf));
     this.#options.onUpstreams(id, undefined);
@@ -154,7 +172,9 @@ function resolvConfOf({ resolvConf, listen, search, ndots, upstreams }: Sandbox)
   return { path: resolvConf, address, search, ndots, upstreams };
 }
 
-const WIRING = ["listen", "netns", "bind", "resolvConf", "search", "ndots", "upstreams"] as const;
+/** What a sandbox's sockets depend on, and what its resolv.conf does. */
+const SOCKETS = ["listen", "netns", "bind"] as const;
+const FILE = ["resolvConf", "search", "ndots", "upstreams"] as const;
 
-const sameWiring = (a: Sandbox, b: Sandbox): boolean =>
-  WIRING.every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));
+const same = (a: Sandbox, b: Sandbox, keys: readonly (keyof Sandbox)[]): boolean =>
+  keys.every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));

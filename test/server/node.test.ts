@@ -60,6 +60,18 @@ describe("a node", () => {
     await expect(askTcp(second!, query("web A"))).rejects.toThrow("ECONNREFUSED");
   });
 
+  test("a sandbox with other upstreams keeps its sockets, and with them what waits there", async () => {
+    const put = sandbox("s", "c", [{ address: "127.0.0.1", port: 0 }]);
+    node = createNode();
+    node.apply([...changes(WORLD), put]);
+    await node.ready();
+    const before = node.listening("s");
+    const upstreams = [{ address: "127.0.0.1", port: 9 }];
+    node.apply([{ ...put, sandbox: { ...put.sandbox, upstreams, search: ["a.test"] } }]);
+    await node.ready();
+    expect(node.listening("s")).toEqual(before);
+  });
+
   test("a taken port is an error for whoever waits, and the node goes on", async () => {
     const taken = createSocket("udp4").bind(0, "127.0.0.1");
     await new Promise((done) => taken.once("listening", done));
