@@ -168,7 +168,8 @@ export function publishedSuite(
 
       test("firewalld drops what is forwarded: passed, and again after it was loaded anew", async ({ skip }) => {
         const { run } = world.namespaces["host"]!;
-        if ((await run("nft", "list tables").catch(() => undefined)) === undefined) return skip("no nftables here");
+        const there = await run("nft", "add table inet firewalld").catch(() => undefined);
+        if (there === undefined) return skip("this kernel has no such tables");
         try {
           await run("nft", FIREWALLD);
           await web(mesh());

@@ -142,7 +142,7 @@ function publishing(verb: "-A" | "-D", { protocol, port: from, to, toPort, bridg
     `${iptables} ${insert} FORWARD ${there} -j ACCEPT`,
     `${iptables} ${insert} FORWARD ${back} -j ACCEPT`,
     `${iptables} -t nat ${verb} POSTROUTING -m addrtype --src-type LOCAL -o ${bridge} ${there} -j MASQUERADE`,
-    `${iptables} -t nat ${verb} OUTPUT ${dnat}`,
+    `${iptables} -t nat ${verb} OUTPUT ${to.includes(":") ? "! -d ::1 " : ""}${dnat}`,
     `${iptables} -t nat ${verb} PREROUTING ${dnat}`,
   ];
 }

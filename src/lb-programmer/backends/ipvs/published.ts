@@ -3,13 +3,19 @@ import { type Chain, comment, host, jump, of, port } from "./chain.ts";
 
 const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
 
+/** Nothing comes back to ::1 from elsewhere, the kernel has no route_localnet for it: better refused than lost. */
+const NOT_LOOPBACK = "! -d ::1/128 ";
+
 /** Connection mark of those that come from the bridge and are led back to it; the other bits are others'. */
 const HAIRPIN = "0xe1100000/0xfff00000";
 
 export const INGRESS: Chain = {
   table: "nat",
   name: "ELEVEN-INGRESS",
-  ...jump(`PREROUTING ${LOCAL_DESTINATION}`, `OUTPUT ${LOCAL_DESTINATION}`),
+  jumps: (family) => [
+    `PREROUTING ${LOCAL_DESTINATION}`,
+    `OUTPUT ${family === 6 ? NOT_LOOPBACK : ""}${LOCAL_DESTINATION}`,
+  ],
   rules: ({ published }, family) => {
     const ours = published.filter((p) => of(family, p.to));
     const rules = ours.flatMap((p) => {
