@@ -9,7 +9,7 @@ import type { ForwarderCounters } from "./forwarder/counters.ts";
 import { createForwarder, type ForwarderOptions } from "./forwarder/forwarder.ts";
 import type { TargetStatus } from "./lb-programmer/reconciler.ts";
 import type { Notice } from "./model/notice.ts";
-import type { Change, ReadonlyState, SandboxId, Touched, Upstream } from "./model/types.ts";
+import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
@@ -17,6 +17,7 @@ import { Attachments } from "./sandbox/attachments.ts";
 import { Inheritance } from "./sandbox/inheritance.ts";
 import { createOpenSockets } from "./sandbox/sockets.ts";
 import { Compiler } from "./scoping/compile.ts";
+import type { ScopePatch } from "./scoping/patch.ts";
 import { DEFAULT_POLICY, type Policy } from "./scoping/policy.ts";
 import type { Bound, DataPlane } from "./server/data-plane.ts";
 import { InlinePlane } from "./server/inline-plane.ts";
@@ -56,8 +57,8 @@ export class ElevenNode {
   readonly #forwarder: ReturnType<typeof createForwarder>;
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
-  /** Changed since names were compiled last. */
-  #touched: Touched[] = [];
+  /** Changes of names that wait for the kernel, oldest first. */
+  readonly #waiting: ScopePatch[] = [];
 
   constructor(options: NodeOptions = {}) {
     const policy = { ...DEFAULT_POLICY, ...options.policy };
@@ -69,14 +70,17 @@ export class ElevenNode {
     this.#plane = this.#createPlane(options, policy, batched, onNotice);
     this.#balancing =
       options.balance &&
-      new Balancing(options.balance, { state: () => this.state, changeNames: () => this.#changeNames(), onNotice });
+      new Balancing(options.balance, {
+        state: () => this.state,
+        changeNames: (revision) => this.#changeNames(revision),
+        onNotice,
+      });
     this.#attachments = new Attachments({
       plane: this.#plane,
       onNotice,
       onAttached: (sandbox) => this.#balancing?.add(sandbox),
       onDetach: async (id) => this.#balancing?.remove(id),
-      onUpstreams: (id, upstreams) =>
-        this.#plane.update(this.#compiler.changeSandboxUpstreams(this.state, id, upstreams)),
+      onUpstreams: (id, upstreams) => this.#inOrder(this.#compiler.changeSandboxUpstreams(this.state, id, upstreams)),
     });
     this.registry.on("change", (applied) => this.#follow(applied));
   }
@@ -137,7 +141,7 @@ export class ElevenNode {
 
   /** Replaces the node's own upstreams (resolv.conf changed, say). Answers in flight are not touched. */
   setUpstreams(upstreams: readonly Upstream[]): void {
-    this.#plane.update(this.#compiler.changeUpstreams(this.state, upstreams));
+    this.#inOrder(this.#compiler.changeUpstreams(this.state, upstreams));
   }
 
   /** Answers a dns2 packet as the sandbox would be answered: put any dns2 server in front, DNS over HTTPS included. */
@@ -157,17 +161,24 @@ export class ElevenNode {
     this.#forwarder.close();
   }
 
-  #follow({ touched }: Applied): void {
-    this.#touched.push(touched);
+  #follow({ touched, revision }: Applied): void {
+    this.#waiting.push(this.#compiler.compile(this.state, touched));
     if (this.#balancing?.active) this.#balancing.follow();
-    else this.#changeNames();
+    else void this.#changeNames(revision);
     for (const id of touched.sandboxes) this.#attachments.follow(id, this.state.sandboxes.get(id));
   }
 
-  #changeNames(): void {
-    const all = this.#touched;
-    this.#touched = [];
-    for (const touched of all) this.#plane.update(this.#compiler.compile(this.state, touched));
+  /** Names become what they were compiled to at this revision, before this returns on this thread, when it resolves on all. */
+  async #changeNames(revision: number): Promise<void> {
+    while (this.#waiting[0] !== undefined && this.#waiting[0].revision <= revision)
+      this.#plane.update(this.#waiting.shift()!);
+    await this.#plane.applied(revision);
+  }
+
+  /** What waits for nothing, but must not overtake what does. */
+  #inOrder(patch: ScopePatch): void {
+    if (this.#waiting.length > 0) this.#waiting.push(patch);
+    else this.#plane.update(patch);
   }
 
   #createPlane(options: NodeOptions, policy: Policy, batched: boolean, onNotice: Notice): DataPlane {

@@ -12,7 +12,6 @@ import { createReconciler, type Reconciler, type TargetStatus } from "../lb-prog
 import {
   type HostTarget,
   type IngressTarget,
-  type LbBackend,
   LbError,
   type LbState,
   type LbTarget,
@@ -20,17 +19,19 @@ import {
 } from "../lb-programmer/types.ts";
 import type { Notice } from "../model/notice.ts";
 import type { ReadonlyState, Sandbox, SandboxId } from "../model/types.ts";
-import { chooseBackend } from "./choose.ts";
+import type { Choice } from "./choose.ts";
 import type { BalanceOptions } from "./options.ts";
 import { PortReservations } from "./ports.ts";
+import { Sharing } from "./sharing.ts";
+import { Start } from "./start.ts";
 
 /** Names wait no longer than this for the kernel, in milliseconds. */
 const PATIENCE = 1_000;
 
 export interface BalancingHooks {
   readonly state: () => ReadonlyState;
-  /** Changes names to the registry's state; everything is in the kernel that they lead to. */
-  readonly changeNames: () => void;
+  /** Changes names to the registry's state at this revision; what they lead to is in the kernel. Resolves when every answer is so. */
+  readonly changeNames: (revision: number) => Promise<void>;
   readonly onNotice: Notice;
 }
 
@@ -39,11 +40,12 @@ export class Balancing {
   readonly #hooks: BalancingHooks;
   readonly #marks = new Marks();
   readonly #targets = new Map<string, LbTarget>();
+  readonly #sharing = new Sharing();
   readonly #ports: PortReservations;
-  #ipvs = false;
-  #backend: LbBackend | undefined;
-  #reconciler: Promise<Reconciler | undefined> | undefined;
-  #running: Reconciler | undefined;
+  readonly #start: Start;
+  #choice: Choice | undefined;
+  #reconciler: Reconciler | undefined;
+  #requested = -1;
   #busy: Promise<void> | undefined;
   #again = false;
   #said = new Map<string, string>();
@@ -52,6 +54,12 @@ export class Balancing {
     this.#options = options;
     this.#hooks = hooks;
     this.#ports = new PortReservations(options.mesh?.host.netns);
+    this.#start = new Start({
+      wanted: options.backend,
+      targets: () => this.#targets.values(),
+      found: (choice) => this.#begin(choice),
+      onProblem: (problem) => this.#say("backend", problem),
+    });
   }
 
   /** False if there is nothing to balance in: names need not wait for anything. */
@@ -70,51 +78,65 @@ export class Balancing {
   /** A sandbox has its namespace; from now on connections are balanced in there. */
   add(sandbox: Sandbox): void {
     if (sandbox.netns === undefined) return;
-    this.#put({ kind: "sandbox", id: targetOf(sandbox.id), sandbox: sandbox.id, netns: sandbox.netns });
+    this.#put(this.#sharing.add(sandbox.id, sandbox.netns));
+    this.follow(); // what an earlier process left there may go
   }
 
-  /** Nothing of ours stays in its namespace. */
+  /** Nothing of ours stays in its namespace, unless another sandbox has the same. */
   async remove(sandbox: SandboxId): Promise<void> {
-    const id = targetOf(sandbox);
-    if (!this.#targets.delete(id)) return;
-    const reconciler = await this.#reconciler;
-    await reconciler?.remove(id).catch((error) => this.#failedToClear(error));
+    const { left, gone } = this.#sharing.remove(sandbox);
+    if (left !== undefined) this.#put(left);
+    if (gone === undefined || !this.#targets.delete(gone)) return;
+    await this.#reconciler?.remove(gone).catch((error) => this.#failedToClear(error));
+  }
+
+  /** Removes everything of ours from a namespace that no sandbox is in any more: an earlier process left it there. */
+  async clear(netns: string): Promise<void> {
+    const target: LbTarget = { kind: "sandbox", id: `sandbox in ${netns}`, sandbox: "", netns };
+    await this.#choice?.backend.clear(target).catch((error) => this.#failedToClear(error));
   }
 
   /** Resolves when what was asked for so far is in names and kernel, or can't be for now. */
   async settled(): Promise<void> {
     while (this.#busy !== undefined) await this.#busy;
-    const reconciler = await this.#reconciler;
-    await reconciler?.installed(this.#hooks.state().revision, { timeout: 5_000 });
+    await this.#reconciler?.installed(this.#hooks.state().revision, { timeout: 5_000 });
   }
 
-  /** Resolves when nothing is left in the kernel that is not wanted any more: tasks that went have no connections, or no time. */
+  /**
+   * Resolves when nothing is left in the kernel that is not wanted any more: tasks that went have no connections, or no time.
+   * Does not wait for namespaces that fail.
+   */
   async drained(): Promise<void> {
     await this.settled();
-    while (this.status().some((s) => s.leaving > 0)) await new Promise((done) => setTimeout(done, 50));
+    const leaving = () => (this.#reconciler?.status() ?? []).some((s) => s.leaving > 0 && s.state !== "degraded");
+    while (leaving()) await new Promise((done) => setTimeout(done, 50));
   }
 
-  /** How each namespace stands. */
+  /** How each namespace stands. The host is degraded, too, if published ports are somebody else's. */
   status(): readonly TargetStatus[] {
-    return this.#running?.status() ?? [];
-  }
-
-  /** What could not be done, by target; ports that are somebody else's, too. */
-  get problems(): readonly string[] {
-    const degraded = this.status().filter((s) => s.state === "degraded");
-    return [...degraded.map((s) => `${s.target}: degraded: ${s.reason}`), ...this.#ports.taken];
+    if (this.#reconciler === undefined) {
+      const { problem } = this.#start;
+      const waiting = { revision: -1, leaving: 0, ...(problem === undefined ? WORKING : degraded(problem)) };
+      return [...this.#targets.keys()].map((target) => ({ target, ...waiting }));
+    }
+    const { taken } = this.#ports;
+    const reason = `published port ${taken.join("; ")}`;
+    return this.#reconciler
+      .status()
+      .map((s) => (s.target === "host" && s.state === "equal" && taken.length > 0 ? { ...s, ...degraded(reason) } : s));
   }
 
   /** With `clear`, the kernel is as it was before us. */
   async close({ clear }: { readonly clear: boolean }): Promise<void> {
+    await this.#start.close();
     await this.#busy;
-    const reconciler = await this.#reconciler;
-    if (clear && reconciler !== undefined) {
+    if (clear && this.#reconciler !== undefined) {
+      const reconciler = this.#reconciler;
       const ids = reconciler.status().map((s) => s.target);
       await Promise.all(ids.map((id) => reconciler.remove(id).catch((error) => this.#failedToClear(error))));
     }
-    await reconciler?.close();
-    this.#backend?.close?.();
+    await this.#reconciler?.close();
+    this.#choice?.backend.close?.();
     this.#ports.close();
   }
 
@@ -123,10 +145,14 @@ export class Balancing {
       this.#again = false;
       const { revision } = this.#hooks.state();
       for (const target of this.#fixedTargets()) this.#put(target);
-      const reconciler = this.#targets.size === 0 ? undefined : await this.#reconciler;
-      reconciler?.request(undefined, revision);
+      if (this.#targets.size > 0) await this.#start.tried();
+      const reconciler = this.#reconciler;
+      if (reconciler !== undefined && revision > this.#requested) {
+        this.#requested = revision;
+        reconciler.request(undefined, revision);
+      }
       await reconciler?.installed(revision, { timeout: PATIENCE });
-      this.#hooks.changeNames();
+      await this.#hooks.changeNames(revision);
       reconciler?.release(revision);
     }
   }
@@ -135,50 +161,47 @@ export class Balancing {
     const { id } = target;
     if (JSON.stringify(this.#targets.get(id)) === JSON.stringify(target)) return;
     this.#targets.set(id, target);
-    this.#reconciler ??= this.#start(target);
-    void this.#reconciler.then((r) => this.#targets.get(id) === target && r?.add(target));
+    if (this.#reconciler !== undefined) this.#reconciler.add(target);
+    else this.#start.again();
   }
 
   /** Targets that are there for the node, not for a sandbox; those of networks and the mesh come with their networks. */
   #fixedTargets(): LbTarget[] {
     const { mesh, networks = [] } = this.#options;
     const state = this.#hooks.state();
-    const own = networks
+    const targets: LbTarget[] = networks
       .filter((n) => state.networks.has(n.network))
       .map((n): NetworkTarget => ({ ...n, kind: "network", id: `network/${n.network}` }));
+    if (mesh === undefined) return targets;
     const ingress = [...state.networks.values()].find((n) => n.ingress);
-    if (mesh === undefined || ingress === undefined) return own;
-    const entry: IngressTarget = { ...mesh.ingress, kind: "ingress", id: "ingress", network: ingress.id };
-    const host: HostTarget = { ...mesh.host, kind: "host", id: "host" };
-    return [...own, entry, host];
+    if (ingress !== undefined)
+      targets.push({ ...mesh.ingress, kind: "ingress", id: "ingress", network: ingress.id } satisfies IngressTarget);
+    targets.push({ ...mesh.host, kind: "host", id: "host" } satisfies HostTarget);
+    return targets;
   }
 
-  /** The first namespace decides which backend it is. Without any, names go on alone. */
-  async #start(first: LbTarget): Promise<Reconciler | undefined> {
-    try {
-      const { backend, why } = await chooseBackend(this.#options.backend, first);
-      if (why !== undefined) this.#hooks.onNotice(why, "info");
-      this.#backend = backend;
-      this.#ipvs = backend.name === "ipvs";
-      const reconciler = createReconciler({ backend, marks: this.#marks, plan: (target) => this.#plan(target) });
-      reconciler.on("status", (status) => this.#tell(status));
-      reconciler.on("repaired", (target, steps) =>
-        this.#hooks.onNotice(`${target}: somebody changed our rules; put right in ${steps} steps`),
-      );
-      reconciler.on("gone", (target) => this.#targets.delete(target));
-      this.#running = reconciler;
-      return reconciler;
-    } catch (error) {
-      this.#hooks.onNotice(messageOf(error));
-      return undefined;
-    }
+  /** There is a backend: all targets that have come so far are kept from now on. */
+  #begin(choice: Choice): void {
+    const { backend, why } = choice;
+    if (why !== undefined) this.#hooks.onNotice(why, "info");
+    this.#choice = choice;
+    const reconciler = createReconciler({ backend, marks: this.#marks, plan: (target) => this.#plan(target) });
+    reconciler.on("status", (status) => this.#tell(status));
+    reconciler.on("repaired", (target, steps) =>
+      this.#hooks.onNotice(`${target}: somebody changed our rules; put right in ${steps} steps`),
+    );
+    reconciler.on("gone", (target) => this.#targets.delete(target));
+    this.#reconciler = reconciler;
+    for (const target of this.#targets.values()) reconciler.add(target);
+    this.follow();
   }
 
   #plan(target: LbTarget): LbState {
-    const { placement = "sandbox", node = "node-1" } = this.#options;
+    const { placement = "sandbox", node = "node-1", idle } = this.#options;
     const marks = (key: string) => this.#marks.of(key);
-    const planned = plan(this.#hooks.state(), target, { placement, marks, node, ipvs: this.#ipvs });
-    if (target.kind !== "host") return planned;
+    const ipvs = this.#choice?.backend.name === "ipvs";
+    const planned = plan(this.#hooks.state(), target, { placement, marks, node, ipvs, idle });
+    if (target.kind !== "host" || this.#choice?.backend.name === "dry-run") return planned;
     const published = this.#ports.keep(planned.published);
     for (const taken of this.#ports.taken) this.#say(taken, `published port ${taken}; it is not published here`);
     return { ...planned, published };
@@ -186,7 +209,8 @@ export class Balancing {
 
   /** A namespace that is gone is as clear as can be. */
   #failedToClear(error: unknown): void {
-    if (!(error instanceof LbError && error.code === "gone")) this.#hooks.onNotice(messageOf(error));
+    if (error instanceof LbError && error.code === "gone") return;
+    this.#hooks.onNotice(error instanceof Error ? error.message : String(error));
   }
 
   #tell({ target, state, reason }: TargetStatus): void {
@@ -202,5 +226,5 @@ export class Balancing {
   }
 }
 
-const targetOf = (sandbox: SandboxId): string => `sandbox/${sandbox}`;
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+const WORKING = { state: "working" } as const;
+const degraded = (reason: string) => ({ state: "degraded", reason }) as const;

@@ -2,7 +2,7 @@
 import { DryRunBackend } from "../lb-programmer/backends/dry-run.ts";
 import { IpvsBackend } from "../lb-programmer/backends/ipvs.ts";
 import { NftablesBackend } from "../lb-programmer/backends/nftables.ts";
-import type { LbBackend, LbTarget } from "../lb-programmer/types.ts";
+import { type LbBackend, LbError, type LbTarget } from "../lb-programmer/types.ts";
 import type { BalanceOptions } from "./options.ts";
 
 export interface Choice {
@@ -11,7 +11,7 @@ export interface Choice {
   readonly why?: string;
 }
 
-/** `probed` is the namespace that "auto" tries things in. Rejects if nothing works there, with every reason. */
+/** `probed` is the namespace that "auto" tries things in. Rejects if nothing works there, with every reason; with an LbError if it is gone. */
 export async function chooseBackend(wanted: BalanceOptions["backend"], probed: LbTarget): Promise<Choice> {
   if (typeof wanted === "object") return { backend: wanted };
   if (wanted === "dry-run") return { backend: new DryRunBackend() };
@@ -30,6 +30,7 @@ async function problemOf(backend: LbBackend, target: LbTarget): Promise<string |
     await backend.probe(target);
     return undefined;
   } catch (error) {
+    if (error instanceof LbError && error.code === "gone") throw error;
     return error instanceof Error ? error.message.replace(`${target.id}: `, "") : String(error);
   }
 }

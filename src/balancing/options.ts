@@ -1,4 +1,5 @@
 /** How a node balances: what the registry does not say. */
+import type { Idle } from "../lb-programmer/plan-context.ts";
 import type { HostTarget, IngressTarget, LbBackend, NetworkTarget, Placement } from "../lb-programmer/types.ts";
 
 export interface BalanceOptions {
@@ -8,6 +9,8 @@ export interface BalanceOptions {
   readonly placement?: Placement;
   /** This node, as tasks name it. Default "node-1". */
   readonly node?: string;
+  /** Seconds that a balanced connection may be silent before the kernel forgets it. Missing: the kernel's own. */
+  readonly idle?: Idle;
   /** Load-balancer sandboxes, one for each network on this node, for placement "network". */
   readonly networks?: readonly Omit<NetworkTarget, "id" | "kind">[];
   /** The routing mesh on this node: its ingress sandbox, and the host that leads to it. */

@@ -223,7 +223,8 @@ export class Keeper {
     this.#actual = undefined;
     this.#stale = true;
     this.#shared.gate.pass(this.target.id);
-    if (error instanceof LbError && error.code === "gone") this.#shared.gone(this.target.id, error);
+    const gone = error instanceof LbError && error.code === "gone";
+    if (gone && this.target.kind === "sandbox") this.#shared.gone(this.target.id, error);
     else this.#tell("degraded", error instanceof Error ? error.message : String(error));
   }
 

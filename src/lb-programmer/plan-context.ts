@@ -9,6 +9,13 @@ export interface PlanContext {
   readonly node: string;
   /** The backend is IPVS: its sysctls are part of the plan. */
   readonly ipvs: boolean;
+  readonly idle?: Idle | undefined;
+}
+
+/** Seconds that a balanced connection may be silent. */
+export interface Idle {
+  readonly tcp?: number;
+  readonly udp?: number;
 }
 
 /**
@@ -24,8 +31,22 @@ const IPVS: Readonly<Record<string, string>> = {
 };
 
 /** Sysctls of a namespace that balances; none as long as it has no servers, or needs none. */
-export const sysctlsFor = (servers: readonly unknown[], { ipvs }: PlanContext): Readonly<Record<string, string>> =>
-  ipvs && servers.length > 0 ? IPVS : {};
+export function sysctlsFor(servers: readonly unknown[], { ipvs, idle = {} }: PlanContext): Record<string, string> {
+  if (servers.length === 0) return {};
+  const keys = ipvs ? IPVS_IDLE : CONNTRACK_IDLE;
+  const timeouts = (["tcp", "udp"] as const).flatMap((protocol) => {
+    const seconds = idle[protocol];
+    return seconds === undefined ? [] : keys[protocol].map((key) => [key, `${seconds}`] as const);
+  });
+  return { ...(ipvs && IPVS), ...Object.fromEntries(timeouts) };
+}
+
+const IPVS_IDLE = { tcp: ["ipvs/tcp"], udp: ["ipvs/udp"] };
+/** Of all connections in the namespace: the kernel has none for translated ones. Documentation/networking/nf_conntrack-sysctl.rst. */
+const CONNTRACK_IDLE = {
+  tcp: ["net/netfilter/nf_conntrack_tcp_timeout_established"],
+  udp: ["net/netfilter/nf_conntrack_udp_timeout", "net/netfilter/nf_conntrack_udp_timeout_stream"],
+};
 
 /** A namespace through which connections to these addresses pass on to others: the kernel must forward in their families. */
 export function forwardingFor(addresses: readonly string[]): Readonly<Record<string, string>> {

@@ -1,5 +1,5 @@
 /** A container's own namespace. */
-import type { Container, ReadonlyState, Sandbox, Service, Task } from "../model/types.ts";
+import type { Container, Endpoint, ReadonlyState, SandboxId, Service, Task } from "../model/types.ts";
 import { type PlanContext, sysctlsFor } from "./plan-context.ts";
 import { attachedTo } from "./plan-index.ts";
 import { FAMILIES, serversOf } from "./plan-servers.ts";
@@ -13,10 +13,9 @@ import { EMPTY, type LbState, type Redirect, type SandboxTarget, type VirtualSer
  * With any placement: a task's ports that are published on the routing mesh, where connections arrive for the published port.
  */
 export function planSandbox(state: ReadonlyState, target: SandboxTarget, context: PlanContext): LbState {
-  const sandbox = state.sandboxes.get(target.sandbox);
-  const member = sandbox && memberOf(state, sandbox);
-  if (member === undefined) return EMPTY;
-  const networks = context.placement === "sandbox" ? networksOf(state, member) : [];
+  const members = [target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []);
+  const endpoints = members.flatMap((member) => member.endpoints);
+  const networks = context.placement === "sandbox" ? networksOf(state, endpoints) : [];
   const servers: VirtualServer[] = [];
   for (const network of networks)
     for (const { service, vips } of attachedTo(state, network))
@@ -25,16 +24,18 @@ export function planSandbox(state: ReadonlyState, target: SandboxTarget, context
     ...EMPTY,
     addresses: servers.map(({ vip }) => ({ address: vip, device: "lo" })),
     servers,
-    redirects: redirectsOf(state, member),
+    redirects: members.flatMap((member) => redirectsOf(state, member)),
     sysctls: sysctlsFor(servers, context),
   };
 }
 
-const memberOf = (state: ReadonlyState, { member }: Sandbox): Task | Container | undefined =>
-  member.kind === "task" ? state.tasks.get(member.id) : state.containers.get(member.id);
+function memberOf(state: ReadonlyState, sandbox: SandboxId): Task | Container | undefined {
+  const member = state.sandboxes.get(sandbox)?.member;
+  return member?.kind === "task" ? state.tasks.get(member.id) : member && state.containers.get(member.id);
+}
 
 /** Those on which services are reached by VIP. */
-function networksOf(state: ReadonlyState, { endpoints }: Task | Container): string[] {
+function networksOf(state: ReadonlyState, endpoints: readonly Endpoint[]): string[] {
   const networks = endpoints.map(({ network }) => network);
   return [...new Set(networks)].filter((id) => {
     const network = state.networks.get(id);

@@ -51,7 +51,7 @@ export interface ReconcilerEvents {
   status: (status: TargetStatus) => void;
   /** The kernel was found to be so many steps away from what it was left in, and has been put right. */
   repaired: (target: string, steps: number) => void;
-  /** The target's namespace is gone: it was dropped. */
+  /** A sandbox's namespace is gone: the target was dropped. (Others are degraded: they are expected back.) */
   gone: (target: string, error: LbError) => void;
 }
 

@@ -21,6 +21,8 @@ interface Place {
 export interface SandboxTarget extends Place {
   readonly kind: "sandbox";
   readonly sandbox: SandboxId;
+  /** Others in the same namespace. */
+  readonly also?: readonly SandboxId[];
 }
 
 /** The load-balancer sandbox that a network has on this node (placement "network"). */
@@ -64,7 +66,10 @@ export interface LbState {
   readonly redirects: readonly Redirect[];
   /** On the host: published ports. */
   readonly published: readonly PublishedPort[];
-  /** "net/ipv4/vs/conntrack" to "1". Only keys that a plan names are ever read or written. */
+  /**
+   * "net/ipv4/vs/conntrack" to "1". Only keys that a plan names are ever read or written. "ipvs/tcp" and "ipvs/udp" are IPVS's
+   * idle timeouts in seconds (ipvsadm --set), which have no file.
+   */
   readonly sysctls: Readonly<Record<string, string>>;
 }
 

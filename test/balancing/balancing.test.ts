@@ -2,7 +2,7 @@
 
 import { once } from "node:events";
 import { createServer } from "node:net";
-import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Balancing } from "../../src/balancing/balancing.ts";
 import type { BalanceOptions } from "../../src/balancing/options.ts";
 import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
@@ -17,19 +17,26 @@ const BASE = `
   container client on n ip=10.0.1.9
 `;
 
+const SANDBOX = { id: "s", member: { kind: "container", id: "client" }, listen: [], netns: "/x" } as const;
+const MESH = {
+  ingress: { netns: "/ingress", device: "eth0", ip4: "10.0.9.2" },
+  host: { bridge: "gw", to4: "172.30.0.2" },
+};
+
 describe("a change", () => {
   let registry: Registry;
   let backend: FakeBackend;
   let said: string[];
   let balancing: Balancing;
   let happened: string[];
+  let base: number;
 
   function start(options: BalanceOptions = {}): void {
     balancing = new Balancing(
       { backend, ...options },
       {
         state: () => registry.state,
-        changeNames: () => void happened.push("names"),
+        changeNames: async (revision) => void happened.push(`names ${revision - base}`),
         onNotice: (message) => void said.push(message),
       },
     );
@@ -37,15 +44,19 @@ describe("a change", () => {
     onTestFinished(() => balancing.close({ clear: false }));
   }
 
-  /** What was done in kernel and names since the last time, in order. */
+  /** What was done in kernel and names since the last time, in order. Revisions of names count from there. */
   function events(): string[] {
+    base = registry.state.revision;
     return happened.splice(0);
   }
+
+  const degraded = () => balancing.status().flatMap((s) => (s.state === "degraded" ? `${s.target}: ${s.reason}` : []));
 
   beforeEach(() => {
     registry = new Registry();
     said = [];
     happened = [];
+    base = 0;
     backend = new FakeBackend();
     const { apply } = backend;
     backend.apply = async (target, ops, desired) => {
@@ -62,9 +73,8 @@ describe("a change", () => {
   async function withClient(): Promise<void> {
     start();
     registry.apply(changes(BASE));
-    const sandbox = { id: "s", member: { kind: "container", id: "client" }, listen: [], netns: "/x" } as const;
-    registry.apply([{ kind: "sandbox.put", sandbox }]);
-    balancing.add(sandbox);
+    registry.apply([{ kind: "sandbox.put", sandbox: SANDBOX }]);
+    balancing.add(SANDBOX);
     await balancing.settled();
     events();
   }
@@ -73,7 +83,7 @@ describe("a change", () => {
     await withClient();
     await change("service api on n vip=10.0.1.20\n task api.1 on n ip=10.0.1.21");
     const all = events();
-    const names = all.indexOf("names");
+    const names = all.indexOf("names 1");
     expect(all.findIndex((e) => /destination.*10\.0\.1\.21/.test(e))).toBeGreaterThanOrEqual(0);
     expect(all.findIndex((e) => /destination.*10\.0\.1\.21/.test(e))).toBeLessThan(names);
   });
@@ -83,20 +93,93 @@ describe("a change", () => {
     registry.apply([{ kind: "service.remove", id: "web" }]);
     await balancing.drained();
     const all = events();
-    expect(all[0]).toBe("names");
+    expect(all[0]).toBe("names 1");
     expect(backend.state("sandbox/s").servers).toEqual([]);
+  });
+
+  test("changes back to back: no name is ahead of the kernel", async () => {
+    await withClient();
+    const { apply } = backend;
+    backend.apply = async (...args) => {
+      await new Promise((done) => setTimeout(done, 20));
+      await apply.apply(backend, args);
+    };
+    for (let i = 1; i <= 5; i++) {
+      registry.apply(changes(`service api${i} on n vip=10.0.1.2${i}`));
+      await new Promise((done) => setTimeout(done, 7));
+    }
+    await balancing.settled();
+    const all = events();
+    const namesOf = (i: number) => all.findIndex((e) => e.startsWith("names ") && Number(e.slice(6)) >= i);
+    for (let i = 1; i <= 5; i++)
+      expect(
+        all.findIndex((e) => e.startsWith(`server.add api${i}`)),
+        all.join("\n"),
+      ).toBeLessThan(namesOf(i));
+    expect(all.at(-1)).toBe("names 5");
+  });
+
+  test("what an earlier process left there goes, though nothing changes any more", async () => {
+    await withClient();
+    await change("service api on n vip=10.0.1.20\n task api.1 on n ip=10.0.1.21");
+    const left = new FakeBackend();
+    left.set("sandbox/s", backend.state("sandbox/s"));
+    await balancing.close({ clear: false });
+    registry.apply([{ kind: "service.remove", id: "api" }]);
+    start({ backend: left });
+    balancing.add({ ...SANDBOX });
+    await balancing.drained();
+    expect(left.state("sandbox/s").servers.map((s) => s.vip)).toEqual(["10.0.1.2"]);
+  });
+
+  test("sandboxes in one namespace are balanced together, and the last that goes takes everything", async () => {
+    await withClient();
+    registry.apply(
+      changes("network m overlay 10.0.2.0/24\n service api on m vip=10.0.2.2\n container other on m ip=10.0.2.9"),
+    );
+    const second = { id: "t", member: { kind: "container", id: "other" }, listen: [], netns: "/x" } as const;
+    registry.apply([{ kind: "sandbox.put", sandbox: second }]);
+    balancing.add(second);
+    const vips = () =>
+      backend
+        .state("sandbox/s")
+        .servers.map((s) => s.vip)
+        .sort();
+    await balancing.settled();
+    expect(vips()).toEqual(["10.0.1.2", "10.0.2.2"]);
+    await balancing.remove("s");
+    await balancing.drained();
+    expect(vips()).toEqual(["10.0.2.2"]);
+    await balancing.remove("t");
+    expect(vips()).toEqual([]);
+  });
+
+  test("a namespace of the mesh that is not there is seen, tried again, and holds up no other", async () => {
+    backend.destroy("ingress");
+    start({ mesh: MESH });
+    registry.apply(
+      changes("network mesh overlay ingress 10.0.9.0/24\n network n overlay 10.0.1.0/24\n service web on n"),
+    );
+    registry.apply(changes("container client on n ip=10.0.1.9"));
+    registry.apply([{ kind: "sandbox.put", sandbox: SANDBOX }]);
+    balancing.add(SANDBOX);
+    await balancing.settled();
+    expect(degraded()).toEqual([expect.stringMatching(/^ingress: /)]);
+    expect(backend.state("sandbox/s").servers).toHaveLength(1);
+    backend.restore("ingress");
+    await vi.waitFor(() => expect(degraded()).toEqual([]), { timeout: 5_000 });
   });
 
   test("a kernel that refuses holds names up for a moment only, and is seen", async () => {
     await withClient();
     backend.fail({ call: "apply", times: Number.POSITIVE_INFINITY, message: "no room" });
     await change("service api on n vip=10.0.1.20\n task api.1 on n ip=10.0.1.21");
-    expect(events()).toContain("names");
-    expect(balancing.problems).toEqual(["sandbox/s: degraded: sandbox/s: no room"]);
+    expect(events()).toContain("names 1");
+    expect(degraded()).toEqual(["sandbox/s: sandbox/s: no room"]);
     expect(said).toEqual(["sandbox/s: degraded: sandbox/s: no room"]);
     backend.succeed();
     await change("service other on n vip=10.0.1.30");
-    expect(balancing.problems).toEqual([]);
+    expect(degraded()).toEqual([]);
     expect(said.at(-1)).toBe("sandbox/s: good again");
     expect(
       backend
@@ -119,11 +202,7 @@ describe("a change", () => {
     await once(taken, "listening");
     onTestFinished(() => void taken.close());
     const { port } = taken.address() as { port: number };
-    const mesh = {
-      ingress: { netns: "/ingress", device: "eth0", ip4: "10.0.9.2" },
-      host: { bridge: "gw", to4: "172.30.0.2" },
-    };
-    start({ mesh });
+    start({ mesh: MESH });
     const ports = [port, 0].map((published) => ({ protocol: "tcp", target: 80, published, mode: "ingress" }) as const);
     registry.apply(
       changes("network mesh overlay ingress 10.0.9.0/24\n network n overlay 10.0.1.0/24\n service web on n").map((c) =>
@@ -135,6 +214,6 @@ describe("a change", () => {
       `published port ${port}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE; it is not published here`,
     ]);
     expect(backend.state("host").published.map((p) => p.port)).toEqual([30_000]);
-    expect(balancing.problems).toEqual([`${port}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE`]);
+    expect(degraded()).toEqual([`host: published port ${port}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE`]);
   });
 });

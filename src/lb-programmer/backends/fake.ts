@@ -138,6 +138,11 @@ export class FakeBackend implements LbBackend {
     this.#memory.delete(target);
   }
 
+  /** Another one is made in its place, empty. */
+  restore(target: string): void {
+    this.#gone.delete(target);
+  }
+
   fail({
     target,
     call = "apply",
