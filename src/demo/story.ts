@@ -75,9 +75,12 @@ async function under(vip: string, work: () => Promise<void>): Promise<void> {
     }
   };
   const loads = [load(), load()];
-  await work();
-  over = true;
-  await Promise.all(loads);
+  try {
+    await work();
+  } finally {
+    over = true;
+    await Promise.all(loads);
+  }
   console.log(
     `${`client$ curl ${vip}:80  (x${done})`.padEnd(44)} ${failed === 0 ? "none failed" : `${failed} FAILED`}`,
   );

@@ -37,8 +37,8 @@ export class Wiring {
   /** A new namespace; one that an earlier run left behind is removed first. */
   async namespace(name: string): Promise<void> {
     await exec("ip", ["netns", "del", nameOf(name)]);
-    await done("ip", ["netns", "add", nameOf(name)]);
     this.#made.add(name);
+    await done("ip", ["netns", "add", nameOf(name)]);
     await this.#ip(name, ["link set lo up"]);
   }
 

@@ -21,13 +21,16 @@ export interface Done {
 /** Runs a command to its end. Rejects only if it can't be started (ENOENT: not installed). */
 export function exec(command: string, args: readonly string[], options: ExecOptions = {}): Promise<Done> {
   const { netns, input = "", timeout = 30_000 } = options;
-  const start = () => spawn(command, args, { timeout, killSignal: "SIGKILL", env: { ...process.env, PATH: path() } });
+  const env = { ...process.env, PATH: path() };
+  // In a session of its own: a terminal's Ctrl-C is for us, and what is half done should not end half way.
+  const start = () => spawn(command, args, { timeout, killSignal: "SIGKILL", env, detached: true });
   return new Promise((resolve, reject) => {
     const child = netns === undefined ? start() : inNetns(netns, start);
+    child.on("error", reject);
+    if (child.stdout === undefined) return; // without descriptors (EMFILE) there are no pipes
     const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
     child.stdout.on("data", (part: Buffer) => stdout.push(part));
     child.stderr.on("data", (part: Buffer) => stderr.push(part));
-    child.on("error", reject);
     child.on("close", (status) =>
       resolve({ stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}`, status: status ?? -1 }),
     );

@@ -166,6 +166,15 @@ export function parseDestinations(proc: string): Map<number, IpvsDestination[]> 
   return out;
 }
 
+/** Services and destinations of this namespace, without the numbers of their connections, which change all the time; "" without IPVS. */
+export function ipvsList(): string {
+  try {
+    return readFileSync("/proc/thread-self/net/ip_vs", "latin1").replaceAll(/^( {2}-> .*?) +\d+ +\d+ *$/gm, "$1");
+  } catch {
+    return "";
+  }
+}
+
 /** States (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c) of connections that carry nothing any more, or will not. */
 const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
 

@@ -1,11 +1,10 @@
-/** What happens when somebody, or an end in the middle, leaves our table other than we wrote it; and how we hear of it. */
+/** What happens when somebody, or an end in the middle, leaves our table other than we wrote it. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/types.ts";
 import { parseState, stateText } from "../lb-programmer/state-text.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
-import { until } from "./until.ts";
 
 const STATE = parseState(`
   server web/mynet/4 10.0.1.4 mark 256 local rr
@@ -99,33 +98,6 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     await expectState(half);
     await become(many);
     await expectState(many);
-  });
-
-  test.each([true, false])("a change is told if it is not our own (in process: %s)", async (library) => {
-    const own = new NftablesBackend({ library });
-    let told = 0;
-    const stop = own.watch(target, () => told++);
-    await until(async () => {
-      await nft("add table inet other; delete table inet other");
-      await nft("add table inet eleven; delete table inet eleven");
-      return told > 0;
-    }, "the monitor listens");
-    let last = -1;
-    await until(() => {
-      const quiet = told === last;
-      last = told;
-      return quiet;
-    }, "nothing more is told");
-    const before = told;
-    await own.apply(target, diff(EMPTY, STATE), STATE);
-    await own.apply(target, diff(STATE, EMPTY), EMPTY);
-    await own.apply(target, diff(EMPTY, STATE), STATE);
-    await nft("add table inet other; delete table inet other");
-    await nft("flush ruleset");
-    await until(() => told > before, "the flush is told");
-    expect(told).toBe(before + 1);
-    stop();
-    own.close();
   });
 
   test("keys of any length and with any characters", async () => {

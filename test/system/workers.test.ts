@@ -1,4 +1,5 @@
 /** Worker threads as a library has them: many namespaces, a worker that dies, a wildcard address. */
+import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync } from "node:fs";
 import { Worker } from "node:worker_threads";
@@ -45,6 +46,15 @@ const sandbox = (id: string, address: string, port: number, netns?: string): Cha
 });
 
 afterEach(() => vi.restoreAllMocks());
+
+test("an error that nobody catches ends the process at once, workers or not: a supervisor is to see it", () => {
+  const index = new URL("../../dist/index.js", import.meta.url).href;
+  const code = `import { createNode } from "${index}";
+    await createNode({ workers: 1 }).ready();
+    setTimeout(() => { throw new Error("boom"); }, 50);`;
+  const { status, stderr } = spawnSync(process.execPath, ["--input-type=module", "-e", code], { timeout: 20_000 });
+  expect([status, String(stderr)]).toEqual([1, expect.stringContaining("boom")]);
+});
 
 describe.skipIf(withoutNamespaces())("many sandboxes", () => {
   test("200 namespaces attached and detached 20 times leave no descriptor open", async () => {

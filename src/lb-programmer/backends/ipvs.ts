@@ -7,7 +7,9 @@
  */
 import { existsSync } from "node:fs";
 import { networkInterfaces } from "node:os";
-import { ipvsConnections, ipvsDestinations, ipvsServices } from "../../os/ipvs.ts";
+import { ipvsConnections, ipvsDestinations, ipvsList, ipvsServices } from "../../os/ipvs.ts";
+import { nftGeneration } from "../../os/nfnetlink.ts";
+import { xtablesSizes } from "../../os/xtables.ts";
 import {
   type Destination,
   EMPTY,
@@ -37,7 +39,7 @@ import {
   savedState,
   writeSysctls,
 } from "./ipvs/tools.ts";
-import { Watch } from "./ipvs/watch.ts";
+import { addressesThere, Watches } from "./watch.ts";
 
 export interface IpvsOptions {
   /** Which iptables holds the rules: "legacy" or "nft". Missing: the system's choice, or the other if that does not work. */
@@ -46,7 +48,7 @@ export interface IpvsOptions {
 
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
-  readonly #watches = new Set<Watch>();
+  readonly #watches = new Watches();
   #flavour: Flavour | undefined;
 
   constructor(options: IpvsOptions = {}) {
@@ -85,10 +87,7 @@ export class IpvsBackend implements LbBackend {
    * is no service without a rule that says whose it is, wherever this is interrupted.
    */
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    const watches = [...this.#watches].filter((watch) => watch.target.netns === target.netns);
-    for (const watch of watches) watch.look();
-    await this.#apply(target, ops, desired);
-    for (const watch of watches) watch.learn();
+    await this.#watches.during(target, () => this.#apply(target, ops, desired));
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
@@ -116,17 +115,11 @@ export class IpvsBackend implements LbBackend {
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
-    const watch = new Watch(target, changed);
-    this.#watches.add(watch);
-    return () => {
-      this.#watches.delete(watch);
-      watch.stop();
-    };
+    return this.#watches.add(target, [ipvsList, xtablesSizes, nftGeneration, addressesThere], changed);
   }
 
   close(): void {
-    for (const watch of this.#watches) watch.stop();
-    this.#watches.clear();
+    this.#watches.stop();
   }
 
   async clear(target: LbTarget): Promise<void> {

@@ -9,7 +9,9 @@
  * What is in the kernel is remembered between calls, so that a change sends what differs and nothing else. Where that fails,
  * because somebody else changed the table, the table is built anew in one transaction per 1 000 servers.
  */
+import { nftGeneration } from "../../os/nfnetlink.ts";
 import { hasNft } from "../../os/nft.ts";
+import { xtablesSizes } from "../../os/xtables.ts";
 import {
   type Destination,
   EMPTY,
@@ -24,13 +26,13 @@ import { changeAddresses, present } from "./nftables/addresses.ts";
 import { endConnections, openConnections } from "./nftables/connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./nftables/forwarding.ts";
 import { listing } from "./nftables/listing.ts";
-import { type Watch, watchRules } from "./nftables/monitor.ts";
 import { NOTHING, otherElements, type Parts, serverParts } from "./nftables/parts.ts";
 import { command, failure, listTable, transaction } from "./nftables/run.ts";
 import { script } from "./nftables/script.ts";
 import { skeletonText, TABLE } from "./nftables/skeleton.ts";
 import { readSysctls, writeSysctls } from "./nftables/sysctls.ts";
 import { understand } from "./nftables/understand.ts";
+import { addressesThere, type Look, Watches } from "./watch.ts";
 
 export interface NftablesOptions {
   /** Small changes in this process by libnftables, where it is installed. Default true; false: always an nft process. */
@@ -48,7 +50,7 @@ export class NftablesBackend implements LbBackend {
   readonly #chunk: number;
   /** By target and namespace; missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
-  readonly #watches = new Set<Watch>();
+  readonly #watches = new Watches();
 
   constructor({ library = true, chunk = 1000 }: NftablesOptions = {}) {
     this.#library = library && hasNft();
@@ -72,6 +74,10 @@ export class NftablesBackend implements LbBackend {
   }
 
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    await this.#watches.during(target, () => this.#apply(target, ops, desired));
+  }
+
+  async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
     if (!this.#known.has(placeOf(target))) await this.#look(target);
     try {
@@ -95,12 +101,7 @@ export class NftablesBackend implements LbBackend {
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
-    const watch = watchRules(target, changed);
-    this.#watches.add(watch);
-    return () => {
-      this.#watches.delete(watch);
-      watch.stop();
-    };
+    return this.#watches.add(target, LOOKS[target.kind], changed);
   }
 
   async clear(target: LbTarget): Promise<void> {
@@ -119,8 +120,7 @@ export class NftablesBackend implements LbBackend {
   }
 
   close(): void {
-    for (const watch of this.#watches) watch.stop();
-    this.#watches.clear();
+    this.#watches.stop();
     this.#known.clear();
   }
 
@@ -178,19 +178,20 @@ export class NftablesBackend implements LbBackend {
   async #run(target: LbTarget, text: string): Promise<void> {
     if (text === "") return;
     const library = this.#library && text.length <= SMALL;
-    const watches = library ? [] : [...this.#watches].filter((watch) => watch.target.netns === target.netns);
-    for (const watch of watches) watch.expect(1);
-    try {
-      await transaction(target, text, library);
-    } catch (error) {
-      for (const watch of watches) watch.expect(-1);
-      throw error;
-    }
+    await transaction(target, text, library);
   }
 }
 
 /** Text up to here goes through the library: it blocks this thread for some milliseconds, a process does not. */
 const SMALL = 16_384;
+
+/** Where VIPs are addresses, those may be taken away; on the host, iptables has what lets published connections pass. */
+const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
+  sandbox: [nftGeneration],
+  network: [nftGeneration, addressesThere],
+  ingress: [nftGeneration, addressesThere],
+  host: [nftGeneration, xtablesSizes],
+};
 
 const placeOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
 

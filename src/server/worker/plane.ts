@@ -50,7 +50,13 @@ export class WorkerPlane implements DataPlane {
       { length: options.workers },
       () => new Thread({ serving, forwarder: forwarderOptions }, snapshot, onError),
     );
+    process.on("exit", this.#end);
   }
+
+  /** However this process ends: node waits for its threads, and one that waits in epoll_wait(2) hears only its eventfd. */
+  readonly #end = (): void => {
+    for (const thread of this.#threads) thread.end();
+  };
 
   get counters(): DataPlane["counters"] {
     const sum: ServeCounters = { ...this.#answerer.serving.counters };
@@ -86,6 +92,7 @@ export class WorkerPlane implements DataPlane {
 
   async close(): Promise<void> {
     await this.#listeners.close();
+    process.off("exit", this.#end);
     await Promise.all(this.#threads.map((t) => t.close()));
   }
 
@@ -163,9 +170,14 @@ class Thread {
     for (const counters of this.#counters) addCounters(counters, to);
   }
 
-  async close(): Promise<void> {
+  /** It stops as soon as it hears of it. */
+  end(): void {
     this.#closing = true;
     this.post({ kind: "stop" });
+  }
+
+  async close(): Promise<void> {
+    this.end();
     await this.#exited;
     closeFd(this.#wake);
   }

@@ -15,7 +15,7 @@ export async function command(
   try {
     return await exec(name, args, { ...options, netns: target.netns });
   } catch (error) {
-    throw entering(target, error) ?? new LbError("missing", target, `${name} is not installed`);
+    throw entering(target, error) ?? unstarted(target, name, error);
   }
 }
 
@@ -57,8 +57,22 @@ export function failure(target: LbTarget, words: string): LbError {
   return new LbError("failed", target, first);
 }
 
+function unstarted(target: LbTarget, name: string, error: unknown): LbError {
+  if ((error as NodeJS.ErrnoException).code === "ENOENT")
+    return new LbError("missing", target, `${name} is not installed`);
+  return new LbError("failed", target, `${name}: ${error instanceof Error ? error.message : error}`);
+}
+
 /** The error if a namespace can't be entered; undefined if it is about something else. */
 export function entering(target: LbTarget, error: unknown): LbError | undefined {
   if (!(error instanceof OsError)) return undefined;
-  return new LbError(error.code === "EPERM" || error.code === "EACCES" ? "denied" : "gone", target, error.message);
+  return new LbError(CODES[error.code] ?? "failed", target, error.message);
 }
+
+/** Of open(2) and setns(2). */
+const CODES: Readonly<Record<string, LbError["code"]>> = {
+  EPERM: "denied",
+  EACCES: "denied",
+  ENOENT: "gone",
+  EINVAL: "gone",
+};
