@@ -2,6 +2,7 @@
  * `eleven demo`. As root, a swarm on one machine: names, virtual IPs and a published port, live, while tasks come and go.
  * Without root, or where that can't be: examples/swarm.yaml on loopback, and the dig lines to try.
  */
+import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ElevenNode } from "../daemon.ts";
 import { invitation, play } from "../demo/story.ts";
@@ -47,7 +48,8 @@ async function whatIsMissing(): Promise<string | undefined> {
 
 async function swarmDemo(once: boolean): Promise<number> {
   let over = false;
-  const stopped = untilStopped().then(() => {
+  const unread = new Promise((resolve) => process.stdout.on("error", resolve)); // `| head` has seen enough
+  const stopped = Promise.race([untilStopped(), unread]).then(() => {
     over = true;
   });
   console.log(
@@ -61,6 +63,9 @@ async function swarmDemo(once: boolean): Promise<number> {
       console.log(invitation());
       await stopped;
     }
+  } catch (error) {
+    await setImmediate();
+    if (!over) throw error; // else Ctrl-C has ended a tool that had just been started
   } finally {
     await swarm.close();
     console.log("\nEverything is cleaned up.");

@@ -1,6 +1,7 @@
 /** `eleven demo` as root: the front door. */
-import { type ChildProcess, execFile, execFileSync, spawn } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
+import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
 import { have } from "./dig.ts";
@@ -27,15 +28,36 @@ describe.skipIf(withoutNamespaces() || !have("nft"))("eleven demo", () => {
     expect(left()).toEqual([]);
   }, 60_000);
 
-  test("Ctrl-C ends it at any time, and nothing is left", async () => {
-    const child: ChildProcess = spawn(process.execPath, ["dist/main.js", "demo"], {
-      stdio: ["ignore", "pipe", "inherit"],
+  // As a terminal does it: to the command and everything that it has started.
+  test.each([
+    ["A swarm", 0],
+    ["A swarm", 400],
+    ["# Names", 0],
+    ["# Scale web", 30],
+    ["# Kill", 5],
+    ["# Drain", 50],
+  ])("Ctrl-C after %j and %i ms ends it, and nothing is left", async (line, ms) => {
+    const child = spawn(process.execPath, ["dist/main.js", "demo"], { detached: true });
+    let [output, errors] = ["", ""];
+    child.stderr.on("data", (text) => {
+      errors += text;
     });
-    await once(child.stdout!, "data");
-    await once(child.stdout!, "data");
-    expect(left()).not.toEqual([]);
-    child.kill("SIGINT");
+    child.stdout.on("data", (text) => {
+      output += text;
+    });
+    while (!output.includes(line)) await once(child.stdout, "data");
+    await setTimeout(ms);
+    process.kill(-child.pid!, "SIGINT");
+    expect((await once(child, "exit"))[0], errors).toBe(0);
+    expect(left()).toEqual([]);
+    expect(errors).toBe("");
+  });
+
+  test("whoever reads it may go away: `npm start | head`", async () => {
+    const child = spawn(process.execPath, ["dist/main.js", "demo"]);
+    await once(child.stdout, "data");
+    child.stdout.destroy();
     expect((await once(child, "exit"))[0]).toBe(0);
     expect(left()).toEqual([]);
-  }, 60_000);
+  });
 });
