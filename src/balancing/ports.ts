@@ -3,12 +3,14 @@
  * seen: it is not led away from him. The sockets are bound and nothing more; connections never reach them.
  */
 import type { PublishedPort } from "../lb-programmer/types.ts";
+import { OsError } from "../os/error.ts";
 import { inNetns } from "../os/netns.ts";
 import { closeFd, reservePort } from "../os/socket.ts";
 
 export class PortReservations {
   readonly #netns: string | undefined;
-  readonly #held = new Map<string, number>();
+  /** A descriptor each; none for a protocol of which this kernel has no sockets, so that nobody else can have the port either. */
+  readonly #held = new Map<string, number | undefined>();
   #refused = new Map<string, string>();
 
   /** `netns`: path of the host's namespace, if it is not this process's own. */
@@ -21,7 +23,7 @@ export class PortReservations {
     const wanted = new Map(published.map((p) => [keyOf(p), p]));
     for (const [key, fd] of this.#held) {
       if (wanted.has(key)) continue;
-      closeFd(fd);
+      if (fd !== undefined) closeFd(fd);
       this.#held.delete(key);
     }
     this.#refused = new Map();
@@ -40,7 +42,7 @@ export class PortReservations {
   }
 
   close(): void {
-    for (const fd of this.#held.values()) closeFd(fd);
+    for (const fd of this.#held.values()) if (fd !== undefined) closeFd(fd);
     this.#held.clear();
   }
 
@@ -48,7 +50,8 @@ export class PortReservations {
     try {
       this.#held.set(key, reservePort(protocol, to.includes(":") ? "::" : "0.0.0.0", port));
     } catch (error) {
-      this.#refused.set(key, error instanceof Error ? error.message : String(error));
+      if (error instanceof OsError && NO_SOCKETS.has(error.code)) this.#held.set(key, undefined);
+      else this.#refused.set(key, error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -57,5 +60,8 @@ export class PortReservations {
     else inNetns(this.#netns, work);
   }
 }
+
+/** No such protocol, no such address family. */
+const NO_SOCKETS = new Set(["EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EAFNOSUPPORT"]);
 
 const keyOf = ({ protocol, port, to }: PublishedPort): string => `${port}/${protocol} (IPv${to.includes(":") ? 6 : 4})`;

@@ -1,7 +1,6 @@
 /** The file's words to the model's: short forms written out, defaults filled in, ids made up. Addresses stay open. */
 import { createHash } from "node:crypto";
 import { canonicalAddress, parseCidr } from "../model/address.ts";
-import { netnsPath } from "../model/netns.ts";
 import type {
   Change,
   Endpoint,
@@ -14,7 +13,8 @@ import type {
   Task,
   Upstream,
 } from "../model/types.ts";
-import type { BalanceFile, Options, Path, PlaceFile } from "./options.ts";
+import { balanceOf, checkBalance, needsMesh } from "./balance.ts";
+import type { Complain, Options, Path } from "./options.ts";
 import { type ConfigFile, splitHostPort, splitPort } from "./schema.ts";
 
 /** A change and the place in the file that it comes from. */
@@ -44,45 +44,13 @@ export function convertOptions(file: ConfigFile): Options {
   };
 }
 
-/** Connections are balanced wherever there is a namespace to do it in, unless the file says "none". */
-function balanceOf(file: ConfigFile): BalanceFile | undefined {
-  const { backend = "auto", placement = "sandbox", networks = {}, mesh } = file.balance ?? {};
-  const anywhere = file.balance !== undefined || Object.values(file.sandboxes ?? {}).some((s) => s.netns !== undefined);
-  if (backend === "none" || !anywhere) return undefined;
-  return {
-    backend,
-    placement,
-    node: file.node ?? "node-1",
-    networks: Object.entries(networks).map(([name, at]) => ({
-      network: file.networks?.[name]?.id ?? name,
-      ...placeOf(at),
-    })),
-    ...(mesh && { mesh: { ingress: placeOf(mesh), host: hostOf(mesh.host) } }),
-  };
-}
-
-type Mesh = NonNullable<NonNullable<ConfigFile["balance"]>["mesh"]>;
-
-const placeOf = ({ netns, device, ip, ip6 }: Omit<Mesh, "host">): PlaceFile => ({
-  netns: netnsPath(String(netns)),
-  device: device ?? "eth0",
-  ...(ip && { ip4: ip }),
-  ...(ip6 && { ip6 }),
-});
-
-const hostOf = ({ netns, bridge, to, to6 }: Mesh["host"]) => ({
-  ...(netns !== undefined && { netns: netnsPath(String(netns)) }),
-  bridge,
-  ...(to && { to4: to }),
-  ...(to6 && { to6 }),
-});
-
 /** Everything in the file as changes, in the order a registry takes them. What is wrong goes to `complain`. */
-export function convertObjects(file: ConfigFile, complain: (path: Path, message: string) => void): Located[] {
+export function convertObjects(file: ConfigFile, complain: Complain): Located[] {
   const out: Located[] = [];
   const networkId = (name: string): string => file.networks?.[name]?.id ?? name;
   const entries = <T>(map: Record<string, T> | undefined): [string, T][] => Object.entries(map ?? {});
 
+  checkBalance(file, complain);
   if (needsMesh(file)) {
     // As Docker, which makes it with the swarm: published ports need it.
     const ingress = { ...network("ingress", null, "ingress"), ingress: true };
@@ -134,14 +102,6 @@ export function convertObjects(file: ConfigFile, complain: (path: Path, message:
       out.push({ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } });
   }
   return out;
-}
-
-/** A port is published on the routing mesh, and the file has no network for it. */
-function needsMesh({ networks = {}, services = {}, balance }: ConfigFile): boolean {
-  if (balance?.mesh === undefined || Object.values(networks).some((n) => n?.ingress)) return false;
-  return Object.values(services).some((s) =>
-    (s.ports ?? []).some((p) => typeof p !== "object" || (p.published !== undefined && p.mode !== "host")),
-  );
 }
 
 type Networks = ConfigFile["networks"];

@@ -24,6 +24,7 @@ export interface BalanceFile {
   readonly backend: "auto" | "ipvs" | "nftables" | "dry-run";
   readonly placement: "sandbox" | "network";
   readonly node: string;
+  readonly idle?: { readonly tcp?: number; readonly udp?: number };
   readonly networks: readonly (PlaceFile & { readonly network: string })[];
   readonly mesh?: {
     readonly ingress: PlaceFile;
@@ -40,6 +41,9 @@ export interface PlaceFile {
 
 /** A place in the file: what a problem is about. */
 export type Path = readonly (string | number)[];
+
+/** Takes what is wrong with a place. */
+export type Complain = (path: Path, message: string) => void;
 
 export interface Config {
   readonly file: string;

@@ -197,6 +197,10 @@ const balanceNode = z.strictObject({
     .enum(["sandbox", "network"])
     .optional()
     .describe("where connections to VIPs are balanced: where they start, or in a sandbox per network, as Docker does"),
+  idle: z
+    .strictObject({ tcp: z.int().min(1).max(31_536_000).optional(), udp: z.int().min(1).max(31_536_000).optional() })
+    .optional()
+    .describe("seconds that a balanced connection may be silent, where it is balanced; default: the kernel's"),
   networks: z
     .record(z.string(), z.strictObject(place))
     .optional()

@@ -48,10 +48,17 @@ const CONNTRACK_IDLE = {
   udp: ["net/netfilter/nf_conntrack_udp_timeout", "net/netfilter/nf_conntrack_udp_timeout_stream"],
 };
 
-/** A namespace through which connections to these addresses pass on to others: the kernel must forward in their families. */
-export function forwardingFor(addresses: readonly string[]): Readonly<Record<string, string>> {
+/**
+ * A namespace through which connections to these addresses pass on to others: the kernel must forward in their families. Where
+ * they leave by the `device` that they came in by, it must not tell clients to go there directly (ICMP redirects; and those
+ * count against the limit for errors that clients do need).
+ */
+export function forwardingFor(addresses: readonly string[], device?: string): Readonly<Record<string, string>> {
+  const four = addresses.some((a) => !a.includes(":"));
   return {
-    ...(addresses.some((a) => !a.includes(":")) && { "net/ipv4/ip_forward": "1" }),
+    ...(four && { "net/ipv4/ip_forward": "1" }),
+    ...(four && device && { "net/ipv4/conf/all/send_redirects": "0" }),
+    ...(four && device && { [`net/ipv4/conf/${device}/send_redirects`]: "0" }),
     ...(addresses.some((a) => a.includes(":")) && { "net/ipv6/conf/all/forwarding": "1" }),
   };
 }

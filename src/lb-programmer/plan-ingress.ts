@@ -16,7 +16,13 @@ export function planIngress(state: ReadonlyState, target: IngressTarget, context
     addresses: [...new Set(servers.map(({ vip }) => vip))].map((address) => ({ address, device: target.device })),
     servers,
     snats: snatsOf(state, target.network, servers, target),
-    sysctls: { ...forwardingFor(servers.map(({ vip }) => vip)), ...sysctlsFor(servers, context) },
+    sysctls: {
+      ...forwardingFor(
+        servers.map(({ vip }) => vip),
+        target.device,
+      ),
+      ...sysctlsFor(servers, context),
+    },
   };
 }
 

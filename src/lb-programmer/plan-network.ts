@@ -16,6 +16,12 @@ export function planNetwork(state: ReadonlyState, target: NetworkTarget, context
     addresses: servers.map(({ vip }) => ({ address: vip, device: target.device })),
     servers,
     snats: snatsOf(state, target.network, servers, target),
-    sysctls: { ...forwardingFor(servers.map(({ vip }) => vip)), ...sysctlsFor(servers, context) },
+    sysctls: {
+      ...forwardingFor(
+        servers.map(({ vip }) => vip),
+        target.device,
+      ),
+      ...sysctlsFor(servers, context),
+    },
   };
 }

@@ -86,6 +86,17 @@ export class Genetlink {
     return entries;
   }
 
+  /** Asks for one thing; its attributes. */
+  ask(message: GenericMessage): Buffer {
+    let answer = Buffer.alloc(0);
+    this.#send(this.#family, 0, [message]);
+    receiveNetlink(this.#fd, (type, payload) => {
+      if (type === NLMSG_ERROR) throw new OsError("netlink", -payload.readInt32LE(0));
+      answer = Buffer.from(payload.subarray(4));
+    });
+    return answer;
+  }
+
   close(): void {
     libc().close(this.#fd);
   }

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { addressBytes, addressText } from "../model/address.ts";
+import { OsError } from "./error.ts";
 import { type GenericMessage, Genetlink } from "./genetlink.ts";
 import { attribute, parseAttributes, text, uint16, uint32 } from "./netlink.ts";
 import { AF_INET, AF_INET6 } from "./sockaddr.ts";
@@ -46,6 +47,10 @@ const COMMAND: Record<IpvsCommand["command"], number> = {
   "destination.delete": 7,
 };
 const GET_SERVICE = 4;
+const SET_CONFIG = 12;
+const GET_CONFIG = 13;
+/** Attributes of a configuration. */
+const TIMEOUT = { tcp: 4, udp: 6 } as const;
 
 const CMD_SERVICE = 1;
 const CMD_DESTINATION = 2;
@@ -60,23 +65,44 @@ export const ENOENT = 2;
 export const ESRCH = 3;
 
 /** Does commands in order, all of them; the error number of each, 0 if it was done. Throws an OsError without IPVS or rights. */
-export function ipvsDo(commands: readonly IpvsCommand[]): number[] {
-  const netlink = new Genetlink("IPVS");
-  try {
-    return netlink.do(commands.map(packIpvs));
-  } finally {
-    netlink.close();
-  }
-}
+export const ipvsDo = (commands: readonly IpvsCommand[]): number[] =>
+  withIpvs((netlink) => netlink.do(commands.map(packIpvs)));
 
 /** All services by mark in this namespace. */
-export function ipvsServices(): IpvsService[] {
-  const netlink = new Genetlink("IPVS");
-  try {
-    return netlink.dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }).flatMap((entry) => {
+export const ipvsServices = (): IpvsService[] =>
+  withIpvs((netlink) =>
+    netlink.dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }).flatMap((entry) => {
       const service = unpackService(entry);
       return service.mark === 0 ? [] : [service];
-    });
+    }),
+  );
+
+/** Seconds that connections of this namespace may be silent: TCP ones that are established, UDP ones. */
+export interface IpvsTimeouts {
+  readonly tcp: number;
+  readonly udp: number;
+}
+
+export const ipvsTimeouts = (): IpvsTimeouts =>
+  withIpvs((netlink) => {
+    const found = parseAttributes(netlink.ask({ command: GET_CONFIG, attributes: Buffer.alloc(0) }));
+    const seconds = (type: number) => found.get(type)?.readUInt32LE(0) ?? 0;
+    return { tcp: seconds(TIMEOUT.tcp), udp: seconds(TIMEOUT.udp) };
+  });
+
+/** Those that are not given stay. Throws an OsError if the kernel refuses. */
+export function setIpvsTimeouts(timeouts: Partial<IpvsTimeouts>): void {
+  const one = (type: number, seconds: number | undefined) =>
+    seconds === undefined ? [] : [attribute(type, uint32(seconds))];
+  const attributes = Buffer.concat([...one(TIMEOUT.tcp, timeouts.tcp), ...one(TIMEOUT.udp, timeouts.udp)]);
+  const [errno = 0] = withIpvs((netlink) => netlink.do([{ command: SET_CONFIG, attributes }]));
+  if (errno !== 0) throw new OsError("ipvs timeouts", errno);
+}
+
+function withIpvs<T>(work: (netlink: Genetlink) => T): T {
+  const netlink = new Genetlink("IPVS");
+  try {
+    return work(netlink);
   } finally {
     netlink.close();
   }

@@ -18,17 +18,17 @@ export class PortPool {
   }
 
   /**
-   * The service's ports with every ingress port numbered. A port published as 0 keeps the number that the same port
-   * (name, protocol, target) had in `before`, whatever the order and however many ports come or go (swarmkit forgets it when their number changes).
+   * The service's ports, all that are published numbered. A port published as 0 keeps the number that the same port
+   * (name, protocol, target, mode) had in `before`, whatever the order and however many ports come or go (swarmkit forgets it when their number changes).
    */
   take(service: Service, before: readonly Port[], step: Taking): Port[] {
     check(service);
     // Numbers that are asked for first, then those kept: a new number must not be one of them.
     for (const port of service.ports) if (port.published) this.#claim(service, port, step.undo);
-    const old = before.filter((p) => p.mode === "ingress" && p.published);
+    const old = before.filter((p) => p.published);
     const kept = service.ports.map((port) => {
       if (!isDynamic(port)) return port;
-      const i = old.findIndex((p) => p.name === port.name && p.protocol === port.protocol && p.target === port.target);
+      const i = old.findIndex((p) => SAME.every((key) => p[key] === port[key]));
       const published = i < 0 ? undefined : old.splice(i, 1)[0]!.published!;
       if (published === undefined || this.#busy(published, port.protocol)) return port;
       return this.#claim(service, { ...port, published }, step.undo);
@@ -92,7 +92,10 @@ export class PortPool {
 
 export const portKey = (published: number, protocol: Protocol): string => `${published}/${protocol}`;
 
-const isDynamic = ({ mode, published }: Port): boolean => mode === "ingress" && published === 0;
+const isDynamic = ({ published }: Port): boolean => published === 0;
+
+/** What makes it the same port. */
+const SAME = ["name", "protocol", "target", "mode"] as const;
 
 function check({ name, mode, ports }: Service): void {
   const seen = new Set<string>();

@@ -203,7 +203,10 @@ describe("a change", () => {
     onTestFinished(() => void taken.close());
     const { port } = taken.address() as { port: number };
     start({ mesh: MESH });
-    const ports = [port, 0].map((published) => ({ protocol: "tcp", target: 80, published, mode: "ingress" }) as const);
+    const ports = [
+      ...[port, 0].map((published) => ({ protocol: "tcp", target: 80, published, mode: "ingress" }) as const),
+      { protocol: "sctp", target: 80, published: 9_000, mode: "ingress" } as const, // whether this kernel has SCTP or not
+    ];
     registry.apply(
       changes("network mesh overlay ingress 10.0.9.0/24\n network n overlay 10.0.1.0/24\n service web on n").map((c) =>
         c.kind === "service.put" ? { ...c, service: { ...c.service, ports } } : c,
@@ -213,7 +216,7 @@ describe("a change", () => {
     expect(said).toEqual([
       `published port ${port}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE; it is not published here`,
     ]);
-    expect(backend.state("host").published.map((p) => p.port)).toEqual([30_000]);
+    expect(backend.state("host").published.map((p) => p.port)).toEqual([9_000, 30_000]);
     expect(degraded()).toEqual([`host: published port ${port}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE`]);
   });
 });

@@ -293,10 +293,23 @@ ${NET}services: { web: { networks: [n], ports: ["8080:80"], balance: { affinity:
     ["scheduler", "balance: { scheduler: random }", /services\.web\.balance\.scheduler: must be "rr"/],
     ["weight", "tasks: [{ weight: 0 }]", /services\.web\.tasks\.0\.weight: must be at least 1/],
     ["traffic", "ports: [{ target: 80, traffic: near }]", /services\.web\.ports\.0/],
+    ["balance", "endpoint_mode: dnsrr, balance: { drain: 5 }", /services\.web\.balance: a dnsrr service has no VIP/],
   ])("bad %s", (_, text, expected) =>
     expect(complaint(`${NET}services: { web: { networks: [n], ${text} } }`)).toMatch(expected),
   );
 });
+
+test.each([
+  ["placement: network", /balance\.placement: needs balance\.networks/],
+  ["networks: { other: { netns: x, ip: 10.0.1.3 } }", /networks\.other: there is no network "other"/],
+  ["networks: { n: { netns: x } }", /networks\.n: needs its ip or ip6/],
+  ["mesh: { netns: x, ip: 10.0.0.2, host: { bridge: gw } }", /mesh\.host: needs to or to6/],
+  ["mesh: { netns: x, host: { bridge: gw, to: 10.0.0.2 } }", /mesh: needs the ingress sandbox's ip or ip6/],
+  ["idle: { tcp: 0 }", /idle\.tcp: must be at least 1/],
+  ["idle: { tcp: 3600, udp: 60 }", /^good$/],
+])("balance: { %s }", (text, expected) =>
+  expect(complaint(`${NET}services: { web: { networks: [n] } }\nbalance: { ${text} }`)).toMatch(expected),
+);
 
 describe("examples", () => {
   const files = readdirSync("examples").filter((f) => f.endsWith(".yaml"));

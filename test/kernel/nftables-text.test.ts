@@ -90,7 +90,8 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
      add chain inet eleven t-256-fd00__5
      add rule inet eleven s-256 ip6 saddr @c-256-fd00__5 goto t-256-fd00__5
      add rule inet eleven s-256 numgen inc mod 1 offset 262144 vmap @turns-1
-     add rule inet eleven t-256-fd00__5 update @c-256-fd00__5 { ip6 saddr } dnat ip6 to fd00::5
+     add rule inet eleven t-256-fd00__5 update @c-256-fd00__5 { ip6 saddr }
+     add rule inet eleven t-256-fd00__5 dnat ip6 to fd00::5
      add element inet eleven servers6 { 256 comment "rr 60 ml web/mynet/6" : fd00::4 }
      add element inet eleven local6 { fd00::4 : goto s-256 }
      add element inet eleven tasks6 { 256 . fd00::5 : 1 }

@@ -2,6 +2,7 @@
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
 import { plan } from "../../src/lb-programmer/plan.ts";
+import type { Idle } from "../../src/lb-programmer/plan-context.ts";
 import type { LbBackend, LbOp, LbTarget, Placement } from "../../src/lb-programmer/types.ts";
 import type { Balance, Change, Port, RunState } from "../../src/model/types.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -29,6 +30,8 @@ export const vipOf = (service: string, network: "blue" | "green" | "mesh", famil
   addressOf(VIPS[service]!, network, family);
 
 export class Swarm {
+  /** Seconds that connections may be silent. */
+  idle: Idle | undefined;
   readonly registry = new Registry();
   readonly targets: readonly LbTarget[];
   readonly #world: World;
@@ -101,6 +104,7 @@ export class Swarm {
       marks: (key: string) => this.#marks.of(key),
       node: "here",
       ipvs: this.#backend.name === "ipvs",
+      idle: this.idle,
     };
     return plan(this.registry.state, target, context);
   }

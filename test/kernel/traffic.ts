@@ -203,12 +203,34 @@ export function trafficSuite(
         await client.drop("early");
       });
 
+      test("a connection that was silent for too long ends with a reset, or goes on: it never hangs", async () => {
+        const client = peer("c1");
+        const open = async () => {
+          let count = 0;
+          for (const task of ["t1", "t2", "t3"] as const) count += await connections("c1", task, family);
+          return count;
+        };
+        try {
+          swarm.idle = { tcp: 2, udp: 2 };
+          await web();
+          await client.hold("silent", vip(), PORT);
+          expect(await open()).toBe(1);
+          await until(async () => (await open()) === 0, "the kernel has forgotten it");
+          expect(await client.line("silent")).toMatch(/^(t[123] |error (ECONNRESET|EPIPE))/);
+        } finally {
+          await client.drop("silent");
+          swarm.idle = { tcp: 86_400, udp: 300 };
+          await swarm.settle();
+          swarm.idle = undefined;
+        }
+      });
+
       test("a VIP without tasks refuses at once", async () => {
         swarm.service("web");
         await swarm.settle();
         for (const protocol of ["tcp", "udp"] as const) {
           const started = performance.now();
-          expect(await peer("c1").ask(vip(), PORT, { protocol })).toEqual(["error ECONNREFUSED"]);
+          expect(await peer("c1").ask(vip(), PORT, { protocol }), protocol).toEqual(["error ECONNREFUSED"]);
           expect(performance.now() - started).toBeLessThan(1000);
         }
         swarm.task("t1", "web");

@@ -144,7 +144,7 @@ test.each<[string, string, LbTarget, string]>([
   expect(dockerLines(state).sort()).toEqual(lines.sort());
   const balances = target.kind === "network" || target.kind === "ingress";
   const forwards = target.kind === "sandbox" ? {} : { "net/ipv4/ip_forward": "1" }; // everywhere, in Docker's case
-  expect(state.sysctls).toEqual({ ...forwards, ...(balances && SYSCTLS) });
+  expect(state.sysctls).toEqual({ ...forwards, ...(balances && { ...SYSCTLS, ...NO_REDIRECTS }) });
 });
 
 const SYSCTLS = {
@@ -153,6 +153,9 @@ const SYSCTLS = {
   "net/ipv4/vs/expire_nodest_conn": "1",
   "net/ipv4/vs/expire_quiescent_template": "1",
 };
+
+/** Docker's load balancer tells clients to go around it, and uses up what it may say of errors. */
+const NO_REDIRECTS = { "net/ipv4/conf/all/send_redirects": "0", "net/ipv4/conf/eth0/send_redirects": "0" };
 
 /** The state as Docker's dumps would show it. */
 function dockerLines(state: LbState): string[] {

@@ -162,6 +162,20 @@ describe("a sandbox balances what its member starts", () => {
     expect(planned(target, NETS + world.replace(/ (weight|balance) /g, "\n$1 "))).toBe(text(expected));
   });
 
+  test("idle timeouts: IPVS's own, or else those of connection tracking", () => {
+    const idle = { tcp: 3600, udp: 60 };
+    expect(planned("client", NETS + CLIENT + WEB, { idle })).toBe(
+      text(`${WEB_SERVER}
+      sysctl net/netfilter/nf_conntrack_tcp_timeout_established 3600
+      sysctl net/netfilter/nf_conntrack_udp_timeout 60
+      sysctl net/netfilter/nf_conntrack_udp_timeout_stream 60`),
+    );
+    expect(planned("client", NETS + CLIENT + WEB, { idle, ipvs: true })).toMatch(
+      /sysctl ipvs\/tcp 3600\nsysctl ipvs\/udp 60/,
+    );
+    expect(planned("client", NETS + CLIENT, { idle })).toBe("");
+  });
+
   test("with IPVS its sysctls, as Docker sets them, where there is something to balance", () => {
     expect(planned("client", NETS + CLIENT + WEB, { ipvs: true })).toBe(
       text(`${WEB_SERVER}
@@ -225,6 +239,8 @@ describe("a network's load balancer", () => {
       address 10.0.1.13 eth0
       address 10.0.1.4 eth0
       snat 10.0.1.0/24 to 10.0.1.3
+      sysctl net/ipv4/conf/all/send_redirects 0
+      sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1`),
     );
   });
@@ -245,6 +261,8 @@ describe("a network's load balancer", () => {
       snat 10.0.1.0/24 to 10.0.1.3
       snat 10.0.7.0/24 to 10.0.1.3
       snat fd00:1::/64 to fd00:1::3
+      sysctl net/ipv4/conf/all/send_redirects 0
+      sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1
       sysctl net/ipv6/conf/all/forwarding 1`),
     );
@@ -265,6 +283,8 @@ describe("the routing mesh", () => {
         10.0.0.5 1
       address 10.0.0.3 eth0
       snat 10.0.0.0/24 to 10.0.0.2
+      sysctl net/ipv4/conf/all/send_redirects 0
+      sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1`),
     );
   });
@@ -281,6 +301,8 @@ describe("the routing mesh", () => {
         10.0.0.4 1
       address 10.0.0.3 eth0
       snat 10.0.0.0/24 to 10.0.0.2
+      sysctl net/ipv4/conf/all/send_redirects 0
+      sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1`),
     );
   });
@@ -297,6 +319,8 @@ describe("the routing mesh", () => {
       server pub/ingress/6/local fd00::3 mark 257 published tcp/8443 rr keep-source
       address 10.0.0.3 eth0
       address fd00::3 eth0
+      sysctl net/ipv4/conf/all/send_redirects 0
+      sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1
       sysctl net/ipv6/conf/all/forwarding 1`),
     );

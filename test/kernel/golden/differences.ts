@@ -28,6 +28,11 @@ export const DIFFERENCES: readonly Difference[] = [
     where: /host|ingress|lb_/,
   },
   {
+    why: "Docker's load balancer sends redirects, which lead clients around it and use up what the kernel may say of errors",
+    ours: /^sysctl net\/ipv4\/conf\/\S+\/send_redirects 0$/,
+    where: /ingress|lb_/,
+  },
+  {
     why: "with the last port Docker leaves the bridge's masquerading and route_localnet; both are undone, or never done, here",
     docker:
       /^(?:nat POSTROUTING --src-type LOCAL -m addrtype -o docker_gwbridge -> MASQUERADE|sysctl .*route_localnet \d)$/,

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { OsError } from "../../../os/error.ts";
 import { exec } from "../../../os/exec.ts";
+import { type IpvsTimeouts, ipvsTimeouts, setIpvsTimeouts } from "../../../os/ipvs.ts";
 import { inNetns } from "../../../os/netns.ts";
 import { LbError, type LbTarget } from "../../types.ts";
 import type { Family } from "./chain.ts";
@@ -96,9 +97,14 @@ export async function restoreRules(target: LbTarget, flavour: Flavour, family: F
 export function readSysctls(target: LbTarget, keys: readonly string[]): Record<string, string> {
   return inside(target, "sysctl", () => {
     const values: Record<string, string> = {};
+    const timeouts = keys.some((key) => key in TIMEOUTS) ? ipvsTimeouts() : undefined;
     for (const key of keys) {
+      const timeout = TIMEOUTS[key];
       try {
-        values[key] = readFileSync(`/proc/sys/${key}`, "latin1").trim().replaceAll(/\s+/g, " ");
+        values[key] =
+          timeout === undefined
+            ? readFileSync(`/proc/sys/${key}`, "latin1").trim().replaceAll(/\s+/g, " ")
+            : `${timeouts![timeout]}`;
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
       }
@@ -109,6 +115,13 @@ export function readSysctls(target: LbTarget, keys: readonly string[]): Record<s
 
 export function writeSysctls(target: LbTarget, values: readonly (readonly [string, string])[]): void {
   inside(target, "sysctl", () => {
-    for (const [key, value] of values) writeFileSync(`/proc/sys/${key}`, value);
+    for (const [key, value] of values) {
+      const timeout = TIMEOUTS[key];
+      if (timeout === undefined) writeFileSync(`/proc/sys/${key}`, value);
+      else setIpvsTimeouts({ [timeout]: Number(value) });
+    }
   });
 }
+
+/** Settings of IPVS that are no files. */
+const TIMEOUTS: Readonly<Record<string, keyof IpvsTimeouts>> = { "ipvs/tcp": "tcp", "ipvs/udp": "udp" };

@@ -37,7 +37,8 @@ const clientSet = (mark: number, address: string): string => `c-${mark}-${addres
  * for "sh" and "mh". With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
  *
  *   s-256:       ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
- *   t-256-A:     update @c-256-A { ip saddr } dnat ip to A
+ *   t-256-A:     update @c-256-A { ip saddr }
+ *                dnat ip to A
  *
  * "direct" forwarding needs IPVS. Here such connections are masqueraded: they work, and tasks see this namespace as the client.
  */
@@ -97,7 +98,8 @@ function remembering(server: VirtualServer, others: readonly Element[]): Parts {
   for (const task of tasks) {
     const clients = clientSet(mark, task);
     sets.set(clients, `type ${type}; size 65535; flags dynamic,timeout; timeout ${affinity}s;`);
-    chains.set(taskChain(mark, task), [`update @${clients} { ${ip} saddr } dnat ${ip} to ${task}`]);
+    // Two rules: where the set is full, the first ends there, and the client is served without being remembered.
+    chains.set(taskChain(mark, task), [`update @${clients} { ${ip} saddr }`, `dnat ${ip} to ${task}`]);
   }
   const turns = numbered(
     turnsName(server),
