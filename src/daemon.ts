@@ -80,7 +80,7 @@ export class ElevenNode {
       onNotice,
       onAttached: (sandbox) => this.#balancing?.add(sandbox),
       onDetach: async (id) => this.#balancing?.remove(id),
-      onUpstreams: (id, upstreams) => this.#inOrder(this.#compiler.changeSandboxUpstreams(this.state, id, upstreams)),
+      onFound: (id, found) => this.#inOrder(this.#compiler.changeSandboxUpstreams(this.state, id, found)),
     });
     this.registry.on("change", (applied) => this.#follow(applied));
   }
@@ -139,9 +139,12 @@ export class ElevenNode {
     return this.#attachments.problems;
   }
 
-  /** Replaces the node's own upstreams (resolv.conf changed, say). Answers in flight are not touched. */
-  setUpstreams(upstreams: readonly Upstream[]): void {
-    this.#inOrder(this.#compiler.changeUpstreams(this.state, upstreams));
+  /**
+   * Replaces the node's own upstreams (resolv.conf changed, say). Answers in flight are not touched. `ndots`: the file has that
+   * option, so unknown names of one label are not forwarded (Docker's rule; the C library then goes on with its search list).
+   */
+  setUpstreams(upstreams: readonly Upstream[], { ndots = false }: { readonly ndots?: boolean } = {}): void {
+    this.#inOrder(this.#compiler.changeUpstreams(this.state, { upstreams, ndots }));
   }
 
   /** Answers a dns2 packet as the sandbox would be answered: put any dns2 server in front, DNS over HTTPS included. */

@@ -1,9 +1,9 @@
 /** `eleven serve FILE`: the resolver in the foreground. */
 import { networkInterfaces } from "node:os";
-import { loadConfig } from "../config/load.ts";
+import { ConfigError, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/options.ts";
 import { createNode, type ElevenNode } from "../daemon.ts";
-import { type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf.ts";
+import { hasNdots, type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf.ts";
 import type { Notice } from "../model/notice.ts";
 import type { Change } from "../model/types.ts";
 import { RegistryError } from "../registry/error.ts";
@@ -32,11 +32,13 @@ export async function startFile(
 ): Promise<{ node: ElevenNode; stop: () => Promise<void> }> {
   const loaded = await loadConfig(file);
   const config = netns === undefined ? loaded : inNamespace(loaded, netns);
-  const node = nodeFromConfig(config);
+  const node = nodeFor(config);
   try {
+    applyConfig(node, config);
     await node.ready();
   } catch (error) {
     await node.close();
+    if (error instanceof ConfigError) throw error;
     throw new Error(`can't listen: ${error instanceof Error ? error.message : error}`);
   }
   const unwatch = followResolvConf(config, node);
@@ -60,10 +62,10 @@ function inNamespace(config: Config, netns: string): Config {
   return { ...config, changes };
 }
 
-/** A node with everything in the file. Throws a ConfigError that names the place if the registry refuses something. */
-function nodeFromConfig(config: Config): ElevenNode {
-  const { compat, ttl, hostnames, upstreams, forwarder, workers, transport, balance } = config.options;
-  const node = createNode({
+/** A node with the file's options; what exists is applied to it. */
+function nodeFor({ options }: Config): ElevenNode {
+  const { compat, ttl, hostnames, upstreams, forwarder, workers, transport, balance } = options;
+  return createNode({
     policy: { compat, ttl, hostnames, upstreams: "resolvConf" in upstreams ? [] : upstreams },
     forwarder: {
       maxInFlight: forwarder.maxInFlight,
@@ -75,8 +77,6 @@ function nodeFromConfig(config: Config): ElevenNode {
     keepSockets: true,
     onNotice: log,
   });
-  applyConfig(node, config);
-  return node;
 }
 
 /** Applies everything in the file; what the registry refuses becomes a ConfigError at its place in the file. */
@@ -104,8 +104,11 @@ function followResolvConf(config: Config, node: ElevenNode): () => void {
   const { upstreams } = config.options;
   if (!("resolvConf" in upstreams)) return () => {};
   const own = ownAddresses(node);
-  const follow = ({ upstreams: found, problem }: ResolvConfChange): void => {
-    node.setUpstreams(found.map((u) => ({ ...u, host: true })));
+  const follow = ({ upstreams: found, conf, problem }: ResolvConfChange): void => {
+    node.setUpstreams(
+      found.map((u) => ({ ...u, host: true })),
+      { ndots: hasNdots(conf) },
+    );
     if (problem !== undefined) log(problem);
   };
   const watch = watchResolvConf(upstreams.resolvConf, follow, { isOwn: (address) => own.has(address) });

@@ -74,9 +74,10 @@ export function convertObjects(file: ConfigFile, complain: Complain): Located[] 
     }
     for (const [i, task] of slots.entries()) {
       const path = given.tasks === undefined ? ["services", name] : ["services", name, "tasks", i];
+      const slot = given.mode === "global" ? undefined : i + 1;
       out.push({
         path,
-        change: { kind: "task.put", task: taskOf(service, task, i + 1, file.node ?? "node-1", networkId) },
+        change: { kind: "task.put", task: taskOf(service, task, slot, file.node ?? "node-1", networkId) },
       });
     }
   }
@@ -91,6 +92,7 @@ export function convertObjects(file: ConfigFile, complain: Complain): Located[] 
     } as const;
     out.push({ path: ["containers", name], change: { kind: "container.put", container } });
   }
+  checkUnique(out, complain);
   for (const [name, given] of entries(file.sandboxes)) {
     const member = memberOf(file, given, out);
     if (member === undefined)
@@ -102,6 +104,29 @@ export function convertObjects(file: ConfigFile, complain: Complain): Located[] 
       out.push({ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } });
   }
   return out;
+}
+
+/** The later of two with one id would take the place of the other. */
+function checkUnique(all: readonly Located[], complain: Complain): void {
+  const seen = new Map<string, Path>();
+  const once = (what: string, path: Path): void => {
+    const other = seen.get(what);
+    if (other !== undefined) complain(path, `has the same ${what} as ${other.join(".")}`);
+    else seen.set(what, path);
+  };
+  for (const { change, path } of all) {
+    if (change.kind === "network.put") once(`network id "${change.network.id}"`, path);
+    else if (change.kind === "service.put") once(`service id "${change.service.id}"`, path);
+    else if (change.kind === "container.put") once(`container id "${change.container.id}"`, path);
+    else if (change.kind === "task.put") {
+      const { id, service, slot, node } = change.task;
+      once(`task id "${id}"`, path);
+      once(
+        slot === undefined ? `node "${node}" in service "${service}"` : `slot ${slot} in service "${service}"`,
+        path,
+      );
+    }
+  }
 }
 
 type Networks = ConfigFile["networks"];
@@ -154,15 +179,15 @@ function serviceOf(name: string, file: ServiceFile, networkId: (name: string) =>
 function taskOf(
   service: Service,
   file: TaskFile,
-  slot: number,
+  slot: number | undefined,
   here: string,
   networkId: (name: string) => string,
 ): Task {
   const number = file.slot ?? slot;
   return {
-    id: file.id ?? taskId(service.name, number),
+    id: file.id ?? taskId(service.name, number ?? file.node ?? here),
     service: service.id,
-    slot: number,
+    ...(number !== undefined && { slot: number }),
     node: file.node ?? here,
     state: file.state ?? "running",
     health: file.health ?? "none",
@@ -216,7 +241,7 @@ function memberOf(
   for (const { change } of all) {
     if (change.kind !== "task.put") continue;
     const service = Object.entries(file.services ?? {}).find(([name, s]) => (s.id ?? name) === change.task.service);
-    if (`${service?.[0]}.${change.task.slot}` === task) return { kind: "task", id: change.task.id };
+    if (`${service?.[0]}.${change.task.slot ?? change.task.node}` === task) return { kind: "task", id: change.task.id };
   }
   return undefined;
 }
@@ -261,7 +286,7 @@ const defined = <T extends object>(object: T) =>
 /** Ids look like Docker's and are the same on every start: made of the name. */
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
 const containerId = (name: string): string => hash(`container ${name}`);
-const taskId = (service: string, slot: number): string =>
+const taskId = (service: string, slot: number | string): string =>
   BigInt(`0x${hash(`task ${service} ${slot}`)}`)
     .toString(36)
     .slice(0, 25);

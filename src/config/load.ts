@@ -11,13 +11,19 @@ export { ConfigError } from "./problems.ts";
 export async function loadConfig(file: string): Promise<Config> {
   let text: string;
   try {
-    text = await readFile(file, "utf8");
+    text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code === "ENOENT" ? "there is no such file" : String(error);
+    const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ""] ?? String(error);
     throw new ConfigError([{ file, line: 0, column: 0, path: [], message: reason }]);
   }
   return parseConfig(text, file);
 }
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a directory",
+  ERR_ENCODING_INVALID_ENCODED_DATA: "it is not UTF-8",
+};
 
 /** YAML (and so JSON) to a Config; throws a ConfigError. `file` is for messages only. */
 export function parseConfig(text: string, file: string, environment: NodeJS.ProcessEnv = process.env): Config {

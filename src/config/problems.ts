@@ -52,6 +52,8 @@ export class Source {
         return value.includes("$") ? this.#substitute(value, path, environment, missing) : value;
       if (Array.isArray(value)) return value.map((v, i) => fill(v, [...path, i]));
       if (typeof value !== "object" || value === null) return value;
+      // As a key of an object it would vanish.
+      if (Object.hasOwn(value, "__proto__")) missing.push(this.problem([...path, "__proto__"], "is no name", true));
       return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, fill(v, [...path, k])]));
     };
     let plain: unknown;

@@ -3,13 +3,21 @@ import { z } from "zod";
 import { addressBytes, parseCidr } from "../model/address.ts";
 import { nameProblem } from "../model/name.ts";
 
-const name = z.string().superRefine((value, ctx) => {
-  const problem = nameProblem(value.replace(/^\*\./, ""));
-  if (problem !== undefined) ctx.addIssue({ code: "custom", message: `name "${value}" ${problem}` });
-});
+const named = (problemOf: (value: string) => string | undefined) =>
+  z.string().superRefine((value, ctx) => {
+    const problem = problemOf(value);
+    if (problem !== undefined) ctx.addIssue({ code: "custom", message: `name "${value}" ${problem}` });
+  });
+const name = named((v) => (v.includes("*") ? "has a wildcard, which only aliases may have" : nameProblem(v)));
+const alias = named((v) => nameProblem(v.replace(/^\*\./, "")));
 const address = z
   .string()
   .refine((v) => addressBytes(v) !== undefined, { error: (i) => `must be an IP address, got "${i.input}"` });
+const family = (of: 4 | 6) =>
+  z.string().refine((v) => parseCidr(v)?.family === of, {
+    error: (i) =>
+      `must be an IPv${of} subnet such as ${of === 4 ? "10.0.1.0/24" : "fd00:1::/64"} (no host bits), got "${i.input}"`,
+  });
 const cidr = z.string().refine((v) => parseCidr(v) !== undefined, {
   error: (i) => `must be a subnet such as 10.0.1.0/24 (no host bits), got "${i.input}"`,
 });
@@ -21,7 +29,7 @@ const ttl = z.strictObject({
 const labels = z.union([z.record(z.string(), z.coerce.string()), z.array(z.string().regex(/=/, "must be key=value"))]);
 
 const upstream = z.union([
-  z.string().refine((v) => splitHostPort(v) !== undefined, {
+  z.string().refine((v) => splitHostPort(v) !== undefined && splitHostPort(v)?.port !== 0, {
     error: (i) => `must be an address, address:port or [address]:port, got "${i.input}"`,
   }),
   z.strictObject({
@@ -41,11 +49,11 @@ const network = z
       .optional()
       .describe('default "overlay"; overlays come first when a name is on several networks'),
     subnet: z
-      .union([cidr, z.array(cidr)])
+      .union([family(4), z.array(family(4))])
       .optional()
       .describe("IPv4; allocated from 10.0.0.0/8 if left out"),
     subnet6: z
-      .union([cidr, z.array(cidr)])
+      .union([family(6), z.array(family(6))])
       .optional()
       .describe("IPv6"),
     gateway: address.optional(),
@@ -59,13 +67,13 @@ const network = z
   .nullable();
 
 const serviceNetwork = z
-  .strictObject({ aliases: z.array(name).optional(), vip: address.optional(), vip6: address.optional() })
+  .strictObject({ aliases: z.array(alias).optional(), vip: address.optional(), vip6: address.optional() })
   .nullable();
 const endpoint = z
   .strictObject({
     ip: address.optional(),
     ip6: address.optional(),
-    aliases: z.array(name).optional(),
+    aliases: z.array(alias).optional(),
     links: z.array(z.string().regex(/^[^:]+(:[^:]+)?$/, "must be container or container:alias")).optional(),
     priority: z.int().optional(),
   })
@@ -124,6 +132,10 @@ const service = z.strictObject({
   networks: attached(serviceNetwork),
   endpoint_mode: z.enum(["vip", "dnsrr"]).optional(),
   publish: z.enum(["healthy", "starting"]).optional().describe("when tasks begin to answer"),
+  mode: z
+    .enum(["replicated", "global"])
+    .optional()
+    .describe("global: one task per node, told apart by node, without slots"),
   replicas: z.int().min(0).max(100_000).optional(),
   tasks: z.array(task).optional(),
   ports: z.array(port).optional(),
@@ -159,7 +171,7 @@ const sandbox = z
     container: z.string().optional(),
     task: z
       .string()
-      .regex(/^.+\.[^.]+$/, "must be service.slot, such as web.1")
+      .regex(/^.+\.[^.]+$/, "must be service.slot, such as web.1, or service.node of a global service")
       .optional(),
     listen: z.union([listen, z.array(listen)]).optional(),
     upstreams: upstreams.optional(),

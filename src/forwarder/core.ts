@@ -6,6 +6,7 @@ import { EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER, FORMERR, NOTIMP, REFUSED, SERVFA
 import { headerRcode, isReply, isTruncated, ReplySurvey, replyId, sameQuestion, surveyReply } from "../wire/reply.ts";
 import { Cache, type Entry, freshAnswer, isFresh, isServable } from "./cache.ts";
 import { Clients } from "./clients.ts";
+import { withoutCookie } from "./cookie.ts";
 import type { CoreOptions, ForwarderCore } from "./core-options.ts";
 import { noCounts } from "./counters.ts";
 import {
@@ -69,9 +70,10 @@ class Core implements ForwarderCore {
     return this.#groups.servers;
   }
 
-  forward(request: ForwardRequest, reply: ForwardReply) {
+  forward(given: ForwardRequest, reply: ForwardReply) {
     if (this.#closed) return reply(CLOSED);
-    if (!isWhole(request)) return reply(NOT_WHOLE);
+    if (!isWhole(given)) return reply(NOT_WHOLE);
+    const request = withoutCookie(given);
     const group = this.#groups.of(request);
     if (group.servers.length === 0) return this.#clients.fail(reply, NO_UPSTREAM);
     const now = this.#now();

@@ -11,7 +11,7 @@ const OTHER = 3;
 
 /**
  * Key of the answer to a query in the cache, or "" if it is none of the cache's business. The cache knows queries with
- * RD set and nothing behind the question but, perhaps, an OPT without options: cookies and client subnets never meet it.
+ * RD set and nothing behind the question but, perhaps, an OPT without options: client subnets never meet it (and cookies do not come this far: cookie.ts).
  */
 export function cacheKey(prefix: string, request: ForwardRequest): string {
   const { packet, question } = request;

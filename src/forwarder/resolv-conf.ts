@@ -12,7 +12,12 @@ export interface ResolvConf {
   readonly options: readonly string[];
   /** What stands behind `nameserver` and is no address. */
   readonly invalid: readonly string[];
+  /** Lines with any other keyword, `sortlist` say. */
+  readonly other: readonly string[];
 }
+
+/** It says something of ndots, whatever: then Docker does not forward unknown names of one label. */
+export const hasNdots = ({ options }: ResolvConf): boolean => options.some((o) => /^ndots(:|$)/.test(o));
 
 const LONGEST_LINE = 65536;
 
@@ -21,24 +26,28 @@ export function parseResolvConf(text: string): ResolvConf {
   const nameservers: string[] = [];
   const options: string[] = [];
   const invalid: string[] = [];
+  const other: string[] = [];
   let search: readonly string[] = [];
   for (const line of text.split("\n")) {
     if (line.length > LONGEST_LINE) throw new Error(`line too long (exceeds ${LONGEST_LINE})`);
     const [keyword = "", ...values] = line.trim().split(/\s+/);
     const [first] = values;
-    if (first === undefined || keyword.startsWith("#") || keyword.startsWith(";")) continue;
-    if (keyword === "nameserver") {
+    if (keyword === "" || keyword.startsWith("#") || keyword.startsWith(";")) continue;
+    if (!KEYWORDS.has(keyword)) {
+      other.push(line.trim());
+    } else if (first === undefined) {
+    } else if (keyword === "nameserver") {
       const address = parseNameserver(first);
       if (address === undefined) invalid.push(first);
       else nameservers.push(address);
     } else if (keyword === "search" || keyword === "domain") {
       search = values.length === 1 && first === "." ? [] : values;
-    } else if (keyword === "options") {
-      options.push(...values);
-    }
+    } else options.push(...values);
   }
-  return { nameservers, search, options, invalid };
+  return { nameservers, search, options, invalid, other };
 }
+
+const KEYWORDS = new Set(["nameserver", "search", "domain", "options"]);
 
 function parseNameserver(text: string): string | undefined {
   const [address = "", scope] = text.split("%", 2);

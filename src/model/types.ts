@@ -67,7 +67,7 @@ export interface Port {
   readonly protocol: Protocol;
   /** Port inside the task. */
   readonly target: number;
-  /** Port outside. 0: allocate from 30000-32767 (ingress only). Missing: not published, known to SRV only. */
+  /** Port outside. 0: allocate from 30000-32767. Missing: not published, known to SRV only. */
   readonly published?: number;
   readonly mode: "ingress" | "host";
   /** Ingress only. "local": tasks of the node that was asked, and they see the client's address. Missing: "cluster". */
@@ -153,6 +153,13 @@ export interface Listen {
   readonly address: string;
   readonly port: number;
   readonly source?: readonly string[];
+}
+
+/** What a resolv.conf says that an upstream is looked for in. */
+export interface Found {
+  readonly upstreams: readonly Upstream[];
+  /** It has an ndots option: unknown names of one label are not forwarded. */
+  readonly ndots: boolean;
 }
 
 /** A network namespace that asks: it sees what its member (a container or a task) is attached to, and nothing else. */

@@ -6,7 +6,7 @@ import { checkNames, folded } from "./names.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
-import { removeTask, taskOwner } from "./tasks.ts";
+import { putTask, removeTask, taskOwner } from "./tasks.ts";
 
 export function putService(step: Step, given: Service): Service | undefined {
   const { state, undo, touched } = step;
@@ -34,7 +34,14 @@ export function putService(step: Step, given: Service): Service | undefined {
   if (same(before, service)) return undefined;
   undo.set(state.services, service.id, service);
   touched.services.add(service.id);
+  if (service.mesh?.network !== before?.mesh?.network) joinMesh(step, service);
   return service;
+}
+
+/** Ports are published that were not: its tasks get their addresses on the mesh, as those that come later do. */
+function joinMesh(step: Step, { id, mesh }: Service): void {
+  if (mesh === undefined) return;
+  for (const task of [...(step.state.tasksOf.get(id) ?? [])]) putTask(step, step.state.tasks.get(task)!);
 }
 
 /** The service's tasks go with it: without it they have no names to answer to. */

@@ -1,15 +1,15 @@
 /** Every sandbox's sockets and resolv.conf, kept as the registry says: one after the other, again when a namespace comes back. */
 
 import type { Notice } from "../model/notice.ts";
-import type { Sandbox, SandboxId, Upstream } from "../model/types.ts";
+import type { Found, Sandbox, SandboxId } from "../model/types.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
 import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "./resolv-conf.ts";
 import { NamespaceWatch, namespaceAt } from "./watch.ts";
 
 export interface AttachmentsOptions {
   readonly plane: DataPlane;
-  /** A sandbox's old resolv.conf named these (undefined: not any more). */
-  readonly onUpstreams: (sandbox: SandboxId, upstreams: readonly Upstream[] | undefined) => void;
+  /** A sandbox's old resolv.conf said this (undefined: not any more). */
+  readonly onFound: (sandbox: SandboxId, found: Found | undefined) => void;
   /** It is wired in its namespace; or is about to be let go. */
   readonly onAttached: (sandbox: Sandbox) => void;
   readonly onDetach: (sandbox: SandboxId) => Promise<void>;
@@ -142,19 +142,19 @@ export class Attachments {
     this.#write(sandbox, resolvConf);
   }
 
-  #write({ id, upstreams: own }: Sandbox, resolvConf: ResolvConfOptions | undefined): void {
+  #write({ id }: Sandbox, resolvConf: ResolvConfOptions | undefined): void {
     if (resolvConf === undefined) return;
     this.#try(() => {
-      const { upstreams, problem } = writeResolvConf(resolvConf);
+      const { found, problem } = writeResolvConf(resolvConf);
       if (problem !== undefined) this.#options.onNotice(`sandbox ${id}: ${problem}`);
-      if (own === undefined) this.#options.onUpstreams(id, upstreams);
+      this.#options.onFound(id, found);
     });
   }
 
   #restore(id: SandboxId, resolvConf: ResolvConfOptions | undefined): void {
     if (resolvConf === undefined) return;
     this.#try(() => restoreResolvConf(resolvConf));
-    this.#options.onUpstreams(id, undefined);
+    this.#options.onFound(id, undefined);
   }
 
   #try(work: () => void): void {

@@ -4,8 +4,8 @@
  * that somebody has changed since is seen, and left alone.
  */
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { parseResolvConf, type ResolvConf, resolvConfUpstreams } from "../forwarder/resolv-conf.ts";
-import type { Upstream } from "../model/types.ts";
+import { hasNdots, parseResolvConf, type ResolvConf, resolvConfUpstreams } from "../forwarder/resolv-conf.ts";
+import type { Found, Upstream } from "../model/types.ts";
 
 export interface ResolvConfOptions {
   readonly path: string;
@@ -19,8 +19,8 @@ export interface ResolvConfOptions {
 }
 
 export interface Written {
-  /** Name servers that the old file named: asked from the host's namespace, as Docker asks them. */
-  readonly upstreams: readonly Upstream[];
+  /** What the old file said: its name servers are asked from the host's namespace, as Docker asks them. */
+  readonly found: Found;
   /** Why the file was left alone. */
   readonly problem?: string;
 }
@@ -35,13 +35,14 @@ export function writeResolvConf(options: ResolvConfOptions): Written {
   const before = read(kept(path));
   const old = parseResolvConf(before ?? now ?? "");
   const upstreams = resolvConfUpstreams(old).map((u): Upstream => ({ ...u, host: true }));
+  const found = { upstreams: options.upstreams === undefined ? upstreams : [], ndots: hasNdots(old) };
   if (before !== undefined && now !== undefined && !isOurs(now, before, options)) {
-    return { upstreams, problem: `${path} was changed by somebody else since it was written; it is left alone` };
+    return { found, problem: `${path} was changed by somebody else since it was written; it is left alone` };
   }
   const text = render(path, old, options);
   if (before === undefined) replace(kept(path), now ?? "");
   if (text !== now) replace(path, text);
-  return { upstreams };
+  return { found };
 }
 
 /** Puts the old file back, unless ours was changed; nothing of us stays either way. */
@@ -85,6 +86,7 @@ export function render(
     `nameserver ${address}`,
     ...(searched.length > 0 ? [`search ${searched.join(" ")}`] : []),
     `options ${options.join(" ")}`,
+    ...old.other,
     "",
     `# Based on host file: '${path}' (internal resolver)`,
     ...(servers.length === 0 ? ["# NO EXTERNAL NAMESERVERS DEFINED"] : []),

@@ -2,10 +2,14 @@
 import { type FSWatcher, statSync, watch } from "node:fs";
 import { dirname } from "node:path";
 
-/** Which namespace a path leads to: device and inode of nsfs; undefined if to none. */
+/** Which namespace a path leads to: device and inode of nsfs; undefined if to none, or to none that we may look at. */
 export function namespaceAt(path: string): string | undefined {
-  const found = statSync(path, { throwIfNoEntry: false, bigint: true });
-  return found && `${found.dev}:${found.ino}`;
+  try {
+    const { dev, ino } = statSync(path, { bigint: true });
+    return `${dev}:${ino}`;
+  } catch {
+    return undefined; // whoever enters it says why
+  }
 }
 
 /** Looks this often where the file system tells nothing: /proc. Milliseconds. */

@@ -3,7 +3,7 @@
  * that differ are combined again. So a patch is what the whole would compile to, whatever the order things came in.
  */
 import { nameKey } from "../model/name.ts";
-import type { NetworkId, ReadonlyState, Sandbox, SandboxId, Touched, Upstream } from "../model/types.ts";
+import type { Found, NetworkId, ReadonlyState, Sandbox, SandboxId, Touched } from "../model/types.ts";
 import { type RRSet, rdataOf, rrset } from "../wire/rrset.ts";
 import { type Claim, containerClaims, serviceClaims, taskClaims } from "./claims.ts";
 import { GONE, SAME, type ScopePatch, type ScopeSpec, SERVICE, type ZoneSpec } from "./patch.ts";
@@ -24,8 +24,8 @@ export class Compiler {
   /** By member ("task:…"): the sandboxes to look at again when it changes. */
   readonly #sandboxesOf = new Map<string, Set<SandboxId>>();
   readonly #memberOf = new Map<SandboxId, string>();
-  /** Name servers found in a sandbox's own resolv.conf. */
-  readonly #upstreamsOf = new Map<SandboxId, readonly Upstream[]>();
+  /** What a sandbox's own resolv.conf says. */
+  readonly #foundOf = new Map<SandboxId, Found>();
 
   constructor(policy: Policy = DEFAULT_POLICY) {
     this.#policy = policy;
@@ -52,15 +52,15 @@ export class Compiler {
   }
 
   /** The patch that gives every sandbox without upstreams of its own or its networks' these. */
-  changeUpstreams(state: ReadonlyState, upstreams: readonly Upstream[]): ScopePatch {
-    this.#policy = { ...this.#policy, upstreams };
+  changeUpstreams(state: ReadonlyState, { upstreams, ndots }: Found): ScopePatch {
+    this.#policy = { ...this.#policy, upstreams, ndots };
     return { ...nothing(state), scopes: this.#allScopes(state) };
   }
 
   /** The patch that gives this sandbox, unless it or its networks have upstreams, these instead of the node's. */
-  changeSandboxUpstreams(state: ReadonlyState, id: SandboxId, upstreams: readonly Upstream[] | undefined): ScopePatch {
-    if (upstreams === undefined) this.#upstreamsOf.delete(id);
-    else this.#upstreamsOf.set(id, upstreams);
+  changeSandboxUpstreams(state: ReadonlyState, id: SandboxId, found: Found | undefined): ScopePatch {
+    if (found === undefined) this.#foundOf.delete(id);
+    else this.#foundOf.set(id, found);
     const sandbox = state.sandboxes.get(id);
     return { ...nothing(state), scopes: sandbox === undefined ? [] : [this.#scope(sandbox, state)] };
   }
@@ -78,7 +78,7 @@ export class Compiler {
   }
 
   #scope(sandbox: Sandbox, state: ReadonlyState): ScopeSpec {
-    return scopeSpec(sandbox, state, this.#policy, this.#upstreamsOf.get(sandbox.id));
+    return scopeSpec(sandbox, state, this.#policy, this.#foundOf.get(sandbox.id));
   }
 
   /** A service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */

@@ -10,6 +10,8 @@ export interface Policy {
   readonly hostnames: boolean;
   /** The node's own upstreams, for sandboxes whose networks have none. */
   readonly upstreams: readonly Upstream[];
+  /** Their file has an ndots option: unknown names of one label are not forwarded. */
+  readonly ndots: boolean;
 }
 
 /** VIPs stay, so their answers may; tasks come and go, and nobody should hold a dead one for long. */
@@ -18,6 +20,7 @@ export const DEFAULT_POLICY: Policy = {
   ttl: { stable: 600, dynamic: 5, negative: 5 },
   hostnames: false,
   upstreams: [],
+  ndots: false,
 };
 
 /** Docker's TTL on every record, its own choice or not. */

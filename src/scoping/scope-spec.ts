@@ -1,17 +1,12 @@
 /** What one sandbox's lookups need beside the zones: networks in order, links, where to forward. */
 import { nameKey } from "../model/name.ts";
-import type { Endpoint, Network, ReadonlyState, Sandbox, Upstream } from "../model/types.ts";
+import type { Endpoint, Found, Network, ReadonlyState, Sandbox, Upstream } from "../model/types.ts";
 import type { ScopeSpec } from "./patch.ts";
 import type { Policy } from "./policy.ts";
 import { precedence } from "./precedence.ts";
 
-/** `found` are name servers of the sandbox's own resolv.conf. */
-export function scopeSpec(
-  sandbox: Sandbox,
-  state: ReadonlyState,
-  policy: Policy,
-  found: readonly Upstream[] = [],
-): ScopeSpec {
+/** `found` is what the sandbox's own resolv.conf says. */
+export function scopeSpec(sandbox: Sandbox, state: ReadonlyState, policy: Policy, found?: Found): ScopeSpec {
   const endpoints = endpointsOf(sandbox, state);
   const attached = precedence(endpoints, state);
   const networks = endpoints.map((e) => state.networks.get(e.network)).filter((n) => n !== undefined);
@@ -27,11 +22,11 @@ export function scopeSpec(
       : upstreamsOf(
           sandbox,
           attached.map((a) => a.network),
-          found,
+          found?.upstreams ?? [],
           policy.upstreams,
         ),
     internal,
-    ndots: sandbox.ndots !== undefined,
+    ndots: sandbox.ndots !== undefined || (found?.ndots ?? policy.ndots),
   };
 }
 

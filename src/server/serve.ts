@@ -14,6 +14,7 @@ import {
   writeNegative,
 } from "../wire/answer.ts";
 import {
+  BADVERS,
   CLASS_ANY,
   CLASS_CHAOS,
   CLASS_IN,
@@ -107,7 +108,8 @@ export function serve(
   }
   const echoed = query.questionEnd || 12;
   for (let i = 0; i < echoed; i++) out[i] = packet[i]!;
-  if (verdict !== NOERROR) {
+  // Docker looks at no EDNS version.
+  if (verdict !== NOERROR && !(verdict === BADVERS && serving.compat === "docker")) {
     counters.malformed++;
     return writeError(query, out, style, verdict);
   }
@@ -180,8 +182,7 @@ const NO_CLASS = { code: EDE_NOT_AUTHORITATIVE, text: "only class IN is served" 
 /** Addresses of the targets of SRV records, so that one query is enough (RFC 2782). */
 function targets(srv: RRSet, scope: Scope): OwnedSet[] {
   const out: OwnedSet[] = [];
-  for (const rdata of rdataOf(srv)) {
-    const owner = rdata.slice(6, -1);
+  for (const owner of new Set(rdataOf(srv).map((rdata) => rdata.slice(6, -1)))) {
     for (const type of [TYPE_A, TYPE_AAAA]) {
       const set = scope.lookup(owner, type);
       if (set.count > 0) out.push({ owner, set });

@@ -43,7 +43,10 @@ export function parseQuery(packet: Uint8Array, length: number, into: Query): Ver
   const flags = (packet[2]! << 8) | packet[3]!;
   into.flags = flags;
   if (flags & QR) return DROP;
-  if (flags & OPCODE_MASK) return NOTIMP;
+  if (flags & OPCODE_MASK) {
+    findOpt(packet, length, into);
+    return NOTIMP;
+  }
   const records = packet[7]! + packet[9]! + packet[11]!;
   if (packet[4] !== 0 || packet[5] !== 1) return FORMERR;
   if (packet[6]! | packet[8]! | packet[10]! || packet[7]! > 1 || packet[9]! > 1 || packet[11]! > 2) return FORMERR;
@@ -77,6 +80,16 @@ function readName(packet: Uint8Array, length: number, into: Query): number {
   }
   into.key = folded.latin1Slice(0, used);
   return at + 1;
+}
+
+/** Of an opcode that is not for us, only this: who sent an OPT gets one (RFC 6891 6.1.1). */
+function findOpt(packet: Uint8Array, length: number, into: Query): void {
+  const count = (at: number) => (packet[at]! << 8) | packet[at + 1]!;
+  const nameEnd = count(4) === 1 ? readName(packet, length, into) : HEADER - 4;
+  if (count(4) > 1 || nameEnd < 0) return;
+  into.questionEnd = nameEnd + 4;
+  if (readRecords(packet, length, count(6) + count(8), count(10), into) === FORMERR) into.edns = false;
+  into.questionEnd = 0;
 }
 
 /** Walks the records behind the question, for the OPT among the additional ones. */

@@ -39,9 +39,15 @@ export function rdataOf(set: RRSet): string[] {
 /** A name without compression, as rdata holds it: a key with the root behind it. */
 export const nameRdata = (key: string): string => `${key}\0`;
 
-/** TXT rdata: each string behind its length; what is longer than 255 octets is cut (RFC 1035 3.3.14). */
+/** TXT rdata: each string behind its length; what is longer than 255 octets goes on in the next one (RFC 1035 3.3.14). */
 export function txtRdata(strings: readonly string[]): string {
-  return strings.map((s) => characterString(Buffer.from(s, "utf8").toString("latin1"))).join("");
+  const pieces = strings.flatMap(
+    (s) =>
+      Buffer.from(s, "utf8")
+        .toString("latin1")
+        .match(/.{1,255}/gs) ?? [""],
+  );
+  return pieces.map(characterString).join("");
 }
 
 /** SRV rdata (RFC 2782); the target is never compressed. */

@@ -33,11 +33,54 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
     ],
     ["wrong word", "compat: dockr", 'f.yaml:1:9: compat: must be "none" or "docker"'],
     ["wrong type", "hostnames: 1", "f.yaml:1:12: hostnames: must be a boolean"],
+    ["IPv6 where IPv4 belongs", "networks:\n  n: { subnet: 'fd00:1::/64' }", /n\.subnet: must be an IPv4 subnet/],
+    ["IPv4 where IPv6 belongs", "networks:\n  n: { subnet6: 10.0.1.0/24 }", /n\.subnet6: must be an IPv6 subnet/],
+    ["an upstream's port 0", 'upstreams: ["192.0.2.1:0"]', /upstreams\.0: must be an address/],
+    [
+      "a wildcard that is no alias",
+      `${NET}containers: { "*.x": { networks: [n] } }`,
+      /has a wildcard, which only aliases/,
+    ],
+    [
+      "a name that JavaScript has plans for",
+      "networks: { __proto__: { subnt: 1 } }",
+      /f\.yaml:1:13: networks\.__proto__: is no name/,
+    ],
+    [
+      "tasks of one id",
+      `${NET}services:\n  w: { networks: [n], tasks: [{ id: a }, { id: a }] }`,
+      'f.yaml:4:42: services.w.tasks.1: has the same task id "a" as services.w.tasks.0',
+    ],
+    [
+      "tasks of one slot",
+      `${NET}services:\n  w: { networks: [n], tasks: [{ slot: 1 }, { slot: 1, id: b }] }`,
+      'f.yaml:4:44: services.w.tasks.1: has the same slot 1 in service "w" as services.w.tasks.0',
+    ],
+    [
+      "tasks of a global service on one node",
+      `${NET}services:\n  w: { mode: global, networks: [n], tasks: [{ node: x, id: a }, { node: x, id: b }] }`,
+      /has the same node "x" in service "w"/,
+    ],
+    [
+      "services of one id",
+      `${NET}services: { a: { id: q, networks: [n] }, b: { id: q, networks: [n] } }`,
+      /same service id "q"/,
+    ],
+    [
+      "containers of one id",
+      `${NET}containers: { a: { id: q, networks: [n] }, b: { id: q, networks: [n] } }`,
+      /same container id "q"/,
+    ],
+    [
+      "networks of one id",
+      "networks: { a: { id: b }, b: {} }",
+      /networks\.b: has the same network id "b" as networks\.a/,
+    ],
     ["missing networks", "services:\n  web: { replicas: 1 }", "f.yaml:2:3: services.web.networks: is missing"],
     [
       "host bits in a subnet",
       "networks:\n  n: { subnet: 10.0.1.5/24 }",
-      /^f\.yaml:2:16: networks\.n\.subnet: must be a subnet such as 10\.0\.1\.0\/24/,
+      /^f\.yaml:2:16: networks\.n\.subnet: must be an IPv4 subnet such as 10\.0\.1\.0\/24/,
     ],
     [
       "bad address",
@@ -236,6 +279,20 @@ describe("what a file means", () => {
       ttl: { stable: 600, dynamic: 1 },
     });
   });
+});
+
+test("a global service has a task per node, and sandboxes find them by node", () => {
+  const { changes } = parseConfig(
+    `${NET}services: { g: { mode: global, networks: [n], tasks: [{ node: one }, { node: two }] } }
+sandboxes: { s: { task: g.two, listen: "127.0.0.1:0" } }`,
+    "f",
+  );
+  const tasks = changes.flatMap((c) => (c.kind === "task.put" ? [c.task] : []));
+  expect(tasks.map((t) => [t.slot, t.node])).toEqual([
+    [undefined, "one"],
+    [undefined, "two"],
+  ]);
+  expect(changes.at(-1)).toMatchObject({ sandbox: { member: { kind: "task", id: tasks[1]!.id } } });
 });
 
 describe("sandboxes in namespaces, and balancing", () => {

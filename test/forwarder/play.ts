@@ -122,12 +122,12 @@ class World {
     this.#now = until;
   }
 
-  /** `client asks example.com A id=1 edns do cd ad nord cookie via=list from=192.0.2.9` */
+  /** `client asks example.com A id=1 edns do cd ad nord cookie subnet via=list from=192.0.2.9` */
   #ask([name = "", type = "", ...rest]: readonly string[]): void {
     const word = (key: string) => rest.find((r) => r.startsWith(`${key}=`))?.slice(key.length + 1);
     const has = (key: string) => rest.includes(key);
     const id = word("id")!;
-    const edns = has("edns") || has("do") || has("cookie");
+    const edns = has("edns") || has("do") || has("cookie") || has("subnet");
     const packet = query(`${name} ${type}`, {
       id: Number(id),
       rd: !has("nord"),
@@ -136,6 +136,7 @@ class World {
       do: has("do"),
       ...(edns && { edns: Number(word("size") ?? 1232) }),
       ...(has("cookie") && { options: Buffer.from("000a00080102030405060708", "hex") }),
+      ...(has("subnet") && { options: Buffer.from("0008000700011800c00002", "hex") }),
     });
     this.#forward(id, packet, word("via"), word("from") ?? "127.0.0.1", nameKey(name), name);
   }

@@ -35,9 +35,20 @@ describe("parsing", () => {
     ["a dot clears", "search a b\nsearch .", { search: [] }],
     ["a keyword alone changes nothing", "search a\nsearch\nnameserver\noptions", { search: ["a"] }],
     ["options add up", "options ndots:2 rotate\noptions edns0", { options: ["ndots:2", "rotate", "edns0"] }],
-    ["unknown keywords", "sortlist 192.0.2.0\nlookup file bind", {}],
+    [
+      "unknown keywords",
+      "sortlist 192.0.2.0\n lookup file bind",
+      { other: ["sortlist 192.0.2.0", "lookup file bind"] },
+    ],
   ])("%s", (_name, text, expected) => {
-    expect(parseResolvConf(text)).toEqual({ nameservers: [], search: [], options: [], invalid: [], ...expected });
+    expect(parseResolvConf(text)).toEqual({
+      nameservers: [],
+      search: [],
+      options: [],
+      invalid: [],
+      other: [],
+      ...expected,
+    });
   });
 
   test("an over-long line", () => {

@@ -126,6 +126,22 @@ describe("ports", () => {
     expect(ports(r, "a")).toEqual([30001, 30000]);
   });
 
+  test("ports are published later: tasks that are there get their addresses on the mesh", () => {
+    const r = started(MESH, service("a"), task("t", "a", ["n"]));
+    r.apply([service("a", { ports: [port(80)] })]);
+    expect(r.state.tasks.get("t")?.endpoints.map((e) => [e.network, e.ip4])).toEqual([
+      ["n", expect.any(String)],
+      ["mesh", "10.0.9.3"],
+    ]);
+  });
+
+  test("a port in host mode without a number gets one, and keeps it", () => {
+    const r = started(service("a", { ports: [port(0, 80, "host")] }));
+    expect(ports(r, "a")).toEqual([30000]);
+    r.apply([service("a", { ports: [port(90), port(0, 80, "host")] })]);
+    expect(ports(r, "a")).toEqual([90, 30000]);
+  });
+
   test("a removed service's ports and host ports are free", () => {
     const r = started(service("a", { ports: [port(80), port(81, 81, "host")] }));
     r.apply([{ kind: "service.remove", id: "a" }]);

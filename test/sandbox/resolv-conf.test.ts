@@ -56,6 +56,20 @@ describe("what is written", () => {
       ],
     ],
     [
+      "what nobody knows is copied",
+      "sortlist 192.0.2.0\nnameserver 192.0.2.1\nlookup file bind",
+      {},
+      [
+        "nameserver 127.0.0.11",
+        "options ndots:0",
+        "sortlist 192.0.2.0",
+        "lookup file bind",
+        "# ExtServers: [host(192.0.2.1)]",
+        "# Overrides: []",
+        "# Option ndots from: internal",
+      ],
+    ],
+    [
       "nothing there",
       "",
       {},
@@ -88,6 +102,7 @@ describe("the file", () => {
   let path: string;
   const now = () => readFileSync(path, "utf8");
   const OLD = "nameserver 192.0.2.1\n";
+  const FOUND = { found: { upstreams: [{ address: "192.0.2.1", port: 53, host: true }], ndots: false } };
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "eleven-"));
     path = join(folder, "resolv.conf");
@@ -96,7 +111,7 @@ describe("the file", () => {
   const options = () => ({ path, address: "127.0.0.11" });
 
   test("is rewritten, its name servers are told, and it is put back in the end", () => {
-    expect(writeResolvConf(options())).toEqual({ upstreams: [{ address: "192.0.2.1", port: 53, host: true }] });
+    expect(writeResolvConf(options())).toEqual(FOUND);
     expect(now()).toMatch(/^nameserver 127\.0\.0\.11$/m);
     restoreResolvConf(options());
     expect([now(), readdirSync(folder)]).toEqual([OLD, ["resolv.conf"]]);
@@ -105,7 +120,7 @@ describe("the file", () => {
   test("written again by the next process, it still knows the old name servers, and follows new options", () => {
     writeResolvConf(options());
     const again = writeResolvConf({ ...options(), ndots: 3 });
-    expect(again).toEqual({ upstreams: [{ address: "192.0.2.1", port: 53, host: true }] });
+    expect(again).toEqual(FOUND);
     expect(now()).toMatch(/^options ndots:3$/m);
     restoreResolvConf({ ...options(), ndots: 3 });
     expect(now()).toBe(OLD);
@@ -124,7 +139,9 @@ describe("the file", () => {
 
   test("that is missing is made", () => {
     const missing = join(folder, "other");
-    expect(writeResolvConf({ path: missing, address: "127.0.0.11" })).toEqual({ upstreams: [] });
+    expect(writeResolvConf({ path: missing, address: "127.0.0.11" })).toEqual({
+      found: { upstreams: [], ndots: false },
+    });
     expect(readFileSync(missing, "utf8")).toMatch(/NO EXTERNAL NAMESERVERS/);
   });
 });

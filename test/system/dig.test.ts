@@ -82,7 +82,8 @@ describe.skipIf(!have("dig")).each(PLANES)("eleven serve on %s", (_, plane) => {
     ["x.invalid", `NXDOMAIN qr aa rd ra | ${SOA("invalid.")} | EDNS`],
     ["nosuch.example", "SERVFAIL qr rd ra | EDNS EDE 22"],
     ["+edns=1 +noednsnegotiation web", "BADVERS qr rd ra | EDNS"],
-    ["+opcode=STATUS web", "NOTIMP qr rd ra"],
+    ["+opcode=STATUS web", "NOTIMP qr rd ra | EDNS"],
+    ["+opcode=STATUS +noedns web", "NOTIMP qr rd ra"],
     [
       "CH TXT version.bind",
       expect.stringMatching(/^NOERROR qr aa rd ra \| version\.bind\. 0 TXT "eleven \d+\.\d+\.\d+" \| EDNS$/),
