@@ -14,8 +14,25 @@ export interface Redirect {
   readonly port: number;
 }
 
+/** The pair of sockets that is listening behind it. */
+export type Behind = { readonly udp: number; readonly tcp: number };
+
+/** What is there of it, in the words of the tool that it is installed with. */
+export async function presentRedirect(at: Redirect): Promise<string> {
+  const listed = async (command: string, args: string[]) =>
+    (await exec(command, args, { netns: at.netns }).catch(() => undefined))?.stdout ?? "";
+  const ours = await listed("nft", ["list", "table", family(at), table(at)]);
+  if (ours !== "") return ours;
+  const names = CHAINS.map((chain) => chainName(chain, at));
+  const saved = await listed(`${iptables(at)}-save`, ["-t", "nat"]);
+  return saved
+    .split("\n")
+    .filter((line) => line.startsWith("-A") && names.some((name) => line.includes(name)))
+    .join("\n");
+}
+
 /** With nft, else with iptables; rejects if neither works. */
-export async function installRedirect(at: Redirect, { udp, tcp }: { udp: number; tcp: number }): Promise<void> {
+export async function installRedirect(at: Redirect, { udp, tcp }: Behind): Promise<void> {
   const ports = { udp: portOf(udp), tcp: portOf(tcp) };
   const problem = await run(at, "nft", ["-f", "-"], nftTable(at, ports));
   if (problem === undefined) return;

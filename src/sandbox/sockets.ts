@@ -7,7 +7,7 @@ import { inNetns } from "../os/netns.ts";
 import { bindUdp, closeFd, listenTcp } from "../os/socket.ts";
 import type { OpenSockets, Place, Sockets } from "../server/data-plane.ts";
 import type { Inheritance } from "./inheritance.ts";
-import { installRedirect, removeRedirect } from "./redirect.ts";
+import { keepRedirect } from "./keep-redirect.ts";
 
 export interface SocketOptions {
   /** Sockets that an earlier process left with the service manager. */
@@ -23,8 +23,8 @@ export interface SocketOptions {
 export function createOpenSockets({ inheritance, onNotice }: SocketOptions): OpenSockets {
   return async (listen, place) => {
     const found = inheritance?.take(listen, place);
-    if (found !== undefined)
-      return found.redirected ? redirected(listen, place, found, inheritance) : kept(listen, place, found, inheritance);
+    const behindRedirect = (pair: Pair) => redirected(listen, place, pair, inheritance, onNotice);
+    if (found !== undefined) return found.redirected ? behindRedirect(found) : kept(listen, place, found, inheritance);
     if (!place.redirect) {
       try {
         return kept(
@@ -39,7 +39,7 @@ export function createOpenSockets({ inheritance, onNotice }: SocketOptions): Ope
       }
     }
     const pair = within(place, () => ({ udp: bindUdp(listen.address, 0), tcp: listenTcp(listen.address, 0) }));
-    return redirected(listen, place, { udp: pair.udp.fd, tcp: pair.tcp.fd, port: listen.port }, inheritance);
+    return behindRedirect({ udp: pair.udp.fd, tcp: pair.tcp.fd, port: listen.port });
   };
 }
 
@@ -61,10 +61,12 @@ async function redirected(
   place: Place,
   pair: Pair,
   inheritance: Inheritance | undefined,
+  onNotice: Notice,
 ): Promise<Sockets> {
   const rule = { netns: place.netns!, address: listen.address, port: listen.port };
+  let remove: () => Promise<void>;
   try {
-    await installRedirect(rule, pair);
+    remove = await keepRedirect(rule, pair, onNotice);
   } catch (error) {
     closeFd(pair.udp);
     closeFd(pair.tcp);
@@ -76,7 +78,7 @@ async function redirected(
     async release() {
       if (inheritance?.ending) return; // sockets and rules stay for the next process: nothing is lost between
       if (name !== undefined) inheritance?.forget(name);
-      await removeRedirect(rule);
+      await remove();
     },
   };
 }

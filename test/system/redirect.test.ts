@@ -6,9 +6,12 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { bringLoopbackUp } from "../../src/os/link.ts";
 import { inNetns } from "../../src/os/netns.ts";
 import { bindUdp, closeFd, listenTcp } from "../../src/os/socket.ts";
+import { keepRedirect } from "../../src/sandbox/keep-redirect.ts";
 import { installRedirect, removeRedirect } from "../../src/sandbox/redirect.ts";
 import { have } from "./dig.ts";
 import { Namespaces, withoutNamespaces } from "./namespaces.ts";
+
+const FLUSH = "/usr/sbin/nft flush ruleset; iptables -t nat -F; iptables -t nat -X";
 
 describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 53 is redirected", () => {
   let ns: Namespaces;
@@ -37,12 +40,18 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 
     });
     const rules = async () => (await ns.exec("a", command!, ...args)).match(ours) ?? [];
     await installRedirect(at, sockets);
-    await installRedirect(at, sockets);
+    const notices: string[] = [];
+    const end = await keepRedirect(at, sockets, (notice) => notices.push(notice));
     expect(await rules()).toHaveLength(2);
     expect(await ns.exec("a", "dig", "@127.0.0.11", "+tcp", "+time=1", "+tries=1", "x")).toMatch(
       /timed out|no servers/,
     );
-    await removeRedirect(at);
+    await ns.exec("a", "nft", "add", "table", "ip", "other"); // of no concern
+    await ns.exec("a", "sh", "-c", FLUSH);
+    expect(await rules()).toEqual([]);
+    await vi.waitFor(async () => expect(await rules()).toHaveLength(2), { timeout: 10_000, interval: 50 });
+    expect(notices).toEqual([expect.stringMatching(/somebody changed the redirect of port 53; put right/)]);
+    await end();
     await removeRedirect(at);
     expect(await rules()).toEqual([]);
     for (const fd of Object.values(sockets)) closeFd(fd);
