@@ -14,7 +14,8 @@ import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
 import { Attachments } from "./sandbox/attachments.ts";
-import { Inheritance } from "./sandbox/inheritance.ts";
+import { type Discarded, Inheritance } from "./sandbox/inheritance.ts";
+import { removeRedirect } from "./sandbox/redirect.ts";
 import { createOpenSockets } from "./sandbox/sockets.ts";
 import { Compiler } from "./scoping/compile.ts";
 import type { ScopePatch } from "./scoping/patch.ts";
@@ -125,7 +126,7 @@ export class ElevenNode {
   async ready(): Promise<void> {
     await this.#attachments.ready();
     await this.applied();
-    this.#inheritance?.discard();
+    for (const left of this.#inheritance?.discard() ?? []) await this.#clear(left);
     this.#inheritance?.ready();
   }
 
@@ -182,6 +183,13 @@ export class ElevenNode {
   #inOrder(patch: ScopePatch): void {
     if (this.#waiting.length > 0) this.#waiting.push(patch);
     else this.#plane.update(patch);
+  }
+
+  /** What an earlier process left where no sandbox is any more. */
+  async #clear(left: Discarded): Promise<void> {
+    if (left.redirected) await removeRedirect(left);
+    const { sandboxes } = this.state;
+    if (![...sandboxes.values()].some((s) => s.netns === left.netns)) await this.#balancing?.clear(left.netns);
   }
 
   #createPlane(options: NodeOptions, policy: Policy, batched: boolean, onNotice: Notice): DataPlane {

@@ -224,7 +224,7 @@ export class Keeper {
     this.#stale = true;
     this.#shared.gate.pass(this.target.id);
     const gone = error instanceof LbError && error.code === "gone";
-    if (gone && this.target.kind === "sandbox") this.#shared.gone(this.target.id, error);
+    if (gone && this.target.kind === "sandbox") this.#shared.gone(this.target.id, this, error);
     else this.#tell("degraded", error instanceof Error ? error.message : String(error));
   }
 

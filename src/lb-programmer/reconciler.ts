@@ -88,7 +88,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
       changed: (id) => this.#changed(id),
       ended: (removed) => this.#ended(removed),
       repaired: (id, steps) => this.#say("repaired", id, steps),
-      gone: (id, error) => this.#gone(id, error),
+      gone: (id, keeper, error) => this.#gone(id, keeper, error),
     };
   }
 
@@ -195,7 +195,8 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     if (keeper !== undefined) this.#say("status", this.#status(id, keeper));
   }
 
-  #gone(id: string, error: LbError): void {
+  #gone(id: string, keeper: object, error: LbError): void {
+    if (this.#keepers.get(id) !== keeper) return;
     void this.#drop(id)?.stop();
     this.#say("gone", id, error);
     this.#look();

@@ -36,5 +36,6 @@ export interface Shared {
   /** A pass is over, well or not. `removed`: it took virtual servers away. */
   readonly ended: (removed: boolean) => void;
   readonly repaired: (id: string, steps: number) => void;
-  readonly gone: (id: string, error: LbError) => void;
+  /** The keeper of this id, unless there is another one by now, has lost its namespace. */
+  readonly gone: (id: string, keeper: object, error: LbError) => void;
 }

@@ -57,13 +57,15 @@ export class Inheritance {
     notify(this.#manager, `FDSTOREREMOVE=1\nFDNAME=${name}`);
   }
 
-  /** Closes and gives back what nobody took: sandboxes that are not there any more. */
-  discard(): void {
-    for (const [name, fds] of this.#found) {
+  /** Closes and gives back what nobody took: sandboxes that are not there any more. Where they were, as far as that is known. */
+  discard(): Discarded[] {
+    const all = [...this.#found];
+    this.#found.clear();
+    return all.flatMap(([name, fds]) => {
       for (const fd of fds) closeFd(fd);
       this.forget(name);
-    }
-    this.#found.clear();
+      return placeIn(name) ?? [];
+    });
   }
 
   ready(): void {
@@ -88,8 +90,28 @@ function listenFds({
   return found;
 }
 
-/** A name that says nothing but is the same each time: at most 255 characters, no colon. */
+/** A sandbox that was there when the sockets were left. */
+export interface Discarded {
+  readonly netns: string;
+  readonly address: string;
+  readonly port: number;
+  readonly redirected: boolean;
+}
+
+/** As systemd takes them. */
+const LONGEST_NAME = 255;
+
+/** A name that is the same each time, without a colon: the place itself, or its hash if it is too long for one. */
 function nameOf({ address, port }: Listen, { netns = "", redirect = false }: Place, redirected: boolean): string {
-  const place = createHash("sha256").update(`${netns} ${address} ${port}`).digest("hex").slice(0, 32);
-  return `eleven-${redirected || redirect ? "redirect" : "direct"}-${place}`;
+  const place = `${address} ${port} ${netns}`;
+  const kind = redirected || redirect ? "redirect" : "direct";
+  const name = `eleven-${kind}-at-${Buffer.from(place).toString("base64url")}`;
+  return name.length <= LONGEST_NAME ? name : `eleven-${kind}-${createHash("sha256").update(place).digest("hex")}`;
+}
+
+/** The place in a name; undefined if it is too long for one, or in no namespace. */
+function placeIn(name: string): Discarded | undefined {
+  const [, kind, encoded = ""] = /^eleven-(redirect|direct)-at-(.+)$/.exec(name) ?? [];
+  const [, address = "", port, netns] = /^(\S+) (\d+) (.+)$/s.exec(`${Buffer.from(encoded, "base64url")}`) ?? [];
+  return netns === undefined ? undefined : { netns, address, port: Number(port), redirected: kind === "redirect" };
 }

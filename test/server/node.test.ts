@@ -129,6 +129,41 @@ describe("a node", () => {
   });
 });
 
+describe("what a stranger found", () => {
+  const asked = async (question: string, ask: Parameters<typeof query>[1], compat: "none" | "docker" = "none") => {
+    node = createNode({ policy: { compat } });
+    node.apply(changes(`${WORLD} service two port=http:80/tcp,https:443/tcp on n\n sandbox c`));
+    const put = (labels: Record<string, string>) => ({ ...node.state.services.get("web")!, labels });
+    node.apply([{ kind: "service.put", service: put({ long: "x".repeat(300) }) }]);
+    node.setUpstreams([], { ndots: true });
+    return told(Buffer.from((await node.answer(DNS2.Packet.parse(query(question, ask)), "c")).toBuffer()));
+  };
+
+  test("SRV of two ports on one target: its address is told once", async () => {
+    const { answers, additional } = await asked("_two._tcp SRV", {});
+    expect([answers.length, additional]).toEqual([2, ["two.n 600 A 10.0.1.5"]]);
+  });
+
+  test("a label of 300 octets: all of it, in two strings", async () => {
+    expect((await asked("web TXT", { edns: 4096 })).answers.join()).toContain("x".repeat(250));
+    const raw = await node.answer(DNS2.Packet.parse(query("web TXT", { edns: 4096 })), "c");
+    expect(raw.toBuffer().toString("latin1").match(/x/g)).toHaveLength(300);
+  });
+
+  test("compat docker: an EDNS version is nothing to it", async () => {
+    expect(await asked("web A", { edns: 1232, version: 1 }, "docker")).toMatchObject({
+      rcode: "NOERROR",
+      edns: undefined,
+    });
+    expect(await asked("web A", { edns: 1232, version: 1 })).toMatchObject({ rcode: "BADVERS" });
+  });
+
+  test("a resolv.conf with an ndots option: unknown single labels stay here, others do not", async () => {
+    expect(await asked("single A", {})).toMatchObject({ rcode: "NOERROR", answers: [] });
+    expect(await asked("not.single A", {})).toMatchObject({ rcode: "SERVFAIL" });
+  });
+});
+
 test("off loopback, no UDP answer is above 1232 octets, whatever the client says", async () => {
   node = createNode();
   const tasks = Array.from({ length: 200 }, (_, i) => `task rr.${i + 1} on n`).join("\n");

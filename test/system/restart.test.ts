@@ -35,6 +35,7 @@ describe.skipIf(withoutNamespaces() || !have("dnsperf"))(
         file,
         `upstreams: []
 networks: { n: {} }
+services: { web: { networks: [n] } }
 containers: { one: { networks: [n] }, two: { networks: [n] } }
 sandboxes:
 ${binds.map((b) => `  ${b}: { container: one, netns: ${ns.name(b)}, bind: ${b} }`).join("\n")}
@@ -79,14 +80,17 @@ ${binds.map((b) => `  ${b}: { container: one, netns: ${ns.name(b)}, bind: ${b} }
       expect(await waiting).toMatch(/^10\./);
     });
 
-    test("sockets of a sandbox that is not there any more are given back", async () => {
+    test("a sandbox that is not there any more: its sockets are given back, its rules removed", async () => {
       config("direct", "redirect");
       await manager.start("dist/main.js", "serve", file);
       expect(manager.stored.size).toBe(2);
+      const rules = () => ns.exec("redirect", "nft", "list", "ruleset");
+      expect(await rules()).toMatch(/table ip eleven_dns_.*table inet eleven /s);
       await manager.stop();
       config("direct");
       await manager.start("dist/main.js", "serve", file);
       expect(manager.stored.size).toBe(1);
+      expect(await rules()).toBe("");
     });
   },
 );

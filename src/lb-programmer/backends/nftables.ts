@@ -4,6 +4,7 @@
  *
  * - "lc" and "wlc" take turns like "rr" and "wrr": nftables counts no connections. "mh" is a plain hash like "sh".
  * - "direct" forwarding is masqueraded: connections work, tasks see the balancing namespace as their client.
+ * - At most 1 024 tasks of a service take connections (slots.ts).
  * - A VIP on "lo" answers ping without being an address.
  *
  * What is in the kernel is remembered between calls, so that a change sends what differs and nothing else. Where that fails,
