@@ -1,14 +1,23 @@
-/** `npm run bench [name]`: one line per case. Figures are medians; the machine's size is in the first line. */
+/**
+ * `npm run bench [name]`: one line per case. Figures are medians; the machine's size is in the first line. Each suite has a
+ * process of its own, so that the heap of one is not the next one's burden.
+ */
+import { spawnSync } from "node:child_process";
 import { cpus, totalmem } from "node:os";
+import { fileURLToPath } from "node:url";
 
 const suites = ["codec", "lookup", "registry", "start", "sandboxes", "latency", "balance", "nftables", "peers"];
-const wanted = process.argv.slice(2);
+const [wanted, alone] = process.argv.slice(2);
 
-console.log(
-  `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-);
-for (const suite of suites) {
-  if (wanted.length > 0 && !wanted.includes(suite)) continue;
-  const { run } = (await import(`./${suite}.ts`)) as { run: () => void | Promise<void> };
+if (alone === undefined) {
+  console.log(
+    `node ${process.version}, ${cpus().length} x ${cpus()[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+  );
+  const command = [...process.execArgv, fileURLToPath(import.meta.url)];
+  for (const suite of suites)
+    if (wanted === undefined || wanted === suite)
+      spawnSync(process.execPath, [...command, suite, "alone"], { stdio: "inherit" });
+} else {
+  const { run } = (await import(`./${wanted}.ts`)) as { run: () => void | Promise<void> };
   await run();
 }
