@@ -1,10 +1,12 @@
 /** What happens when somebody, or an end in the middle, leaves our table other than we wrote it. */
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/types.ts";
+import { exec } from "../../src/os/exec.ts";
 import { parseState, stateText } from "../lb-programmer/state-text.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
+import { Peer } from "./peer.ts";
 
 const STATE = parseState(`
   server web/mynet/4 10.0.1.4 mark 256 local rr
@@ -19,6 +21,8 @@ const STATE = parseState(`
   snat 10.0.0.0/24 to 10.0.0.2
   redirect 10.0.0.4 tcp 8080 to 80
 `);
+
+const TASK = { address: "10.0.1.5", weight: 1 };
 
 /** What somebody does to our table. */
 const DAMAGE: readonly (readonly [string, string])[] = [
@@ -98,6 +102,19 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     await expectState(half);
     await become(many);
     await expectState(many);
+  });
+
+  test("a set of clients that is full: who comes then is served, without being remembered", async () => {
+    for (const words of ["link add e11-d up type bridge", "address add 10.0.1.5/24 dev e11-d"])
+      await namespace.run("ip", ...words.split(" "));
+    await become({ ...EMPTY, servers: [{ ...STATE.servers[0]!, affinity: 600, destinations: [TASK] }] });
+    const clients = Array.from({ length: 65_535 }, (_, i) => `10.9.${i >> 8}.${i & 255}`).join(",");
+    const input = `add element inet eleven c-256-10.0.1.5 { ${clients} }`;
+    expect(await exec("nft", ["-f", "-"], { netns: namespace.path, input })).toMatchObject({ status: 0, stderr: "" });
+    const task = await Peer.start("t", namespace);
+    onTestFinished(() => task.end());
+    await task.serve(["10.0.1.5"], 80);
+    expect(await task.ask("10.0.1.4", 80)).toEqual(["t 10.0.1.5"]);
   });
 
   test("keys of any length and with any characters", async () => {
