@@ -6,6 +6,7 @@
  * so that a name never leads to where nothing is yet, and nothing goes that a name still leads to. What the kernel refuses
  * holds names up for a moment only: it is seen as a degraded target, and tried again.
  */
+import { setTimeout } from "node:timers/promises";
 import { Marks } from "../lb-programmer/marks.ts";
 import { plan } from "../lb-programmer/plan.ts";
 import { createReconciler, type Reconciler, type TargetStatus } from "../lb-programmer/reconciler.ts";
@@ -19,7 +20,7 @@ import {
 } from "../lb-programmer/types.ts";
 import type { Notice } from "../model/notice.ts";
 import type { ReadonlyState, Sandbox, SandboxId } from "../model/types.ts";
-import type { Choice } from "./choose.ts";
+import { type Choice, chooseBackend } from "./choose.ts";
 import type { BalanceOptions } from "./options.ts";
 import { PortReservations } from "./ports.ts";
 import { Sharing } from "./sharing.ts";
@@ -70,9 +71,7 @@ export class Balancing {
   /** The state is another: kernel, names, kernel. Changes that come meanwhile are taken together. */
   follow(): void {
     this.#again = true;
-    this.#busy ??= this.#run().finally(() => {
-      this.#busy = undefined;
-    });
+    this.#busy ??= this.#run();
   }
 
   /** A sandbox has its namespace; from now on connections are balanced in there. */
@@ -93,7 +92,9 @@ export class Balancing {
   /** Removes everything of ours from a namespace that no sandbox is in any more: an earlier process left it there. */
   async clear(netns: string): Promise<void> {
     const target: LbTarget = { kind: "sandbox", id: `sandbox in ${netns}`, sandbox: "", netns };
-    await this.#choice?.backend.clear(target).catch((error) => this.#failedToClear(error));
+    const found = this.#choice ?? (await chooseBackend(this.#options.backend, target).catch(() => undefined));
+    await found?.backend.clear(target).catch((error) => this.#failedToClear(error));
+    if (found !== this.#choice) found?.backend.close?.();
   }
 
   /** Resolves when what was asked for so far is in names and kernel, or can't be for now. */
@@ -109,7 +110,7 @@ export class Balancing {
   async drained(): Promise<void> {
     await this.settled();
     const leaving = () => (this.#reconciler?.status() ?? []).some((s) => s.leaving > 0 && s.state !== "degraded");
-    while (leaving()) await new Promise((done) => setTimeout(done, 50));
+    while (leaving()) await setTimeout(50);
   }
 
   /** How each namespace stands. The host is degraded, too, if published ports are somebody else's. */
@@ -140,21 +141,32 @@ export class Balancing {
     this.#ports.close();
   }
 
+  /** Not busy any more in the very step that finds nothing left to do: who follows after that starts anew. */
   async #run(): Promise<void> {
-    while (this.#again) {
-      this.#again = false;
-      const { revision } = this.#hooks.state();
-      for (const target of this.#fixedTargets()) this.#put(target);
-      if (this.#targets.size > 0) await this.#start.tried();
-      const reconciler = this.#reconciler;
-      if (reconciler !== undefined && revision > this.#requested) {
-        this.#requested = revision;
-        reconciler.request(undefined, revision);
-      }
-      await reconciler?.installed(revision, { timeout: PATIENCE });
-      await this.#hooks.changeNames(revision);
-      reconciler?.release(revision);
+    await undefined;
+    try {
+      while (this.#again) await this.#once();
+    } catch (error) {
+      this.#hooks.onNotice(messageOf(error));
+    } finally {
+      this.#busy = undefined;
     }
+  }
+
+  async #once(): Promise<void> {
+    this.#again = false;
+    const { revision } = this.#hooks.state();
+    for (const target of this.#fixedTargets()) this.#put(target);
+    if (this.#targets.size > 0)
+      await Promise.race([this.#start.tried(), setTimeout(PATIENCE, undefined, { ref: false })]);
+    const reconciler = this.#reconciler;
+    if (reconciler !== undefined && revision > this.#requested) {
+      this.#requested = revision;
+      reconciler.request(undefined, revision);
+    }
+    await reconciler?.installed(revision, { timeout: PATIENCE });
+    await this.#hooks.changeNames(revision);
+    reconciler?.release(revision);
   }
 
   #put(target: LbTarget): void {
@@ -185,7 +197,12 @@ export class Balancing {
     const { backend, why } = choice;
     if (why !== undefined) this.#hooks.onNotice(why, "info");
     this.#choice = choice;
-    const reconciler = createReconciler({ backend, marks: this.#marks, plan: (target) => this.#plan(target) });
+    const reconciler = createReconciler({
+      backend,
+      marks: this.#marks,
+      plan: (target) => this.#plan(target),
+      revision: () => this.#hooks.state().revision,
+    });
     reconciler.on("status", (status) => this.#tell(status));
     reconciler.on("repaired", (target, steps) =>
       this.#hooks.onNotice(`${target}: somebody changed our rules; put right in ${steps} steps`),
@@ -210,7 +227,7 @@ export class Balancing {
   /** A namespace that is gone is as clear as can be. */
   #failedToClear(error: unknown): void {
     if (error instanceof LbError && error.code === "gone") return;
-    this.#hooks.onNotice(error instanceof Error ? error.message : String(error));
+    this.#hooks.onNotice(messageOf(error));
   }
 
   #tell({ target, state, reason }: TargetStatus): void {
@@ -226,5 +243,6 @@ export class Balancing {
   }
 }
 
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 const WORKING = { state: "working" } as const;
 const degraded = (reason: string) => ({ state: "degraded", reason }) as const;

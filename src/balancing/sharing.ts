@@ -17,11 +17,19 @@ export class Sharing {
   add(sandbox: SandboxId, netns: string): SandboxTarget {
     let shared = this.#shared.get(netns);
     if (shared === undefined) {
-      shared = { id: `sandbox/${sandbox}`, netns, sandboxes: [] };
+      shared = { id: this.#freeId(`sandbox/${sandbox}`), netns, sandboxes: [] };
       this.#shared.set(netns, shared);
     }
     if (!shared.sandboxes.includes(sandbox)) shared.sandboxes.push(sandbox);
     return targetOf(shared);
+  }
+
+  /** A target keeps the name of its first sandbox, which may have moved on. */
+  #freeId(wanted: string): string {
+    const taken = new Set([...this.#shared.values()].map(({ id }) => id));
+    let id = wanted;
+    for (let n = 2; taken.has(id); n++) id = `${wanted} (${n})`;
+    return id;
   }
 
   /** What is left of its target, or the id of the target that is gone with it. */

@@ -29,11 +29,9 @@ export class Start {
 
   /** Tries now: there is another target. */
   again(): void {
-    if (this.#over) return;
+    if (this.#over || this.#trying !== undefined) return;
     clearTimeout(this.#timer);
-    this.#trying ??= this.#try().finally(() => {
-      this.#trying = undefined;
-    });
+    this.#trying = this.#try();
   }
 
   /** Resolves when the try at work, if there is one and none has failed before, is over: others need not wait. */
@@ -48,6 +46,15 @@ export class Start {
   }
 
   async #try(): Promise<void> {
+    await undefined;
+    try {
+      await this.#tryTargets();
+    } finally {
+      this.#trying = undefined;
+    }
+  }
+
+  async #tryTargets(): Promise<void> {
     const { targets, wanted, found, onProblem } = this.#options;
     let problem: string | undefined;
     for (const target of [...targets()]) {

@@ -200,6 +200,8 @@ const place = {
   ip: address.optional().describe("its address there"),
   ip6: address.optional(),
 };
+/** The kernel counts in ticks of a millisecond at the least, in 31 bits. */
+const idleSeconds = z.int().min(1).max(2_147_483);
 const balanceNode = z.strictObject({
   backend: z
     .enum(["auto", "ipvs", "nftables", "dry-run", "none"])
@@ -210,7 +212,7 @@ const balanceNode = z.strictObject({
     .optional()
     .describe("where connections to VIPs are balanced: where they start, or in a sandbox per network, as Docker does"),
   idle: z
-    .strictObject({ tcp: z.int().min(1).max(31_536_000).optional(), udp: z.int().min(1).max(31_536_000).optional() })
+    .strictObject({ tcp: idleSeconds.optional(), udp: idleSeconds.optional() })
     .optional()
     .describe("seconds that a balanced connection may be silent, where it is balanced; default: the kernel's"),
   networks: z

@@ -115,16 +115,17 @@ export class Keeper {
 
   /** No more passes; resolves when the one at work has ended. What is in the kernel stays. */
   async stop(): Promise<void> {
+    await this.#loop.stop(); // the pass at work may be its first, which begins to watch
     this.#timers.cancelAll();
     this.#unwatch?.();
     this.#unwatch = undefined;
-    await this.#loop.stop();
   }
 
   async #pass(): Promise<number | undefined> {
     const repairs = this.#stale ? await this.#read() : 0;
     if (!this.#shared.gate.pass(this.target.id)) return undefined; // it wakes us
-    const permit = { revision: this.#shared.revision(), released: this.#shared.released() };
+    const revision = this.#shared.revision();
+    const permit = { revision: this.#shared.planned(), released: this.#shared.released() };
     this.#covering = this.#pending;
     this.#pending = NEVER;
     const desired = await this.#plan();
@@ -135,7 +136,7 @@ export class Keeper {
     if (ops.length > 0) await this.#shared.backend.apply(this.target, ops, staged);
     this.#actual = staged;
     this.#covering = NEVER;
-    this.installed = permit.revision;
+    this.installed = revision;
     if (repairs > 0) this.#shared.repaired(this.target.id, repairs);
     const again = this.#drainAgain(staged, desired, permit);
     this.#tell(this.#pending === NEVER ? "equal" : "working");

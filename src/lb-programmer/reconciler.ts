@@ -19,6 +19,8 @@ export interface ReconcilerOptions {
   readonly backend: LbBackend;
   /** What the target must hold, as things are; called anew for each pass. Pure, but for marks. */
   readonly plan: (target: LbTarget) => LbState;
+  /** What `plan` plans is of this revision, which may be ahead of what was requested. Default: the newest requested. */
+  readonly revision?: () => number;
   /** Learns what marks are in the kernel, and which are free again. */
   readonly marks?: Pick<Marks, "adopt" | "keep">;
   /** Default: the machine's. */
@@ -84,6 +86,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
       intervals: { ...INTERVALS, ...options.intervals },
       gate: new Gate(this.#clock, (id) => this.#keepers.get(id)?.wake()),
       revision: () => this.#revision,
+      planned: () => Math.max(this.#revision, options.revision?.() ?? 0),
       released: () => this.#released,
       changed: (id) => this.#changed(id),
       ended: (removed) => this.#ended(removed),

@@ -28,6 +28,8 @@ export interface Shared {
   readonly intervals: Intervals;
   /** The newest revision that a plan may be of. */
   readonly revision: () => number;
+  /** What a plan that is made now is of; that, or later. */
+  readonly planned: () => number;
   /** What left a plan up to this revision may go. */
   readonly released: () => number;
   readonly gate: Gate;

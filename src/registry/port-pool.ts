@@ -30,7 +30,7 @@ export class PortPool {
       if (!isDynamic(port)) return port;
       const i = old.findIndex((p) => SAME.every((key) => p[key] === port[key]));
       const published = i < 0 ? undefined : old.splice(i, 1)[0]!.published!;
-      if (published === undefined || this.#busy(published, port.protocol)) return port;
+      if (published === undefined || this.#busy(published, port)) return port;
       return this.#claim(service, { ...port, published }, step.undo);
     });
     return kept.map((port) =>
@@ -68,12 +68,14 @@ export class PortPool {
     return port;
   }
 
-  #busy(published: number, protocol: Protocol): boolean {
+  /** Ports in host mode may have one number. */
+  #busy(published: number, { protocol, mode }: Port): boolean {
     const key = portKey(published, protocol);
-    return this.#ingress.has(key) || this.#host.has(key);
+    return this.#ingress.has(key) || (mode === "ingress" && this.#host.has(key));
   }
 
-  #next({ protocol }: Port, { undo, spoken }: Taking): number {
+  #next(wanted: Port, { undo, spoken }: Taking): number {
+    const { protocol } = wanted;
     const before = this.#cursor[protocol];
     undo.push(() => {
       this.#cursor[protocol] = before;
@@ -81,7 +83,7 @@ export class PortPool {
     for (let tries = DYNAMIC_FIRST; tries <= DYNAMIC_LAST; tries++) {
       const port = this.#cursor[protocol];
       this.#cursor[protocol] = port === DYNAMIC_LAST ? DYNAMIC_FIRST : port + 1;
-      if (!this.#busy(port, protocol) && !spoken.has(portKey(port, protocol))) return port;
+      if (!this.#busy(port, { ...wanted, mode: "ingress" }) && !spoken.has(portKey(port, protocol))) return port;
     }
     throw new RegistryError(
       "exhausted",

@@ -7,7 +7,7 @@ import { inNetns } from "../os/netns.ts";
 import { bindUdp, closeFd, listenTcp } from "../os/socket.ts";
 import type { OpenSockets, Place, Sockets } from "../server/data-plane.ts";
 import type { Inheritance } from "./inheritance.ts";
-import { keepRedirect } from "./keep-redirect.ts";
+import { type Kept, keepRedirect } from "./keep-redirect.ts";
 
 export interface SocketOptions {
   /** Sockets that an earlier process left with the service manager. */
@@ -64,9 +64,9 @@ async function redirected(
   onNotice: Notice,
 ): Promise<Sockets> {
   const rule = { netns: place.netns!, address: listen.address, port: listen.port };
-  let remove: () => Promise<void>;
+  let redirect: Kept;
   try {
-    remove = await keepRedirect(rule, pair, onNotice);
+    redirect = await keepRedirect(rule, pair, onNotice);
   } catch (error) {
     closeFd(pair.udp);
     closeFd(pair.tcp);
@@ -76,9 +76,9 @@ async function redirected(
   return {
     ...pair,
     async release() {
-      if (inheritance?.ending) return; // sockets and rules stay for the next process: nothing is lost between
+      if (inheritance?.ending) return redirect.leave(); // sockets and rules stay for the next process: nothing is lost between
       if (name !== undefined) inheritance?.forget(name);
-      await remove();
+      await redirect.remove();
     },
   };
 }

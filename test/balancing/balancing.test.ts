@@ -119,6 +119,68 @@ describe("a change", () => {
     expect(all.at(-1)).toBe("names 5");
   });
 
+  test("a change at whatever moment of a run before it is not forgotten", async () => {
+    await withClient();
+    for (let steps = 0; steps < 60; steps++) {
+      registry.apply(changes(`container other on n ip=10.0.1.${100 + steps}`));
+      for (let i = 0; i < steps; i++) await null;
+      registry.apply(changes(`container another on n ip=10.0.1.${180 + steps}`));
+      await balancing.settled();
+      expect(events().at(-1), `after ${steps} steps`).toBe("names 2");
+    }
+  });
+
+  test("what leaves while a pass is at work stays until names have left it", async () => {
+    await withClient();
+    await change("service api on n vip=10.0.1.20\n task api.1 on n ip=10.0.1.21");
+    const { apply } = backend;
+    let late = true;
+    backend.apply = async (...args) => {
+      await apply.apply(backend, args);
+      if (late) registry.apply([{ kind: "service.remove", id: "api" }]); // after the request, before the next pass
+      late = false;
+    };
+    events();
+    await change("service other on n vip=10.0.1.30");
+    await balancing.drained();
+    const all = events();
+    const removed = all.findIndex((e) => e.startsWith("server.remove api"));
+    expect(removed, all.join("\n")).toBeGreaterThan(all.indexOf("names 2"));
+    expect(all.indexOf("names 2")).toBeGreaterThan(0);
+  });
+
+  test("the first sandbox of a shared namespace moves: both namespaces are kept", async () => {
+    await withClient();
+    const second = { ...SANDBOX, id: "t" };
+    registry.apply([{ kind: "sandbox.put", sandbox: second }]);
+    balancing.add(second);
+    await balancing.settled();
+    await balancing.remove("s");
+    balancing.add({ ...SANDBOX, netns: "/y" });
+    await balancing.settled();
+    const targets = balancing.status().map((s) => s.target);
+    expect(targets).toEqual(["sandbox/s", "sandbox/s (2)"]);
+    await balancing.remove("t");
+    expect(balancing.status().map((s) => s.target)).toEqual(["sandbox/s (2)"]);
+    expect(backend.state("sandbox/s (2)").servers).toHaveLength(1);
+    expect(backend.state("sandbox/s").servers).toEqual([]);
+  });
+
+  test("a sandbox that goes while its namespace is first looked at leaves nobody watching", async () => {
+    start();
+    registry.apply(changes(BASE));
+    registry.apply([{ kind: "sandbox.put", sandbox: SANDBOX }]);
+    let look = () => {};
+    backend.probe = () => new Promise((resolve) => (look = resolve));
+    balancing.add(SANDBOX);
+    await vi.waitFor(() => expect(balancing.status()).toHaveLength(1));
+    await new Promise((done) => setTimeout(done, 5));
+    const gone = balancing.remove("s");
+    look();
+    await gone;
+    expect(backend.watching("sandbox/s")).toBe(0);
+  });
+
   test("what an earlier process left there goes, though nothing changes any more", async () => {
     await withClient();
     await change("service api on n vip=10.0.1.20\n task api.1 on n ip=10.0.1.21");

@@ -41,7 +41,7 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 
     const rules = async () => (await ns.exec("a", command!, ...args)).match(ours) ?? [];
     await installRedirect(at, sockets);
     const notices: string[] = [];
-    const end = await keepRedirect(at, sockets, (notice) => notices.push(notice));
+    const kept = await keepRedirect(at, sockets, (notice) => notices.push(notice));
     expect(await rules()).toHaveLength(2);
     expect(await ns.exec("a", "dig", "@127.0.0.11", "+tcp", "+time=1", "+tries=1", "x")).toMatch(
       /timed out|no servers/,
@@ -51,7 +51,7 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 
     expect(await rules()).toEqual([]);
     await vi.waitFor(async () => expect(await rules()).toHaveLength(2), { timeout: 10_000, interval: 50 });
     expect(notices).toEqual([expect.stringMatching(/somebody changed the redirect of port 53; put right/)]);
-    await end();
+    await kept.remove();
     await removeRedirect(at);
     expect(await rules()).toEqual([]);
     for (const fd of Object.values(sockets)) closeFd(fd);
