@@ -1,6 +1,7 @@
 /**
  * `npm test`: installs the Debian packages the tests need (as root, if missing), builds, checks, runs everything.
  * `npm run test:kernel`: the same for the suites that need a kernel of their own (test/kernel).
+ * `npm run test:hostile`: the same for attacks from inside containers (test/hostile).
  */
 import { spawnSync } from "node:child_process";
 
@@ -13,24 +14,24 @@ const TOOLS: Record<string, string> = {
   ip: "iproute2",
   nft: "nftables",
   iptables: "iptables",
+  modprobe: "kmod",
+  setpriv: "util-linux",
 };
 /** For a kernel with IPVS, in User Mode Linux. */
 const KERNEL_TOOLS: Record<string, string> = {
   "linux.uml": "user-mode-linux",
   ipvsadm: "ipvsadm",
   conntrack: "conntrack",
-  modprobe: "kmod",
 };
 
 const kernel = process.argv.includes("--kernel");
+const hostile = process.argv.includes("--hostile");
 
 installMissing(kernel ? { ...TOOLS, ...KERNEL_TOOLS } : TOOLS);
 run("npm", ["run", "--silent", "build"]);
-if (!kernel) run("npm", ["run", "--silent", "check"]);
-run("node_modules/.bin/vitest", [
-  "run",
-  ...(kernel ? ["--project", "kernel"] : ["--project", "unit", "--project", "system"]),
-]);
+if (!kernel && !hostile) run("npm", ["run", "--silent", "check"]);
+const projects = kernel ? ["kernel"] : hostile ? ["hostile"] : ["unit", "system", "fuzz"];
+run("node_modules/.bin/vitest", ["run", ...projects.flatMap((project) => ["--project", project])]);
 
 function installMissing(needed: Record<string, string>): void {
   const missing = Object.keys(needed).filter(

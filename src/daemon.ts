@@ -12,6 +12,7 @@ import type { Notice } from "./model/notice.ts";
 import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
+import { StateDir } from "./os/state-dir.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
 import { Attachments } from "./sandbox/attachments.ts";
 import { type Discarded, Inheritance } from "./sandbox/inheritance.ts";
@@ -45,6 +46,11 @@ export interface NodeOptions {
   readonly balance?: BalanceOptions;
   /** Keeps sockets over restarts, if the service manager does (NOTIFY_SOCKET and FDSTORE). Default false. */
   readonly keepSockets?: boolean;
+  /**
+   * What must be known again after a restart is kept here: a directory of this user's alone, made when it is first needed. Default:
+   * $STATE_DIRECTORY, else /var/lib/eleven.
+   */
+  readonly stateDir?: string;
   /** Told what an operator should know: errors of sockets that belong to no query, fallbacks, namespaces that went. */
   readonly onNotice?: Notice;
 }
@@ -64,6 +70,7 @@ export class ElevenNode {
   constructor(options: NodeOptions = {}) {
     const policy = { ...DEFAULT_POLICY, ...options.policy };
     const onNotice = options.onNotice ?? (() => {});
+    const stateDir = new StateDir(options.stateDir);
     this.#compiler = new Compiler(policy);
     this.#forwarder = createForwarder(options.forwarder, netnsSockets);
     const batched = hasCalls(options, onNotice);
@@ -74,10 +81,12 @@ export class ElevenNode {
       new Balancing(options.balance, {
         state: () => this.state,
         changeNames: (revision) => this.#changeNames(revision),
+        stateDir,
         onNotice,
       });
     this.#attachments = new Attachments({
       plane: this.#plane,
+      stateDir,
       onNotice,
       onAttached: (sandbox) => this.#balancing?.add(sandbox),
       onDetach: async (id) => this.#balancing?.remove(id),

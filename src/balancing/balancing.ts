@@ -20,6 +20,7 @@ import {
 } from "../lb-programmer/types.ts";
 import type { Notice } from "../model/notice.ts";
 import type { ReadonlyState, Sandbox, SandboxId } from "../model/types.ts";
+import type { StateDir } from "../os/state-dir.ts";
 import { type Choice, chooseBackend } from "./choose.ts";
 import type { BalanceOptions } from "./options.ts";
 import { PortReservations } from "./ports.ts";
@@ -33,6 +34,8 @@ export interface BalancingHooks {
   readonly state: () => ReadonlyState;
   /** Changes names to the registry's state at this revision; what they lead to is in the kernel. Resolves when every answer is so. */
   readonly changeNames: (revision: number) => Promise<void>;
+  /** Where marks are remembered over restarts. */
+  readonly stateDir: StateDir;
   readonly onNotice: Notice;
 }
 

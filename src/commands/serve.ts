@@ -64,7 +64,7 @@ function inNamespace(config: Config, netns: string): Config {
 
 /** A node with the file's options; what exists is applied to it. */
 function nodeFor({ options }: Config): ElevenNode {
-  const { compat, ttl, hostnames, upstreams, forwarder, workers, transport, balance } = options;
+  const { compat, ttl, hostnames, upstreams, forwarder, workers, transport, balance, stateDir } = options;
   return createNode({
     policy: { compat, ttl, hostnames, upstreams: "resolvConf" in upstreams ? [] : upstreams },
     forwarder: {
@@ -74,6 +74,7 @@ function nodeFor({ options }: Config): ElevenNode {
     workers,
     transport,
     ...(balance && { balance }),
+    ...(stateDir !== undefined && { stateDir }),
     keepSockets: true,
     onNotice: log,
   });

@@ -41,6 +41,7 @@ export function convertOptions(file: ConfigFile): Options {
     ...(balance && { balance }),
     workers: file.workers ?? 1,
     transport: file.transport ?? "batched",
+    ...(file.state_dir !== undefined && { stateDir: file.state_dir }),
   };
 }
 

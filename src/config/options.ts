@@ -17,6 +17,8 @@ export interface Options {
   /** Threads that answer; 0: the main one does. */
   readonly workers: number;
   readonly transport: "batched" | "dgram";
+  /** Missing: where the system keeps such things. */
+  readonly stateDir?: string;
 }
 
 /** How connections are balanced, in the model's words; networks by id. */

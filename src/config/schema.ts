@@ -250,6 +250,11 @@ export const schema = z.strictObject({
   node: name.optional().describe("this node, as tasks name it; default node-1"),
   balance: balanceNode.optional().describe("what the kernel does behind VIPs, where sandboxes have a netns"),
   workers: z.int().min(0).max(64).optional().describe("threads that answer; 0: the main one. Default 1"),
+  state_dir: z
+    .string()
+    .regex(/^\//, "must be an absolute path")
+    .optional()
+    .describe("what is remembered over restarts; root's alone. Default /var/lib/eleven"),
   transport: z.enum(["batched", "dgram"]).optional().describe("dgram: node's own sockets. Default batched, on Linux"),
   networks: z.record(name, network).optional(),
   services: z.record(z.string(), service).optional(),

@@ -1,14 +1,24 @@
 /** Short-lived tools (nft, iptables-restore, ip) and their words: text in, text out, in any network namespace. */
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { accessSync, constants } from "node:fs";
+import { join } from "node:path";
+import { spawningWith } from "./caps.ts";
 import { inNetns } from "./netns.ts";
 
 export interface ExecOptions {
   /** Path of the network namespace to run in. Missing: the one this process is in. */
   readonly netns?: string | undefined;
+  /**
+   * The only capabilities that the tool has. Missing: those of this process. Where a container's rules are read, a tool must have no
+   * more than its work needs: a container may have written them for the tool's parser.
+   */
+  readonly capabilities?: readonly number[];
   /** Standard input. */
   readonly input?: string;
   /** Milliseconds until it is killed. Default 30 000. */
   readonly timeout?: number;
+  /** Octets of output, past which it is killed. Default 64 MiB. */
+  readonly most?: number;
 }
 
 export interface Done {
@@ -18,26 +28,74 @@ export interface Done {
   readonly status: number;
 }
 
-/** Runs a command to its end. Rejects only if it can't be started (ENOENT: not installed). */
-export function exec(command: string, args: readonly string[], options: ExecOptions = {}): Promise<Done> {
-  const { netns, input = "", timeout = 30_000 } = options;
-  const env = { ...process.env, PATH: path() };
+/**
+ * Where tools are looked for, and nowhere else: what the environment says is nobody's business here. The tools get an
+ * environment with this path alone in it.
+ */
+export const TOOL_FOLDERS = [
+  "/usr/sbin",
+  "/usr/bin",
+  "/sbin",
+  "/bin",
+  "/usr/local/sbin",
+  "/usr/local/bin",
+  "/run/current-system/sw/bin", // NixOS has it nowhere else
+];
+
+/**
+ * Runs a command to its end. Rejects only if it can't be started (ENOENT: not installed). What it prints past `most`, or after
+ * `timeout`, is lost together with it: the status says so.
+ */
+export async function exec(command: string, args: readonly string[], options: ExecOptions = {}): Promise<Done> {
+  const { netns, capabilities, input = "", timeout = 30_000, most = 64 << 20 } = options;
+  const file = toolPath(command);
   // In a session of its own: a terminal's Ctrl-C is for us, and what is half done should not end half way.
-  const start = () => spawn(command, args, { timeout, killSignal: "SIGKILL", env, detached: true });
+  const start = () => spawn(file, args, { env: { PATH: TOOL_FOLDERS.join(":") }, detached: true });
+  const restricted = capabilities === undefined ? start : () => spawningWith(capabilities, start);
+  const child = netns === undefined ? restricted() : inNetns(netns, restricted);
   return new Promise((resolve, reject) => {
-    const child = netns === undefined ? start() : inNetns(netns, start);
     child.on("error", reject);
     if (child.stdout === undefined) return; // without descriptors (EMFILE) there are no pipes
-    const [stdout, stderr]: [Buffer[], Buffer[]] = [[], []];
-    child.stdout.on("data", (part: Buffer) => stdout.push(part));
-    child.stderr.on("data", (part: Buffer) => stderr.push(part));
-    child.on("close", (status) =>
-      resolve({ stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}`, status: status ?? -1 }),
-    );
+    const timer = setTimeout(() => end(child), timeout);
+    const [stdout, stderr] = collect(child, most);
+    child.on("close", (status) => {
+      clearTimeout(timer);
+      resolve({ stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}`, status: status ?? -1 });
+    });
+    child.on("error", () => clearTimeout(timer));
     child.stdin.on("error", () => {}); // it ended without reading everything; its status says why
     child.stdin.end(input);
   });
 }
 
-/** Administrators' tools live in sbin, which is not everyone's path. */
-const path = (): string => `${process.env["PATH"] ?? "/usr/bin:/bin"}:/usr/local/sbin:/usr/sbin:/sbin`;
+/** The tool's file. Throws an Error with code ENOENT if no folder has it. */
+export function toolPath(command: string): string {
+  for (const folder of TOOL_FOLDERS) {
+    const file = join(folder, command);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {}
+  }
+  throw Object.assign(new Error(`spawn ${command} ENOENT`), { code: "ENOENT", syscall: `spawn ${command}` });
+}
+
+/** The tool and whatever it has started: it leads a process group of its own. */
+function end(child: ChildProcessWithoutNullStreams): void {
+  try {
+    process.kill(-child.pid!, "SIGKILL");
+  } catch {} // it has ended by itself
+}
+
+/** What it prints, up to `most` octets altogether. */
+function collect(child: ChildProcessWithoutNullStreams, most: number): [stdout: Buffer[], stderr: Buffer[]] {
+  const parts: [Buffer[], Buffer[]] = [[], []];
+  let room = most;
+  for (const [i, stream] of [child.stdout, child.stderr].entries())
+    stream.on("data", (part: Buffer) => {
+      room -= part.length;
+      if (room >= 0) parts[i]!.push(part);
+      else end(child);
+    });
+  return parts;
+}

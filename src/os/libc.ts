@@ -34,6 +34,9 @@ export interface Libc {
   readonly send: Call;
   readonly sendmsg: Call;
   readonly fcntl: Call;
+  readonly prctl: Call;
+  readonly capget: Call;
+  readonly capset: Call;
 }
 
 const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
@@ -60,6 +63,9 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   send: "long send(int, void *, size_t, int)",
   sendmsg: "long sendmsg(int, void *, int)",
   fcntl: "int fcntl(int, int, int)",
+  prctl: "int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)",
+  capget: "int capget(void *, void *)",
+  capset: "int capset(void *, void *)",
 };
 
 let loaded: Libc | Error | undefined;

@@ -2,6 +2,7 @@
 
 import type { Notice } from "../model/notice.ts";
 import type { Found, Sandbox, SandboxId } from "../model/types.ts";
+import type { StateDir } from "../os/state-dir.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
 import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "./resolv-conf.ts";
 import { NamespaceWatch, namespaceAt } from "./watch.ts";
@@ -13,6 +14,8 @@ export interface AttachmentsOptions {
   /** It is wired in its namespace; or is about to be let go. */
   readonly onAttached: (sandbox: Sandbox) => void;
   readonly onDetach: (sandbox: SandboxId) => Promise<void>;
+  /** Where files that were rewritten are kept as they were. */
+  readonly stateDir: StateDir;
   readonly onNotice: Notice;
 }
 

@@ -1,11 +1,15 @@
 /** Kernel, names, kernel: what is new is installed before a name leads to it, what goes is removed after no name does. */
 
 import { once } from "node:events";
+import { mkdtempSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { Balancing } from "../../src/balancing/balancing.ts";
 import type { BalanceOptions } from "../../src/balancing/options.ts";
 import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
+import { StateDir } from "../../src/os/state-dir.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { opText } from "../lb-programmer/state-text.ts";
 import { changes } from "../support/world.ts";
@@ -37,6 +41,7 @@ describe("a change", () => {
       {
         state: () => registry.state,
         changeNames: async (revision) => void happened.push(`names ${revision - base}`),
+        stateDir: new StateDir(mkdtempSync(join(tmpdir(), "eleven-state-"))),
         onNotice: (message) => void said.push(message),
       },
     );

@@ -2,7 +2,8 @@
 import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { TOOL_FOLDERS } from "../../src/os/exec.ts";
 import { bringLoopbackUp } from "../../src/os/link.ts";
 import { inNetns } from "../../src/os/netns.ts";
 import { bindUdp, closeFd, listenTcp } from "../../src/os/socket.ts";
@@ -20,7 +21,6 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 
     await ns.add("a");
   });
   afterEach(() => {
-    vi.unstubAllEnvs();
     ns.clean();
   });
 
@@ -31,7 +31,8 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 
     if (tool === "iptables") {
       const broken = mkdtempSync(join(tmpdir(), "eleven-"));
       writeFileSync(join(broken, "nft"), "#!/bin/sh\necho no such kernel >&2\nexit 1\n", { mode: 0o755 });
-      vi.stubEnv("PATH", `${broken}:${process.env["PATH"]}`);
+      TOOL_FOLDERS.unshift(broken);
+      onTestFinished(() => void TOOL_FOLDERS.shift());
     }
     const at = { netns: ns.path("a"), address: "127.0.0.11", port: 53 };
     const sockets = inNetns(at.netns, () => {

@@ -1,0 +1,77 @@
+/**
+ * Capabilities of this thread and of the tools it starts (capabilities(7)). They belong to threads, not to processes: what one
+ * thread gives away, the others keep.
+ *
+ *   __user_cap_header_struct   version 4 | pid 4 (0: this thread)
+ *   __user_cap_data_struct     effective 4 | permitted 4 | inheritable 4, twice: capabilities 0 to 31, and the rest
+ */
+import { checked, libc } from "./libc.ts";
+
+export const CAP_NET_ADMIN = 12;
+export const CAP_NET_RAW = 13;
+
+const VERSION_3 = 0x20080522;
+const PR_GET_SECUREBITS = 27;
+const PR_SET_SECUREBITS = 28;
+const PR_SET_NO_NEW_PRIVS = 38;
+const PR_CAP_AMBIENT = 47;
+const AMBIENT_RAISE = 2;
+const AMBIENT_CLEAR_ALL = 4;
+/** Being root gives nothing to what is executed. */
+const SECBIT_NOROOT = 1;
+
+/** Words of the second struct above. */
+const [PERMITTED, INHERITABLE] = [1, 2] as const;
+const WORDS = 3;
+
+/**
+ * Takes everything from this thread, for good: no capability, and none by executing anything. Call it in a thread of one's own, after
+ * node's pool of threads has started elsewhere: a pool thread is a copy of the thread that first needs it.
+ */
+export function dropCapabilities(): void {
+  checked(libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS");
+  set(new Uint32Array(2 * WORDS));
+}
+
+/**
+ * Calls `work`; what it spawns has these capabilities and no others, root or not. Synchronous, as inNetns is. Throws an OsError
+ * (EPERM) if this thread has capabilities beyond those and can't keep them to itself, for want of CAP_SETPCAP.
+ */
+export function spawningWith<T>(capabilities: readonly number[], work: () => T): T {
+  const before = get();
+  if (isNothing(before)) return work(); // and gives nothing
+  const { prctl } = libc();
+  const bits = checked(prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), "prctl", "PR_GET_SECUREBITS");
+  const given = capabilities.filter((cap) => has(before, cap));
+  const during = before.slice();
+  for (const cap of given) during[(cap >> 5) * WORDS + INHERITABLE]! |= 1 << (cap & 31);
+  try {
+    checked(prctl(PR_SET_SECUREBITS, bits | SECBIT_NOROOT, 0, 0, 0), "prctl", "PR_SET_SECUREBITS");
+    set(during);
+    checked(prctl(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl", "PR_CAP_AMBIENT");
+    for (const cap of given) checked(prctl(PR_CAP_AMBIENT, AMBIENT_RAISE, cap, 0, 0), "prctl", "PR_CAP_AMBIENT");
+    return work();
+  } finally {
+    prctl(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0, 0);
+    set(before);
+    prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
+  }
+}
+
+/** It is permitted. */
+const has = (data: Uint32Array, cap: number): boolean =>
+  (data[(cap >> 5) * WORDS + PERMITTED]! & (1 << (cap & 31))) !== 0;
+
+const isNothing = (data: Uint32Array): boolean => data[PERMITTED] === 0 && data[WORDS + PERMITTED] === 0;
+
+function get(): Uint32Array {
+  const data = new Uint32Array(2 * WORDS);
+  checked(libc().capget(header(), data), "capget");
+  return data;
+}
+
+function set(data: Uint32Array): void {
+  checked(libc().capset(header(), data), "capset");
+}
+
+const header = (): Uint32Array => new Uint32Array([VERSION_3, 0]);

@@ -1,0 +1,52 @@
+/** What is remembered over restarts: in a directory of ours alone, whole or not at all, and anything odd is said. */
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { StateDir } from "../../src/os/state-dir.ts";
+
+const folder = () => mkdtempSync(join(tmpdir(), "eleven-state-"));
+
+test("what was written is read, by the next process too; nothing else is there", () => {
+  const path = join(folder(), "a", "b");
+  const state = new StateDir(path);
+  expect(existsSync(path)).toBe(false); // nothing is touched before it is needed
+  expect(state.read("marks")).toBeUndefined();
+  state.write("marks", { web: 256 });
+  state.write("marks", { web: 257 });
+  expect(new StateDir(path).read("marks")).toEqual({ web: 257 });
+  expect(state.names("m")).toEqual(["marks"]);
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+  state.remove("marks");
+  state.remove("marks");
+  expect(readdirSync(path)).toEqual([]);
+});
+
+test("a directory that others may look into is closed to them", () => {
+  const path = folder();
+  chmodSync(path, 0o755);
+  new StateDir(path).read("x");
+  expect(statSync(path).mode & 0o777).toBe(0o700);
+});
+
+test.each<[what: string, name: string, put: (path: string) => void, words: RegExp]>([
+  ["a link in its place", "dir", (p) => symlinkSync(folder(), p), /must be a directory of user \d+'s/],
+  ["a file in its place", "dir", (p) => writeFileSync(p, ""), /can't be made: EEXIST/],
+  ["a damaged file", "dir/marks", (p) => writeFileSync(p, "{"), /marks is damaged .*remove it/],
+  ["a link to a file", "dir/marks", (p) => symlinkSync("/etc/passwd", p), /marks can't be read: ELOOP/],
+  ["a folder as a file", "dir/marks", (p) => mkdirSync(p), /marks is no file of ours/],
+])("%s is refused with the reason", (_, name, put, words) => {
+  const top = folder();
+  if (name !== "dir") mkdirSync(join(top, "dir"));
+  put(join(top, name));
+  expect(() => new StateDir(join(top, "dir")).read("marks")).toThrow(words);
+});
