@@ -110,41 +110,39 @@ export class Attachments {
     if (wanted !== undefined) this.#places.set(id, places.add(placeOf(wanted)));
     this.#turns.add([`sandbox ${id}`, ...places], async () => {
       if (this.#wanted.get(id) !== wanted) return; // the one that follows has its turn where that is
-      await this.#reconcile(id, wanted);
+      try {
+        await this.#reconcile(id, wanted);
+      } catch (error) {
+        this.#failed(id, reason(error));
+      }
       if (this.#wanted.get(id) !== wanted) return;
       if (wanted === undefined) this.#places.delete(id);
       else this.#places.set(id, new Set([placeOf(wanted)]));
     });
   }
 
-  /** Makes the sandbox's wiring what is wanted now, whatever it was. Never rejects. */
+  /** Makes the sandbox's wiring what is wanted now, whatever it was. Rejects with why it can't be. */
   async #reconcile(id: SandboxId, wanted: Sandbox | undefined): Promise<void> {
     const attached = this.#attached.get(id);
     const namespace = wanted?.netns === undefined ? undefined : namespaceAt(wanted.netns);
     if (attached !== undefined) {
       if (wanted !== undefined && namespace === attached.namespace && same(attached.sandbox, wanted, SOCKETS))
         return this.#rewrite(attached, wanted);
-      try {
-        await this.#detach(id, attached);
-      } catch (error) {
-        this.#options.onNotice(`sandbox ${id}: ${reason(error).message}`);
-      }
-      const gone = wanted?.netns !== undefined && namespace === undefined && wanted.netns === attached.sandbox.netns;
-      if (gone) {
-        const problem = new Error(`its namespace ${wanted.netns} is gone; nothing listens there any more`);
-        this.#problems.set(id, problem);
-        return this.#options.onNotice(`sandbox ${id}: ${problem.message}`);
-      }
+      await this.#detach(id, attached).catch((error) =>
+        this.#options.onNotice(`sandbox ${id}: ${reason(error).message}`),
+      );
+      if (wanted?.netns !== undefined && namespace === undefined && wanted.netns === attached.sandbox.netns)
+        throw new Error(`its namespace ${wanted.netns} is gone; nothing listens there any more`);
     }
     this.#problems.delete(id);
-    if (wanted === undefined) return;
-    try {
-      await this.#attach(wanted, namespace);
-    } catch (error) {
-      const problem = reason(error);
-      this.#problems.set(id, problem);
-      if (wanted.netns !== undefined) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
-    }
+    if (wanted !== undefined) await this.#attach(wanted, namespace);
+  }
+
+  /** What goes wrong in this process's own namespace is for whoever waits until all is ready. */
+  #failed(id: SandboxId, problem: Error): void {
+    this.#problems.set(id, problem);
+    const { netns } = this.#wanted.get(id) ?? {};
+    if (netns !== undefined) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
   }
 
   async #attach(sandbox: Sandbox, namespace: string | undefined): Promise<void> {

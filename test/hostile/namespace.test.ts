@@ -76,7 +76,7 @@ ${[...PATHS.keys(), "flaps"].map((i) => `  s${i}: { container: c, netns: ${at(i)
         if (i % 100 === 50) { move("nsflaps", "link"); move("ns0", "nsflaps"); move("nsflaps", "ns0"); }
       }`;
     await containers.attacking("bad", `exec ${process.execPath} -e '${script}'`);
-    await eventually(served.errors, (text) => /sandbox sflaps: its namespace \S+ is gone/.test(text), 30_000);
+    await eventually(served.errors, (text) => /sandbox sflaps is not attached: its namespace \S+ is gone/.test(text), 30_000);
     const before = processorTime(served.pid);
     const said = served.errors().length;
     const from = performance.now();

@@ -1,11 +1,11 @@
 /** A container's resolv.conf, which root in there may turn into anything, before we write it, while we do, and afterwards. */
-import { spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { StateDir } from "../../src/os/state-dir.ts";
 import { restoreResolvConf, writeResolvConf } from "../../src/sandbox/resolv-conf.ts";
 import { type Served, serve } from "../system/dig.ts";
@@ -174,20 +174,21 @@ ${sandbox("good", file("good"))}${sandbox("late", `{ root: ${root("late")}, path
     expect(readFileSync(file("good"), "utf8")).toBe(OLD);
   });
 
-  test("a file that is a mount point, as Docker has it, is written in place and stays mounted", () => {
+  test("a file that is mounted into a container, as Docker does it, is written in place and stays mounted", async () => {
     const [own, at] = [join(roots, "own"), file("good", "etc/mounted")];
     for (const path of [own, at]) writeFileSync(path, OLD);
     const state = new StateDir(join(roots, "state-mounted"));
-    expect(spawnSync("mount", ["--bind", own, at]).status).toBe(0);
-    try {
-      const place = { root: root("good"), path: "etc/mounted" };
-      writeResolvConf({ file: place, address: "127.0.0.11", own: [] }, state);
-      expect(readFileSync(own, "utf8")).toMatch(/^nameserver 127\.0\.0\.11$/m);
-      restoreResolvConf(place, state);
-      expect(readFileSync(own, "utf8")).toBe(OLD);
-    } finally {
-      spawnSync("umount", [at]);
-    }
+    const script = `mount --bind ${own} ${at} && echo mounted && exec sleep 60`;
+    const container = spawn("unshare", ["--mount", "sh", "-c", script], { stdio: ["ignore", "pipe", "inherit"] });
+    onTestFinished(() => void container.kill("SIGKILL"));
+    await once(container.stdout, "data");
+    const place = { root: `/proc/${container.pid}/root`, path: at.slice(1) };
+    writeResolvConf({ file: place, address: "127.0.0.11", own: [] }, state);
+    for (const path of [own, `/proc/${container.pid}/root${at}`])
+      expect(readFileSync(path, "utf8")).toMatch(/^nameserver 127\.0\.0\.11$/m);
+    expect(readFileSync(at, "utf8")).toBe(OLD); // what it is mounted over
+    restoreResolvConf(place, state);
+    expect(readFileSync(own, "utf8")).toBe(OLD);
   });
 
   test.each([

@@ -143,7 +143,7 @@ describe.skipIf(withoutNamespaces())("eleven serve in network namespaces", () =>
     );
     const open = served.descriptors();
     await ns.remove("nowhere");
-    await eventually(served.errors, (text) => /sandbox nowhere: its namespace \S+ is gone/.test(text));
+    await eventually(served.errors, (text) => /sandbox nowhere is not attached: its namespace \S+ is gone/.test(text));
     await eventually(served.descriptors, (now) => now < open);
     await ns.add("nowhere");
     await eventually(
