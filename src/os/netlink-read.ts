@@ -20,6 +20,8 @@ export interface Refusal {
   readonly errno: number;
   /** In words, or where in the message, if the kernel says so. */
   readonly why: string;
+  /** Of the attribute that is wrong: octets from the beginning of the message. */
+  readonly offset?: number;
 }
 
 const HEADER = 16;
@@ -63,7 +65,8 @@ export function parseRefusal({ type, flags, payload }: Message): Refusal | undef
   const told = parseAttributes(payload.subarray(at));
   const offset = told.u32(NLMSGERR_ATTR.offset);
   const text = told.text(NLMSGERR_ATTR.text)?.replaceAll(/[^ -~]/g, "?");
-  return { errno, why: text?.slice(0, LONGEST_TEXT) ?? (offset === undefined ? "" : `octet ${offset} of the message`) };
+  const why = text?.slice(0, LONGEST_TEXT) ?? (offset === undefined ? "" : `octet ${offset} of the message`);
+  return offset === undefined ? { errno, why } : { errno, why, offset };
 }
 
 /** Some of the kernel's texts have names in them. */
@@ -96,6 +99,12 @@ export class Attributes {
 
   be32(type: number): number | undefined {
     return this.#sized(type, 4)?.readUInt32BE(0);
+  }
+
+  /** Rounded beyond 2^53. */
+  be64(type: number): number | undefined {
+    const value = this.#sized(type, 8)?.readBigUInt64BE(0);
+    return value === undefined ? undefined : Number(value);
   }
 
   /** Up to the first NUL. */

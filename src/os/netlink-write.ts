@@ -76,6 +76,12 @@ export class MessageWriter {
     return this;
   }
 
+  be64(type: number, value: number): this {
+    const at = this.#value(type, 8);
+    this.#octets.writeBigUInt64BE(BigInt(value), at);
+    return this;
+  }
+
   /** With the NUL at its end. */
   text(type: number, value: string): this {
     const length = Buffer.byteLength(value);

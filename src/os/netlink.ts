@@ -25,23 +25,31 @@ const SOL_NETLINK = 270;
 const MSG_TRUNC = 0x20;
 const SOCKADDR_NL = 12;
 
+const SOL_SOCKET = 1;
+const SO_SNDBUFFORCE = 32;
+/** Octets that can be sent at once without asking. */
+const ORDINARY = 200_000;
+
 const NLM_F_REQUEST = 1;
 const NLM_F_ACK = 4;
 const NLM_F_DUMP = 0x300;
 /** In an answer: what is listed has changed meanwhile. */
 const NLM_F_DUMP_INTR = 0x10;
 
-const [EINTR, E2BIG, EAGAIN, EBADMSG, EMSGSIZE] = [4, 7, 11, 74, 90] as const;
+const [EINTR, E2BIG, EAGAIN, EBADMSG, EMSGSIZE, ENOBUFS] = [4, 7, 11, 74, 90, 105] as const;
 
 /** Answers of so many requests fit into a socket's receive buffer (208 kB); the next ones are sent after they were read. */
 const BATCH = 100;
 /** A list that changes all the time while it is read is read so often. */
 const TRIES = 5;
 
+const MOST = 16 << 20;
+const LONGEST = 2_000;
+
 export interface DumpLimits {
   /** Octets. Default 16 MiB. */
   readonly most?: number;
-  /** Milliseconds. Default 2 000. */
+  /** Milliseconds, however often it is read. Default 2 000. */
   readonly longest?: number;
   /** Beyond these limits: what was read until then, instead of an error. The connection is then good for no other list. */
   readonly partly?: boolean;
@@ -82,6 +90,24 @@ export class Netlink {
     return refusals;
   }
 
+  /**
+   * Sends all of it at once, as a transaction of netfilter's: what the kernel has against it, by message. Nothing: it is done. Of
+   * hundreds of refusals some are lost.
+   */
+  transact(op: string, messages: MessageWriter): ReadonlyMap<number, Refusal> {
+    const count = messages.starts.length;
+    this.#makeRoom(messages.octets.length);
+    const first = this.#send(op, messages, 0);
+    const refusals = new Map<number, Refusal>();
+    for (let answers = this.#next(op, ENOBUFS); answers !== undefined; answers = this.#next(op, ENOBUFS))
+      for (const answer of answers) {
+        const i = answer.sequence - first;
+        const refusal = answer.type === NLMSG_ERROR && i >= 0 && i < count ? parseRefusal(answer) : undefined;
+        if (refusal !== undefined) refusals.set(i, refusal);
+      }
+    return refusals;
+  }
+
   /** Asks for one thing; what follows the nlmsghdr. Throws an OsError with the kernel's reason if there is none. */
   ask(op: string, message: MessageWriter, detail?: string): Buffer {
     const sequence = this.#send(op, message, 0);
@@ -96,9 +122,10 @@ export class Netlink {
 
   /** Asks for a list; what `read` makes of each entry (of what follows its nlmsghdr), but for undefined. */
   dump<T>(op: string, message: MessageWriter, read: (entry: Buffer) => T | undefined, limits: DumpLimits = {}): T[] {
+    const until = performance.now() + (limits.longest ?? LONGEST);
     for (let tries = 0; tries < TRIES; tries++) {
       const entries: T[] = [];
-      const whole = this.#list(op, message, limits, (entry) => {
+      const whole = this.#list(op, message, limits, until, (entry) => {
         const made = read(entry);
         if (made !== undefined) entries.push(made);
       });
@@ -117,9 +144,13 @@ export class Netlink {
   }
 
   /** True if it was read without being changed. */
-  #list(op: string, message: MessageWriter, limits: DumpLimits, take: (entry: Buffer) => void): boolean {
-    const { most = 16 << 20, longest = 2_000, partly = false } = limits;
-    const until = performance.now() + longest;
+  #list(
+    op: string,
+    message: MessageWriter,
+    { most = MOST, partly = false }: DumpLimits,
+    until: number,
+    take: (entry: Buffer) => void,
+  ): boolean {
     const sequence = this.#send(op, message, NLM_F_DUMP);
     let whole = true;
     for (let octets = 0; octets <= most && performance.now() < until; )
@@ -135,7 +166,7 @@ export class Netlink {
         if (message.type > NLMSG_OVERRUN) take(message.payload);
       }
     if (partly) return true;
-    throw new OsError(op, E2BIG, "", `more than ${most} octets or ${longest} ms`);
+    throw new OsError(op, E2BIG, "", "too long, or too slow to read");
   }
 
   /** Numbers the messages and sends them at once; the number of the first. */
@@ -152,14 +183,30 @@ export class Netlink {
     return first;
   }
 
+  /** For sending so many octets at once. Needs rights on the host; without them, or beyond them, sending says EMSGSIZE. */
+  #makeRoom(octets: number): void {
+    if (octets <= ORDINARY) return;
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(octets + ORDINARY);
+    libc().setsockopt(this.fd, SOL_SOCKET, SO_SNDBUFFORCE, size, size.length);
+  }
+
   /** The messages of the next datagram from the kernel. Throws an OsError if there is none, or some were lost (ENOBUFS). */
   #receive(op: string): Message[] {
+    const messages = this.#next(op);
+    if (messages === undefined) throw new OsError(op, EAGAIN, "", "no answer");
+    return messages;
+  }
+
+  /** The same; undefined if there is none. `harmless`: an error to pass over. */
+  #next(op: string, harmless: number = EINTR): Message[] | undefined {
     for (let i = 0; i < MOST_FOREIGN; i++) {
       SENDER_LENGTH.writeUInt32LE(SOCKADDR_NL);
       const length = libc().recvfrom(this.fd, ROOM, ROOM.length, MSG_TRUNC, SENDER, SENDER_LENGTH);
       const errno = length < 0 ? libc().koffi.errno() : 0;
-      if (errno === EINTR) continue;
-      if (length < 0) throw new OsError(op, errno, "", errno === EAGAIN ? "no answer" : "");
+      if (errno === EAGAIN) return undefined;
+      if (errno === EINTR || errno === harmless) continue;
+      if (errno !== 0) throw new OsError(op, errno);
       if (SENDER.readUInt32LE(SENDER_PORT) !== 0) continue;
       if (length > ROOM.length) throw new OsError(op, EMSGSIZE, "", `an answer of ${length} octets`);
       return parseMessages(Buffer.from(ROOM.subarray(0, length)));

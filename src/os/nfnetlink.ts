@@ -17,6 +17,8 @@ export const NFGENMSG = 4;
 
 const GET_GENERATION = (10 << 8) | 16;
 const NFTA_GEN_ID = 1;
+const OP = "nftables generation";
+const EBADMSG = 74;
 
 /** Milliseconds until a socket is closed. Right after a change of rules, close would block for an RCU grace period; nft.ts says why. */
 const LINGER = 250;
@@ -35,11 +37,18 @@ export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netl
 /** How often nftables' rules were changed in the namespace of this thread; undefined if the kernel has no nftables. */
 export function nftGeneration(): number | undefined {
   try {
-    return withNetfilter(undefined, (netlink) => parseGeneration(netlink.ask("nftables generation", GENERATION)));
+    return withNetfilter(undefined, generationOf);
   } catch (error) {
-    if (error instanceof OsError && error.op === "nftables generation") return undefined;
+    if (error instanceof OsError && error.op === OP) return undefined;
     throw error;
   }
+}
+
+/** In the connection's namespace. Throws an OsError. */
+export function generationOf(netlink: Netlink): number {
+  const generation = parseGeneration(netlink.ask(OP, GENERATION));
+  if (generation === undefined) throw new OsError(OP, EBADMSG);
+  return generation;
 }
 
 /** From nfgenmsg on. */

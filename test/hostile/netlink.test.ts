@@ -48,9 +48,9 @@ describe.skipIf(withoutNamespaces())("a container whose namespace is read", () =
       return performance.now() - start;
     };
     const path = containers.path("nl");
-    expect(timed(() => expect(trackedBy(path, "10.0.0.1")).toEqual([]))).toBeLessThan(500);
-    expect(timed(() => expect(trackedBy(path, "fd00::3")).toEqual([]))).toBeLessThan(1_500);
-    expect(timed(() => expect(trackedBy(path, "fd00::2").length).toBeGreaterThan(1_000))).toBeLessThan(1_500);
+    expect(timed(() => expect(trackedBy(path, "10.0.0.1")).toEqual([]))).toBeLessThan(1_000);
+    expect(timed(() => expect(trackedBy(path, "fd00::3")).toEqual([]))).toBeLessThan(3_000);
+    expect(timed(() => expect(trackedBy(path, "fd00::2").length).toBeGreaterThan(1_000))).toBeLessThan(3_000);
     expect(forget(path, new Set(["fd00::2"]), ({ to }) => to === "fd00::2")).toBeGreaterThan(1_000);
   });
 

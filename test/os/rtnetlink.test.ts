@@ -12,7 +12,7 @@ import {
   removeAddress,
   removeLocalRoute,
 } from "../../src/os/rtnetlink.ts";
-import { Namespaces, withoutNamespaces } from "../system/namespaces.ts";
+import { eventually, Namespaces, withoutNamespaces } from "../system/namespaces.ts";
 
 /** "10.0.0.5/32 d0" */
 function address(text: string): InterfaceAddress {
@@ -112,13 +112,14 @@ describe.skipIf(withoutNamespaces())("in a namespace", () => {
   test.each([
     ["10.1.0.1", "10.0.0.5/32 d0"],
     ["fd01::1", "fd00::5/128 d0"],
-  ])("a local route to %s with source %s, as ip makes it; the kernel's own are not ours", (to, text) => {
+  ])("a local route to %s with source %s, as ip makes it; the kernel's own are not ours", async (to, text) => {
     const a = address(text);
     here(() => addAddress(a));
     const route = { to, source: a.address };
     const family = to.includes(":") ? "-6" : "-4";
     const list = () => ip(family, "route", "show", "table", "local");
-    const before = list();
+    // With IPv6 the kernel puts an address into the table a moment later.
+    const before = await eventually(list, (routes) => routes.includes(`local ${a.address} dev d0`));
     here(() => addLocalRoute(route));
     here(() => addLocalRoute(route));
     const ours = list();
