@@ -1,0 +1,134 @@
+/**
+ * From the statements of a rule to the kernel's expressions: the same ones, in the same registers, that nft makes of the text.
+ *
+ *   ip daddr vmap @local4   [ meta nfproto => 1 ] [ cmp eq 1 ipv4 ] [ payload 4 @ network + 16 => 1 ] [ lookup 1 @local4 => verdict ]
+ */
+import { octetsOf, sizeOf, TYPES, type TypeName } from "./datatype.ts";
+import type { Expression } from "./expression.ts";
+import { known, type Selector } from "./selector.ts";
+import type { Key, Mapped, Statement } from "./statement.ts";
+
+/** Expressions that we write; a set without a name is one that exists for this rule alone. */
+export type Compiled = Exclude<Expression, { kind: "unknown" | "lookup" }> | Lookup;
+
+interface Lookup extends Omit<Extract<Expression, { kind: "lookup" }>, "set" | "id"> {
+  readonly set: string | OwnSet;
+}
+
+/** `{ tcp, udp }`; octets. */
+export interface OwnSet {
+  readonly type: TypeName;
+  readonly values: readonly string[];
+}
+
+/** Throws an Error if a value is not of its type. */
+export function compile(statements: readonly Statement[]): readonly Compiled[] {
+  const facts: Facts = new Map();
+  return statements.flatMap((statement) => compiled(statement, facts));
+}
+
+/** In the order of their octets, so that what is read can be compared. */
+export const ownSet = (type: TypeName, values: readonly string[]): OwnSet => ({
+  type,
+  values: values.map((text) => octetsOf([type], text)).sort(),
+});
+
+/** What is certain of a packet that gets so far in the rule. */
+type Facts = Map<Selector, string>;
+
+function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
+  switch (statement.kind) {
+    case "match":
+      return match(statement.what, statement.is, statement.not === true, facts);
+    case "one of": {
+      const { what, values } = statement;
+      const set = ownSet(known(what).type, values);
+      return [...load([what], facts), { kind: "lookup", set, register: FIRST }];
+    }
+    case "in set":
+      return [...load(statement.key, facts), { kind: "lookup", set: statement.set, register: FIRST }];
+    case "vmap":
+      return [...load(statement.key, facts), { kind: "lookup", set: statement.map, register: FIRST, into: VERDICT }];
+    case "nat":
+      return nat(statement, facts);
+    case "masquerade":
+      return [{ kind: "masq" }];
+    case "redirect":
+      return [{ kind: "redir" }];
+    case "counter":
+      return [{ kind: "counter" }];
+    case "reject":
+      return [statement.with === "tcp reset" ? TCP_RESET : PORT_UNREACHABLE];
+    case "update":
+      return [...load(statement.key, facts), { kind: "dynset", set: statement.set, op: "update", key: FIRST }];
+    case "verdict":
+      return [{ kind: "immediate", register: VERDICT, verdict: statement.verdict }];
+  }
+}
+
+const VERDICT = 0;
+const FIRST = 1;
+const SECOND = 2;
+const TCP_RESET = { kind: "reject", type: "tcp reset" } as const;
+const PORT_UNREACHABLE = { kind: "reject", type: "icmpx", code: 1 } as const;
+
+function match(what: Selector, is: string, not: boolean, facts: Facts): readonly Compiled[] {
+  const { type } = known(what);
+  const wanted = octetsOf([type], is);
+  const loaded = load([what], facts);
+  if (!not) facts.set(what, is);
+  if (type !== "ct_status") return [...loaded, { kind: "cmp", register: FIRST, op: not ? "neq" : "eq", value: wanted }];
+  const length = wanted.length;
+  const nothing = "\0".repeat(length);
+  return [
+    ...loaded,
+    { kind: "bitwise", from: FIRST, register: FIRST, length, mask: wanted, xor: nothing },
+    { kind: "cmp", register: FIRST, op: not ? "eq" : "neq", value: nothing },
+  ];
+}
+
+function nat({ type, family, to }: Extract<Statement, { kind: "nat" }>, facts: Facts): readonly Compiled[] {
+  const done = { kind: "nat", type, family, address: FIRST } as const;
+  const address = family === "ip" ? "ipv4_addr" : "ipv6_addr";
+  if (typeof to === "string") return [{ kind: "immediate", register: FIRST, value: octetsOf([address], to) }, done];
+  return [...looked(to, facts), to.port ? { ...done, port: register(sizeOf([address])) } : done];
+}
+
+const looked = ({ key, map }: Mapped, facts: Facts): readonly Compiled[] => [
+  ...load(key, facts),
+  { kind: "lookup", set: map, register: FIRST, into: FIRST },
+];
+
+/** Loads a key into the first register and those that follow. What it needs to be certain of comes first, if it is not. */
+function load(key: readonly Key[], facts: Facts): readonly Compiled[] {
+  const out = key.flatMap((part) =>
+    needed(typeof part === "string" ? part : "jhash" in part ? part.jhash : undefined, facts),
+  );
+  let octets = 0;
+  for (const part of key) {
+    out.push(...loaded(part, register(octets)));
+    octets += (sizeOfKey(part) + 3) & ~3;
+  }
+  return out;
+}
+
+function needed(selector: Selector | undefined, facts: Facts): Compiled[] {
+  const needs = selector === undefined ? undefined : known(selector).needs;
+  return (needs ?? []).flatMap(([what, is]) => (facts.get(what) === is ? [] : match(what, is, false, facts)));
+}
+
+function loaded(part: Key, into: number): readonly Compiled[] {
+  if (typeof part === "string") return [{ ...known(part).load, register: into } as Compiled];
+  const { mod, offset } = part;
+  if ("numgen" in part) return [{ kind: "numgen", mode: part.numgen, mod, offset, register: into }];
+  const length = TYPES[known(part.jhash).type].size;
+  return [
+    { ...known(part.jhash).load, register: SECOND } as Compiled,
+    { kind: "hash", from: SECOND, length, mod, seed: part.seed, offset, register: into },
+  ];
+}
+
+const sizeOfKey = (part: Key): number => (typeof part === "string" ? TYPES[known(part).type].size : TYPES.number.size);
+
+/** The register that begins so many octets after the first. */
+const register = (octets: number): number => (octets % 16 === 0 ? FIRST + octets / 16 : 8 + octets / 4);

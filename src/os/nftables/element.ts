@@ -1,0 +1,103 @@
+/**
+ * Elements of sets and maps.
+ *
+ *   list 3 of 1 { key 1, data 2 (of maps), flags 3 (1: end of an interval), comment 6 }
+ *
+ * An interval is two elements: its first key with what belongs to it, and the key after its last with the flag. One that goes up
+ * to the last key there is has no end.
+ */
+import { type Attributes, attributesIn, parseAttributes } from "../netlink-read.ts";
+import type { MessageWriter } from "../netlink-write.ts";
+import { octetsOf, textOf } from "./datatype.ts";
+import { type Verdict, value, verdict } from "./layout.ts";
+import { next, rangeOf, rangeText } from "./range.ts";
+import type { Element, NamedSet } from "./types.ts";
+import { commentIn, commentOctets } from "./userdata.ts";
+
+const LIST = 3;
+const ELEMENT = { key: 1, data: 2, flags: 3, comment: 6 } as const;
+const INTERVAL_END = 1;
+
+/** The list of a message. Throws an Error if a text is not of the set's types. */
+export function writeElements(to: MessageWriter, set: NamedSet, elements: readonly Element[]): void {
+  to.nested(LIST, () => {
+    for (const element of elements) writeElement(to, set, element);
+  });
+}
+
+/** Keys and nothing else, as octets. */
+export function writeOwnElements(to: MessageWriter, keys: readonly string[]): void {
+  to.nested(LIST, () => {
+    for (const key of keys) to.nested(1, () => value.write(to, ELEMENT.key, key));
+  });
+}
+
+function writeElement(to: MessageWriter, set: NamedSet, { key, value: data, comment }: Element): void {
+  const [first, last] = set.interval ? rangeOf(set.key, key) : [octetsOf(set.key, key)];
+  to.nested(1, () => {
+    value.write(to, ELEMENT.key, first);
+    if (data !== undefined) writeValue(to, set, data);
+    if (comment !== undefined) to.raw(ELEMENT.comment, commentOctets(comment));
+  });
+  const end = last === undefined ? undefined : next(last);
+  if (end === undefined) return;
+  to.nested(1, () => {
+    value.write(to, ELEMENT.key, end);
+    to.be32(ELEMENT.flags, INTERVAL_END);
+  });
+}
+
+function writeValue(to: MessageWriter, set: NamedSet, text: string): void {
+  if (set.value === "verdict") verdict.write(to, ELEMENT.data, text as Verdict);
+  else value.write(to, ELEMENT.data, octetsOf(set.value ?? [], text));
+}
+
+/** As they come, with keys as octets. */
+export interface RawElement extends Element {
+  /** Where an interval ends, and nothing else. */
+  readonly end: boolean;
+}
+
+/** The list in a message, from nfgenmsg's end on. */
+export const parseElements = (message: Buffer, set: NamedSet): readonly RawElement[] =>
+  attributesIn(parseAttributes(message).raw(LIST) ?? Buffer.alloc(0)).map(([, entry]) => {
+    const attributes = parseAttributes(entry);
+    return {
+      key: value.read(attributes, ELEMENT.key) ?? "",
+      end: ((attributes.be32(ELEMENT.flags) ?? 0) & INTERVAL_END) !== 0,
+      value: readValue(attributes, set),
+      comment: commentIn(attributes.raw(ELEMENT.comment)),
+    };
+  });
+
+function readValue(from: Attributes, set: NamedSet): string | undefined {
+  if (set.value === "verdict") return verdict.read(from, ELEMENT.data);
+  const octets = value.read(from, ELEMENT.data);
+  return set.value === undefined || octets === undefined ? undefined : textOf(set.value, octets);
+}
+
+/** All of a set, from all of its messages, as they would be written. What is not of the set's types has the key "?". */
+export function elementsOf(set: NamedSet, raw: readonly RawElement[]): readonly Element[] {
+  if (!set.interval)
+    return raw.map(({ end, ...element }) => ({ ...element, key: textOf(set.key, element.key) ?? "?" }));
+  const sorted = raw.toSorted((a, b) => (a.key === b.key ? Number(b.end) - Number(a.end) : a.key < b.key ? -1 : 1));
+  return sorted.flatMap(({ end, ...element }, i) =>
+    end ? [] : [{ ...element, key: rangeText(set.key, element.key, sorted[i + 1]?.key) ?? "?" }],
+  );
+}
+
+/** Which element of a message (from nlmsghdr on) is at these octets, ends of intervals not counted; undefined: none. */
+export function elementAt(message: Buffer, offset: number): number | undefined {
+  const list = parseAttributes(message.subarray(HEADERS)).raw(LIST);
+  let number = -1;
+  for (const [, entry] of attributesIn(list ?? Buffer.alloc(0))) {
+    if (((parseAttributes(entry).be32(ELEMENT.flags) ?? 0) & INTERVAL_END) === 0) number++;
+    const start = entry.byteOffset - message.byteOffset;
+    if (offset < start + entry.length) return offset < start - ATTRIBUTE ? undefined : number;
+  }
+  return undefined;
+}
+
+/** Octets of nlmsghdr and nfgenmsg, and of an attribute's header. */
+const HEADERS = 20;
+const ATTRIBUTE = 4;

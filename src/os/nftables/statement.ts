@@ -1,0 +1,79 @@
+/**
+ * Rules as people write them: statements, each of which matches or does something. Their text is nft's; compile.ts makes of them what the
+ * kernel takes.
+ */
+import type { Verdict } from "./layout.ts";
+import type { Selector } from "./selector.ts";
+
+/** What a rule looks at: a part of the packet, or a number that is counted or hashed anew for each. */
+export type Key =
+  | Selector
+  | { readonly numgen: "inc" | "random"; readonly mod: number; readonly offset: number }
+  | { readonly jhash: Selector; readonly mod: number; readonly seed: number; readonly offset: number };
+
+export type Statement =
+  /** `fib daddr type local`, `ip6 daddr != ::1`; of flags (`ct status dnat`): has it. */
+  | { readonly kind: "match"; readonly what: Selector; readonly is: string; readonly not?: true }
+  /** `meta l4proto { tcp, udp }` */
+  | { readonly kind: "one of"; readonly what: Selector; readonly values: readonly string[] }
+  /** `iifname . oifname @hairpins` */
+  | { readonly kind: "in set"; readonly key: readonly Selector[]; readonly set: string }
+  /** `ip daddr vmap @local4` */
+  | { readonly kind: "vmap"; readonly key: readonly Key[]; readonly map: string }
+  /** Leads elsewhere: to an address, or to what a map has, an address or (`port`) an address and a port. */
+  | {
+      readonly kind: "nat";
+      readonly type: "dnat" | "snat";
+      readonly family: "ip" | "ip6";
+      readonly to: string | Mapped;
+    }
+  | { readonly kind: "masquerade" | "redirect" | "counter" }
+  | { readonly kind: "reject"; readonly with: "tcp reset" | "icmpx port-unreachable" }
+  /** `update @clients { ip saddr }` */
+  | { readonly kind: "update"; readonly set: string; readonly key: readonly Selector[] }
+  | { readonly kind: "verdict"; readonly verdict: Verdict };
+
+export interface Mapped {
+  readonly key: readonly Key[];
+  readonly map: string;
+  readonly port?: true;
+}
+
+/** A rule without its comment. */
+export const ruleText = (statements: readonly Statement[]): string => statements.map(statementText).join(" ");
+
+function statementText(statement: Statement): string {
+  switch (statement.kind) {
+    case "match":
+      return `${statement.what} ${statement.not ? "!= " : ""}${statement.is}`;
+    case "one of":
+      return `${statement.what} { ${statement.values.join(", ")} }`;
+    case "in set":
+      return `${keyText(statement.key)} @${statement.set}`;
+    case "vmap":
+      return `${keyText(statement.key)} vmap @${statement.map}`;
+    case "nat": {
+      const { type, family, to } = statement;
+      return `${type} ${family} to ${typeof to === "string" ? to : `${keyText(to.key)} map @${to.map}`}`;
+    }
+    case "masquerade":
+    case "redirect":
+    case "counter":
+      return statement.kind;
+    case "reject":
+      return `reject with ${statement.with}`;
+    case "update":
+      return `update @${statement.set} { ${keyText(statement.key)} }`;
+    case "verdict":
+      return statement.verdict;
+  }
+}
+
+const keyText = (key: readonly Key[]): string => key.map(partText).join(" . ");
+
+function partText(part: Key): string {
+  if (typeof part === "string") return part;
+  const rest = `mod ${part.mod}${"seed" in part ? ` seed 0x${part.seed.toString(16)}` : ""}`;
+  const how = "numgen" in part ? `numgen ${part.numgen}` : `jhash ${part.jhash}`;
+  return `${how} ${rest}${part.offset === 0 ? "" : ` offset ${part.offset}`}`;
+}

@@ -1,0 +1,300 @@
+/** What rules, sets and elements are in text, as octets, and as the kernel's expressions; needs no kernel. */
+import { describe, expect, test } from "vitest";
+import { parseMessages } from "../../src/os/netlink-read.ts";
+import { MessageWriter } from "../../src/os/netlink-write.ts";
+import { writeBatch } from "../../src/os/nftables/batch.ts";
+import { compile } from "../../src/os/nftables/compile.ts";
+import { idOf, octetsOf, sizeOf, type TypeName, textOf } from "../../src/os/nftables/datatype.ts";
+import { elementsOf, parseElements } from "../../src/os/nftables/element.ts";
+import { parseExpressions } from "../../src/os/nftables/expression.ts";
+import { next, rangeOf, rangeText } from "../../src/os/nftables/range.ts";
+import { ruleText, type Statement } from "../../src/os/nftables/statement.ts";
+import { changeText } from "../../src/os/nftables/text.ts";
+import type { Change, NamedSet } from "../../src/os/nftables/types.ts";
+import { commentIn, commentOctets } from "../../src/os/nftables/userdata.ts";
+import { hex } from "../support/text.ts";
+
+const toHex = (octets: string): string => Buffer.from(octets, "latin1").toString("hex");
+const fromHex = (text: string): string => hex(text).toString("latin1");
+const types = (text: string): readonly TypeName[] => text.split(" . ") as TypeName[];
+
+test.each([
+  ["ipv4_addr", "10.0.1.5", "0a000105"],
+  ["ipv6_addr", "fd00:1::5", "fd000001000000000000000000000005"],
+  ["inet_service", "8080", "1f90"],
+  ["inet_proto", "tcp", "06"],
+  ["inet_proto", "47", "2f"],
+  ["mark", "258", "02010000"],
+  ["mark", "4294967295", "ffffffff"],
+  ["number", "262144", "00000400"],
+  ["ifname", '"eth0"', "65746830000000000000000000000000"],
+  ["ifname", '"a . b"', "61202e20620000000000000000000000"],
+  ["inet_proto . inet_service", "tcp . 8080", "06000000 1f900000"],
+  ["mark . ipv6_addr", "256 . ::1", "00010000 00000000000000000000000000000001"],
+  ["ct_status", "dnat", "20000000"],
+])("a value of %s: %s is %s, and back", (type, text, octets) => {
+  expect(toHex(octetsOf(types(type), text))).toBe(octets.replaceAll(" ", ""));
+  expect(textOf(types(type), fromHex(octets))).toBe(text);
+  expect(sizeOf(types(type))).toBe(hex(octets).length);
+});
+
+test("numbers have several texts, of which one is read", () => {
+  expect(octetsOf(["inet_proto"], "6")).toBe(octetsOf(["inet_proto"], "tcp"));
+  expect(octetsOf(["inet_service"], "0080")).toBe(octetsOf(["inet_service"], "80"));
+});
+
+test.each([
+  ["ipv4_addr", "fd00::1"],
+  ["ipv4_addr", "10.0.0"],
+  ["inet_service", "65536"],
+  ["inet_service", "-1"],
+  ["inet_service", "http"],
+  ["mark", "4294967296"],
+  ["mark", "constructor"],
+  ["ifname", "eth0"],
+  ["ifname", '"a-name-of-16-oct"'],
+  ["ifname", '""'],
+  ["inet_proto . inet_service", "tcp"],
+  ["inet_proto . inet_service", "tcp . 80 . 80"],
+])("%s: %s is none", (type, text) => {
+  expect(() => octetsOf(types(type), text)).toThrow(`is no ${type}`);
+});
+
+test("types of concatenations have nft's numbers", () => {
+  expect([
+    idOf(["mark"]),
+    idOf(["inet_proto", "inet_service"]),
+    idOf(["ipv4_addr", "inet_proto", "inet_service"]),
+  ]).toEqual([19, 781, 29_453]);
+});
+
+test.each([
+  ["ipv4_addr", "10.0.1.0/24", "0a000100", "0a000200"],
+  ["ipv4_addr", "10.0.1.7", "0a000107", "0a000108"],
+  ["ipv4_addr", "10.0.0.5-10.0.1.3", "0a000005", "0a000104"],
+  ["ipv4_addr", "255.0.0.0/8", "ff000000", undefined],
+  ["ipv4_addr", "0.0.0.0/0", "00000000", undefined],
+  ["ipv6_addr", "fd00:1::/64", "fd000001000000000000000000000000", "fd000001000000010000000000000000"],
+  ["inet_service", "80-90", "0050", "005b"],
+  ["inet_service", "65535", "ffff", undefined],
+])("a range of %s: %s from %s up to before %s", (type, text, first, after) => {
+  const range = rangeOf(types(type), text);
+  expect([toHex(range[0]), after]).toEqual([first, after]);
+  expect(next(range[1])).toBe(after === undefined ? undefined : fromHex(after));
+  expect(rangeText(types(type), range[0], next(range[1]))).toBe(text);
+});
+
+test.each(["10.0.1.1/24", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0-", "/8", ""])("%s is no range", (text) => {
+  expect(() => rangeOf(["ipv4_addr"], text)).toThrow();
+});
+
+describe("intervals as elements", () => {
+  const set: NamedSet = { name: "snats4", key: ["ipv4_addr"], value: ["ipv4_addr"], interval: true };
+  test("what is written is read, whatever the order, adjacent ranges too", () => {
+    const elements = ["10.0.2.0/24", "10.0.1.0/24", "10.0.3.0", "255.0.0.0/8"].map((key) => ({
+      key,
+      value: "10.9.9.9",
+    }));
+    const { messages } = writeBatch("t", [{ kind: "elements.add", set, elements }]);
+    const [, message] = parseMessages(messages.octets);
+    const raw = parseElements(message!.payload.subarray(4), set);
+    expect(raw).toHaveLength(7); // the last range goes up to the end
+    const sorted = elements.toSorted((a, b) => (a.key < b.key ? -1 : 1));
+    expect(elementsOf(set, raw)).toEqual(sorted);
+    expect(elementsOf(set, raw.toReversed())).toEqual(sorted);
+  });
+});
+
+const PROTOCOLS: Statement = { kind: "one of", what: "meta l4proto", values: ["tcp", "udp", "sctp"] };
+test.each<[string, readonly Statement[], string]>([
+  [
+    "meta l4proto { tcp, udp, sctp } ip daddr vmap @local4",
+    [PROTOCOLS, { kind: "vmap", key: ["ip daddr"], map: "local4" }],
+    "l4proto=>1 {06 11 84}[1] nfproto=>1 eq[1]02 network+16/4=>1 @local4[1]=>0",
+  ],
+  [
+    "icmp type echo-request ip daddr @ping4 redirect",
+    [
+      { kind: "match", what: "icmp type", is: "echo-request" },
+      { kind: "in set", key: ["ip daddr"], set: "ping4" },
+      { kind: "redirect" },
+    ],
+    "nfproto=>1 eq[1]02 l4proto=>1 eq[1]01 transport+0/1=>1 eq[1]08 network+16/4=>1 @ping4[1] redir",
+  ],
+  [
+    "dnat ip6 to ip6 daddr . meta l4proto . th dport map @redirects6",
+    [
+      {
+        kind: "nat",
+        type: "dnat",
+        family: "ip6",
+        to: { key: ["ip6 daddr", "meta l4proto", "th dport"], map: "redirects6", port: true },
+      },
+    ],
+    "nfproto=>1 eq[1]0a network+24/16=>1 l4proto=>2 transport+2/2=>13 @redirects6[1]=>1 dnat ip6 1:2",
+  ],
+  [
+    "ct status dnat iifname . oifname @hairpins masquerade",
+    [
+      { kind: "match", what: "ct status", is: "dnat" },
+      { kind: "in set", key: ["iifname", "oifname"], set: "hairpins" },
+      { kind: "masquerade" },
+    ],
+    "ct status=>1 &20000000^00000000 neq[1]00000000 iifname=>1 oifname=>2 @hairpins[1] masq",
+  ],
+  [
+    "dnat ip to jhash ip saddr mod 2 seed 0x11 offset 1024 map @slots",
+    [
+      {
+        kind: "nat",
+        type: "dnat",
+        family: "ip",
+        to: { key: [{ jhash: "ip saddr", mod: 2, seed: 0x11, offset: 1024 }], map: "slots" },
+      },
+    ],
+    "nfproto=>1 eq[1]02 network+12/4=>2 hash[2/4]%2+1024=>1 @slots[1]=>1 dnat ip 1",
+  ],
+  [
+    "numgen random mod 3 vmap @turns",
+    [{ kind: "vmap", key: [{ numgen: "random", mod: 3, offset: 0 }], map: "turns" }],
+    "random%3+0=>1 @turns[1]=>0",
+  ],
+  [
+    "ip6 daddr != ::1 counter dnat ip6 to fd00::5",
+    [
+      { kind: "match", what: "ip6 daddr", is: "::1", not: true },
+      { kind: "counter" },
+      { kind: "nat", type: "dnat", family: "ip6", to: "fd00::5" },
+    ],
+    "nfproto=>1 eq[1]0a network+24/16=>1 neq[1]00000000000000000000000000000001 counter 1=fd000000000000000000000000000005 dnat ip6 1",
+  ],
+  [
+    "meta nfproto ipv4 ip saddr @clients update @clients { ip saddr } goto t-1",
+    [
+      { kind: "match", what: "meta nfproto", is: "ipv4" },
+      { kind: "in set", key: ["ip saddr"], set: "clients" },
+      { kind: "update", set: "clients", key: ["ip saddr"] },
+      { kind: "verdict", verdict: "goto t-1" },
+    ],
+    "nfproto=>1 eq[1]02 network+12/4=>1 @clients[1] network+12/4=>1 update@clients[1] goto t-1",
+  ],
+])("%s", (text, statements, program) => {
+  expect(ruleText(statements)).toBe(text);
+  expect(compile(statements).map(expressionText).join(" ")).toBe(program);
+});
+
+function expressionText(e: ReturnType<typeof compile>[number]): string {
+  switch (e.kind) {
+    case "meta":
+      return `${e.key}=>${e.register}`;
+    case "payload":
+      return `${e.base}+${e.offset}/${e.length}=>${e.register}`;
+    case "ct":
+      return `ct ${e.key}=>${e.register}`;
+    case "fib":
+      return `fib ${e.of}=>${e.register}`;
+    case "cmp":
+      return `${e.op}[${e.register}]${toHex(e.value)}`;
+    case "bitwise":
+      return `&${toHex(e.mask)}^${toHex(e.xor)}`;
+    case "lookup": {
+      const set = typeof e.set === "string" ? `@${e.set}` : `{${e.set.values.map(toHex).join(" ")}}`;
+      return `${set}[${e.register}]${e.into === undefined ? "" : `=>${e.into}`}`;
+    }
+    case "immediate":
+      return e.verdict ?? `${e.register}=${toHex(e.value ?? "")}`;
+    case "numgen":
+      return `${e.mode}%${e.mod}+${e.offset}=>${e.register}`;
+    case "hash":
+      return `hash[${e.from}/${e.length}]%${e.mod}+${e.offset}=>${e.register}`;
+    case "nat":
+      return `${e.type} ${e.family} ${e.address}${e.port === undefined ? "" : `:${e.port}`}`;
+    case "dynset":
+      return `${e.op}@${e.set}[${e.key}]`;
+    case "reject":
+      return `reject ${e.type}`;
+    case "masq":
+    case "redir":
+    case "counter":
+      return e.kind;
+  }
+}
+
+test("a rule of nft's, as the kernel gave it back", () => {
+  const expressions = parseExpressions(
+    hex(`24000100 09000100 6d65746100000000 14000200 08000200 0000000f 08000100 00000001
+         2c000100 08000100 636d7000 20000200 08000100 00000001 08000200 00000000 0c000300 05000100 02000000
+         34000100 0c000100 7061796c6f616400 24000200 08000100 00000001 08000200 00000001 08000300 00000010 08000400 00000004
+         38000100 0b000100 6c6f6f6b75700000 28000200 0b000100 6c6f63616c340000
+         08000200 00000001 08000300 00000000 08000500 00000000`),
+  );
+  expect(expressions).toEqual(compile([{ kind: "vmap", key: ["ip daddr"], map: "local4" }]));
+  expect(parseExpressions(hex("10000100 0c000100 636f6e7374727563")).map(({ kind }) => kind)).toEqual(["unknown"]);
+});
+
+test.each<[string, Change]>([
+  ["add table inet t", { kind: "table.add" }],
+  ["delete chain inet t c", { kind: "chain.delete", chain: "c" }],
+  [
+    "add chain inet t c { type nat hook output priority -105; policy accept; }",
+    {
+      kind: "chain.add",
+      chain: { name: "c", base: { type: "nat", hook: "output", priority: -105, policy: "accept" } },
+    },
+  ],
+  [
+    "add map inet t m { type mark . ipv4_addr : verdict; }",
+    { kind: "set.add", set: { name: "m", key: ["mark", "ipv4_addr"], value: "verdict" } },
+  ],
+  [
+    "add map inet t m { typeof numgen inc mod 2 : ip daddr; }",
+    { kind: "set.add", set: { name: "m", key: ["number"], value: ["ipv4_addr"] } },
+  ],
+  [
+    "add set inet t s { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 60s; }",
+    { kind: "set.add", set: { name: "s", key: ["ipv4_addr"], dynamic: { size: 65_535, timeout: 60 } } },
+  ],
+  [
+    'add element inet t s { 10.0.0.0/8 comment "x" : 10.0.0.1, 11.0.0.1 : 10.0.0.1 }',
+    {
+      kind: "elements.add",
+      set: { name: "s", key: ["ipv4_addr"], value: ["ipv4_addr"], interval: true },
+      elements: [
+        { key: "10.0.0.0/8", value: "10.0.0.1", comment: "x" },
+        { key: "11.0.0.1", value: "10.0.0.1" },
+      ],
+    },
+  ],
+])("%s", (text, change) => {
+  expect(changeText("t", change)).toBe(text);
+});
+
+test("a batch, octet by octet", () => {
+  const { messages, changes } = writeBatch("t", [{ kind: "table.add" }, { kind: "chain.delete", chain: "c" }], 7);
+  const words = messages.octets
+    .toString("hex")
+    .replace(/(.{8})/g, "$1 ")
+    .trim();
+  expect(words).toBe(
+    [
+      "1c000000 10000000 00000000 00000000 0000000a 08000100 00000007", // BEGIN, generation 7
+      "24000000 000a0004 00000000 00000000 01000000 06000100 74000000 08000200 00000000", // table t
+      "24000000 050a0000 00000000 00000000 01000000 06000100 74000000 06000300 63000000", // chain c
+      "14000000 11000000 00000000 00000000 0000000a", // END
+    ].join(" "),
+  );
+  expect(changes).toEqual([-1, 0, 1, -1]);
+});
+
+test("comments are nft's, and as long as nft's may be", () => {
+  expect(commentOctets("web").toString("hex")).toBe("000477656200");
+  expect(commentIn(hex("0102aabb 0004 77656200"))).toBe("web");
+  expect([commentIn(hex("0004 77")), commentIn(hex("00")), commentIn(hex("01ff")), commentIn(undefined)]).toEqual([
+    "w",
+    undefined,
+    undefined,
+    undefined,
+  ]);
+  expect(() => commentOctets("x".repeat(128))).toThrow("a comment of 128 octets: 127 are possible");
+  expect(new MessageWriter().raw(6, commentOctets("x".repeat(127))).octets).toHaveLength(4 + 2 + 128 + 2);
+});
