@@ -154,7 +154,7 @@ export class Keeper {
     }
     this.#actual = await backend.read(this.target, this.#keys);
     this.#leaving.note(this.#actual, this.#shared.clock.now());
-    marks?.adopt(this.#actual.servers);
+    if (isOwn(this.target)) marks?.adopt(this.#actual.servers);
     this.#timers.set("drift", intervals.drift, () => this.distrust());
     return known === undefined ? 0 : diff(this.#actual, known).length;
   }
@@ -236,6 +236,9 @@ export class Keeper {
     this.#shared.changed(this.target.id);
   }
 }
+
+/** One of the host's own namespaces: no container writes to it. */
+export const isOwn = ({ kind }: LbTarget): boolean => kind !== "sandbox";
 
 /** A task whose connections can't be counted has its full time. */
 function unlessGone(error: unknown): number {

@@ -9,7 +9,7 @@
 import { EventEmitter } from "eventemitter3";
 import { type Clock, systemClock, Timers } from "./clock.ts";
 import { Gate } from "./gate.ts";
-import { Keeper } from "./keeper.ts";
+import { isOwn, Keeper } from "./keeper.ts";
 import { Limit } from "./limit.ts";
 import type { Marks } from "./marks.ts";
 import type { Intervals, Shared } from "./shared.ts";
@@ -21,8 +21,10 @@ export interface ReconcilerOptions {
   readonly plan: (target: LbTarget) => LbState;
   /** What `plan` plans is of this revision, which may be ahead of what was requested. Default: the newest requested. */
   readonly revision?: () => number;
-  /** Learns what marks are in the kernel, and which are free again. */
+  /** Learns what marks are in the host's own namespaces, and which are free again. */
   readonly marks?: Pick<Marks, "adopt" | "keep">;
+  /** Told what a listener of ours has thrown; it has no other consequence. */
+  readonly onError?: (error: unknown) => void;
   /** Default: the machine's. */
   readonly clock?: Clock;
   readonly intervals?: Partial<Intervals>;
@@ -107,7 +109,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     }
     const keeper = new Keeper(target, this.#shared, this.#removing.get(id));
     this.#keepers.set(id, keeper);
-    this.#shared.gate.enter(id);
+    if (isOwn(target)) this.#shared.gate.enter(id);
     keeper.request(this.#revision);
   }
 
@@ -205,14 +207,12 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     this.#look();
   }
 
-  /** A listener that throws is nothing that this node's kernel should suffer from. */
+  /** A listener that throws is nothing that this node's kernel, or its process, should suffer from. */
   #say<E extends keyof ReconcilerEvents>(event: E, ...said: EventEmitter.EventArgs<ReconcilerEvents, E>): void {
     try {
       this.emit(event, ...said);
     } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+      this.#options.onError?.(error);
     }
   }
 
