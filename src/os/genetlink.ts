@@ -62,8 +62,8 @@ export class Genetlink {
   }
 
   #familyId(): number {
-    const message = new MessageWriter().message(GENL_ID_CTRL, 0, [CTRL_CMD_GETFAMILY, VERSION, 0, 0], () =>
-      message.text(CTRL_ATTR_FAMILY_NAME, this.#name),
+    const message = new MessageWriter().message(GENL_ID_CTRL, 0, [CTRL_CMD_GETFAMILY, VERSION, 0, 0], (to) =>
+      to.text(CTRL_ATTR_FAMILY_NAME, this.#name),
     );
     const answer = this.#netlink.ask("netlink family", message, this.#name);
     const id = parseAttributes(answer.subarray(GENLMSGHDR)).u16(CTRL_ATTR_FAMILY_ID);

@@ -25,11 +25,11 @@ export class MessageWriter {
   }
 
   /** A message; `own`: the family's own header. Sequence and the flags of every request are put in when it is sent. */
-  message(type: number, flags: number, own: Uint8Array | readonly number[], attributes?: () => void): this {
+  message(type: number, flags: number, own: Uint8Array | readonly number[], attributes?: Write): this {
     const at = this.#take(HEADER + align(own.length));
     this.starts.push(at);
     this.#octets.set(own, at + HEADER);
-    attributes?.();
+    attributes?.(this);
     this.#octets.writeUInt32LE(this.#end - at, at);
     this.#octets.writeUInt16LE(type, at + 4);
     this.#octets.writeUInt16LE(flags, at + 6);
@@ -37,9 +37,9 @@ export class MessageWriter {
   }
 
   /** An attribute of attributes. */
-  nested(type: number, attributes: () => void): this {
+  nested(type: number, attributes: Write): this {
     const at = this.#take(4);
-    attributes();
+    attributes(this);
     this.#octets.writeUInt16LE(this.#end - at, at);
     this.#octets.writeUInt16LE(type | NESTED, at + 2);
     return this;
@@ -126,6 +126,9 @@ export class MessageWriter {
     return at;
   }
 }
+
+/** Writes attributes. */
+type Write = (to: MessageWriter) => void;
 
 const align = (n: number): number => (n + 3) & ~3;
 

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sendTo } from "../../src/os/batch.ts";
 import { parseEntry, trackedBy } from "../../src/os/conntrack.ts";
+import { Genetlink } from "../../src/os/genetlink.ts";
 import { checked, libc, libcProblem } from "../../src/os/libc.ts";
 import { type DumpLimits, NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink.ts";
 import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink-read.ts";
@@ -96,6 +97,22 @@ test("what is written can be read, however much it is", () => {
   });
   expect(read).toEqual(numbers.map((i) => [i, i, i, i, i]));
 });
+
+test.skipIf(libcProblem() !== undefined)(
+  "generic netlink: families by name, lists, commands and what they end with",
+  () => {
+    const control = new Genetlink("nlctrl");
+    const named = new MessageWriter().text(2, "nlctrl").octets;
+    expect(parseAttributes(control.ask({ command: 3, attributes: named })).u16(1)).toBe(16);
+    const all = control.dump({ command: 3, attributes: Buffer.alloc(0) });
+    expect(all.map((family) => parseAttributes(family).text(2))).toContain("nlctrl");
+    const nobody = new MessageWriter().text(2, "nobody").octets;
+    expect(control.do([nobody, named].map((attributes) => ({ command: 3, attributes })))).toEqual([2, 0]);
+    expect(() => control.ask({ command: 3, attributes: nobody })).toThrow("nlctrl: ENOENT");
+    control.close();
+    expect(() => new Genetlink("nobody")).toThrow("netlink family nobody: ENOENT");
+  },
+);
 
 test("an entry of the table of connections without addresses is none", () => {
   expect(parseEntry(hex("0500 0180 aa000000"), new Map([["", ""]]))).toBeUndefined();
