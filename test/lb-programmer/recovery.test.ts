@@ -5,7 +5,7 @@ import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState } from "../../src/lb-programmer/types.ts";
 import { FakeClock, rest } from "./fake-clock.ts";
 import { randomState } from "./random-state.ts";
-import { lines, rig, sandbox, statusText } from "./rig.ts";
+import { lines, network, rig, sandbox, statusText } from "./rig.ts";
 import { parseState, stateText } from "./state-text.ts";
 
 const web = (...tasks: string[]): string =>
@@ -96,15 +96,25 @@ describe("failures", () => {
     expect(kernel("c1")).not.toBe("");
   });
 
-  test("one whose reading hangs holds up others for five seconds, no longer", async () => {
+  test("one of the host's own whose reading hangs holds up others for five seconds, no longer", async () => {
     const { backend, clock, reconciler, want, kernel } = rig();
-    backend.before = (call, { id }) => (call === "read" && id === "c1" ? new Promise(() => {}) : undefined);
-    reconciler.add(sandbox("c1"));
+    backend.before = (call, { id }) => (call === "read" && id === "lb" ? new Promise(() => {}) : undefined);
+    reconciler.add(network("lb"));
     reconciler.add(sandbox("c2"));
     want("c2", web("10.0.1.5 1"));
     await clock.advance(4_999);
     expect(kernel("c2")).toBe("");
     await clock.advance(1);
+    expect(kernel("c2")).not.toBe("");
+  });
+
+  test("a container's whose reading hangs holds up nobody", async () => {
+    const { backend, reconciler, want, kernel } = rig();
+    backend.before = (call, { id }) => (call === "read" && id === "c1" ? new Promise(() => {}) : undefined);
+    reconciler.add(sandbox("c1"));
+    reconciler.add(sandbox("c2"));
+    want("c2", web("10.0.1.5 1"));
+    await rest();
     expect(kernel("c2")).not.toBe("");
   });
 
