@@ -188,7 +188,7 @@ export class Balancing {
       this.#requested = revision;
       reconciler.request(undefined, revision);
     }
-    await reconciler?.installed(revision, { timeout: PATIENCE });
+    await reconciler?.installed(revision, { timeout: PATIENCE, slow: false });
     await this.#hooks.changeNames(revision);
     reconciler?.release(revision);
     this.#said.delete("names");

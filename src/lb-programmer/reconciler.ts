@@ -50,6 +50,11 @@ export interface Installed {
   readonly late: readonly TargetStatus[];
 }
 
+export interface InstalledOptions {
+  readonly timeout?: number;
+  readonly slow?: boolean;
+}
+
 export interface ReconcilerEvents {
   /** A target's state or reason is another. */
   status: (status: TargetStatus) => void;
@@ -85,6 +90,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
       marks: options.marks,
       clock: this.#clock,
       limit: new Limit(options.concurrency ?? 8),
+      slow: new Limit(2),
       intervals: { ...INTERVALS, ...options.intervals },
       gate: new Gate(this.#clock, (id) => this.#keepers.get(id)?.wake()),
       revision: () => this.#revision,
@@ -142,12 +148,14 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
 
   /**
    * Resolves when everything that was requested up to this revision is in the kernel, but for targets that fail, or when
-   * `timeout` (milliseconds, default 5 000) is over. What leaves may still be there.
+   * `timeout` (milliseconds, default 5 000) is over. What leaves may still be there. `slow: false`: containers' namespaces that
+   * were slow lately are not waited for.
    */
-  installed(revision: number, { timeout = 5_000 }: { timeout?: number } = {}): Promise<Installed> {
+  installed(revision: number, { timeout = 5_000, slow = true }: InstalledOptions = {}): Promise<Installed> {
     return new Promise((resolve) => {
       const timers = new Timers(this.#clock);
-      const unsettled = () => [...this.#keepers].filter(([, keeper]) => !keeper.settled(revision));
+      const unsettled = () =>
+        [...this.#keepers].filter(([, keeper]) => !keeper.settled(revision) && (slow || !keeper.slow));
       const done = (late: readonly (readonly [string, Keeper])[]): void => {
         timers.cancelAll();
         this.#waiting.delete(look);
