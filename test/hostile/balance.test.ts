@@ -186,17 +186,21 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
     await vi.waitFor(() => expect(small()).toContain("10.0.1.139"), { timeout: 30_000, interval: 500 });
   });
 
-  test("transactions in its namespace that take seconds: this thread does not wait for them", async () => {
-    const script = `(echo "add table inet mine; add map inet mine m { type ipv4_addr : verdict; }"
-        ${process.execPath} -e '${FLOOD}' 10 500000 "inet mine m") > $F
-      echo ready; while true; do nft -f $F; nft delete table inet mine; done`;
-    await containers.attacking(a, `F=$(mktemp); trap 'rm $F' EXIT; ${script}`);
+  test("a transaction in its namespace that takes seconds: this thread does not wait for it", {
+    timeout: 120_000,
+  }, async () => {
+    const text = join(canary.folder, "flood.nft");
+    containers.attack(
+      a,
+      `(echo "add table inet mine; add map inet mine m { type ipv4_addr : verdict; }"
+        ${process.execPath} -e '${FLOOD}' 10 1000000 "inet mine m") > ${text}`,
+    );
     const delay = monitorEventLoopDelay({ resolution: 5 });
     delay.enable();
-    await new Promise((done) => setTimeout(done, 8_000));
+    await containers.attacking(a, `nft -f ${text} && echo done; sleep 60`);
     delay.disable();
-    console.log(`longest: ${Math.round(delay.max / 1e6)} ms`);
-    expect(delay.max / 1e6).toBeLessThan(500);
+    console.log(`longest wait: ${Math.round(delay.max / 1e6)} ms`);
+    expect(delay.max / 1e6).toBeLessThan(700);
   });
 });
 

@@ -106,10 +106,12 @@ export class IpvsBackend implements LbBackend {
       ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value] as const] : [])),
     );
     if (ops.some((op) => op.op === "server.remove")) inside(target, "IPVS", () => removeServices(ops, desired));
+    const publishing = ops.some(({ op }) => op.startsWith("published."));
+    if (publishing) this.#closeLocalnet(target, desired.published); // while the rules still guard it
     await this.#changeRules(target, ops, desired);
+    if (publishing) this.#openLocalnet(target, desired.published);
     if (ops.some((op) => "server" in op)) inside(target, "IPVS", () => changeServices(ops, desired));
     inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
-    if (ops.some(({ op }) => op.startsWith("published."))) this.#openLocalnet(target, desired.published);
     inside(target, "addresses", () =>
       changeInterfaces(selfRouteChange(ops, desired, ownAddresses()), addressChange(ops, desired)),
     );
@@ -117,10 +119,12 @@ export class IpvsBackend implements LbBackend {
 
   #openLocalnet(target: LbTarget, published: readonly PublishedPort[]): void {
     const bridges = bridgesOf(published.filter(isFour));
-    inside(target, "sysctl route_localnet", () => {
-      this.#localnet.open(target.netns ?? "", bridges);
-      this.#localnet.close(target.netns ?? "", bridges);
-    });
+    inside(target, "route_localnet", () => this.#localnet.open(target.netns ?? "", bridges));
+  }
+
+  #closeLocalnet(target: LbTarget, published: readonly PublishedPort[]): void {
+    const bridges = bridgesOf(published.filter(isFour));
+    inside(target, "route_localnet", () => this.#localnet.close(target.netns ?? "", bridges));
   }
 
   async connections(target: LbTarget, _server: VirtualServer, destination: Destination): Promise<number> {
@@ -140,6 +144,7 @@ export class IpvsBackend implements LbBackend {
     try {
       const flavour = await this.#iptables(target);
       const saved = await savedRules(target, flavour);
+      if (target.kind !== "sandbox") this.#closeLocalnet(target, []);
       for (const family of FAMILIES) {
         const services = marksOf(saved[family]).map((mark) => ({ mark, family }));
         if (services.length > 0) inside(target, "IPVS", () => deleteServices(services));
@@ -156,7 +161,6 @@ export class IpvsBackend implements LbBackend {
           .filter((to) => vips.has(to));
         changeInterfaces({ added: [], removed: routes }, { added: [], removed: noted.map(onInterface) });
       });
-      if (target.kind === "host") this.#openLocalnet(target, []);
     } catch (error) {
       if (!(error instanceof LbError && error.code === "gone")) throw error;
     }

@@ -26,7 +26,7 @@ import {
 import { Localnet } from "./localnet.ts";
 import { changeAddresses, present } from "./nftables/addresses.ts";
 import { endConnections, openConnections } from "./nftables/connections.ts";
-import { closeForwarding, openForwarding, reachable } from "./nftables/forwarding.ts";
+import { closeForwarding, closeLocalnet, openForwarding, reachable } from "./nftables/forwarding.ts";
 import { NOTHING, otherElements, type Parts, serverParts } from "./nftables/parts.ts";
 import { command, failure, listTable, transaction } from "./nftables/run.ts";
 import { script } from "./nftables/script.ts";
@@ -86,6 +86,8 @@ export class NftablesBackend implements LbBackend {
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
     if (!this.#known.has(placeOf(target))) await this.#look(target);
+    const publishing = ops.some(({ op }) => op.startsWith("published."));
+    if (publishing) closeLocalnet(target, desired.published, this.#localnet);
     try {
       await this.#change(target, ops, desired);
     } catch (error) {
@@ -95,9 +97,9 @@ export class NftablesBackend implements LbBackend {
     const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
     changeAddresses(target, added, removed);
-    if (ops.some(({ op }) => op.startsWith("published."))) {
+    if (publishing) {
       if (desired.published.length > 0) await openForwarding(target, desired.published, this.#localnet);
-      else await closeForwarding(target, this.#localnet);
+      else await closeForwarding(target);
     }
     endConnections(target, ops, desired);
   }
@@ -114,9 +116,10 @@ export class NftablesBackend implements LbBackend {
   async clear(target: LbTarget): Promise<void> {
     try {
       const { addresses, published, servers } = await this.#look(target);
+      if (published.length > 0 || target.kind === "host") closeLocalnet(target, [], this.#localnet);
       changeAddresses(target, [], onOwnDevice(target, addresses));
       await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
-      if (published.length > 0 || target.kind === "host") await closeForwarding(target, this.#localnet);
+      if (published.length > 0 || target.kind === "host") await closeForwarding(target);
       const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
       endConnections(target, removed, EMPTY);
     } catch (error) {

@@ -20,11 +20,7 @@ export async function openForwarding(
   localnet: Localnet,
 ): Promise<void> {
   const bridges = bridgesOf(published);
-  const [place, local] = [target.netns ?? "", bridgesOf(published.filter(isFour))];
-  changeLocalnet(target, () => {
-    localnet.open(place, local);
-    localnet.close(place, local);
-  });
+  changeLocalnet(target, () => localnet.open(target.netns ?? "", bridgesOf(published.filter(isFour))));
   for (const tool of toolsFor(published)) {
     const rules = await forwardRules(target, tool);
     if (rules === undefined || isOpen(rules, bridges)) continue;
@@ -33,9 +29,12 @@ export async function openForwarding(
   }
 }
 
-/** Takes it back. */
-export async function closeForwarding(target: LbTarget, localnet: Localnet): Promise<void> {
-  changeLocalnet(target, () => localnet.close(target.netns ?? ""));
+/** What only other bridges than those of `published` need is put back: while our table still guards them. */
+export const closeLocalnet = (target: LbTarget, published: readonly PublishedPort[], localnet: Localnet): void =>
+  changeLocalnet(target, () => localnet.close(target.netns ?? "", bridgesOf(published.filter(isFour))));
+
+/** Takes back what openForwarding did to iptables. */
+export async function closeForwarding(target: LbTarget): Promise<void> {
   for (const tool of TOOLS) {
     const rules = await forwardRules(target, tool);
     if (rules?.some((rule) => rule.includes(CHAIN)) !== true) continue;
