@@ -6,6 +6,7 @@
  *
  * Numbers inside attributes are in network order.
  */
+import { close } from "node:fs";
 import { OsError } from "./error.ts";
 import { NETLINK_NETFILTER, Netlink } from "./netlink.ts";
 import { parseAttributes } from "./netlink-read.ts";
@@ -20,7 +21,11 @@ const NFTA_GEN_ID = 1;
 const OP = "nftables generation";
 const EBADMSG = 74;
 
-/** Milliseconds until a socket is closed. Right after a change of rules, close would block for an RCU grace period; nft.ts says why. */
+/**
+ * Milliseconds until a socket is closed: by another thread, since close waits until no transaction is at work in that namespace
+ * (nft_rcv_nl_event takes its commit mutex), and a container can have one that takes seconds. Right after a change of rules it would
+ * wait for an RCU grace period, too; nft.ts says why.
+ */
 const LINGER = 250;
 
 /** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
@@ -30,7 +35,7 @@ export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netl
   try {
     return work(netlink);
   } finally {
-    setTimeout(() => netlink.close(), LINGER).unref();
+    setTimeout(() => close(netlink.fd, () => {}), LINGER).unref();
   }
 }
 

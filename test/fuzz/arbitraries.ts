@@ -26,3 +26,16 @@ export function damaged(well: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array
 
 /** Text as octets. */
 export const text = (lines: fc.Arbitrary<string>): fc.Arbitrary<Uint8Array> => lines.map((s) => Buffer.from(s, "utf8"));
+
+/** A text in which some of what `words` matches is something else. */
+export function swapped(well: fc.Arbitrary<string>, words: RegExp, others: fc.Arbitrary<string>): fc.Arbitrary<string> {
+  return fc.tuple(well, fc.array(fc.tuple(fc.nat(), others), { maxLength: 3 })).map(([all, swaps]) => {
+    let out = all;
+    for (const [which, other] of swaps) {
+      const found = [...out.matchAll(words)];
+      const match = found[which % Math.max(1, found.length)];
+      if (match !== undefined) out = out.slice(0, match.index) + other + out.slice(match.index + match[0].length);
+    }
+    return out;
+  });
+}
