@@ -1,5 +1,5 @@
 /** What comes to the process from outside the network: a log that nobody takes, signals, a debugger that is asked for. */
-import { execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import {
   closeSync,
@@ -64,9 +64,13 @@ const TAKES_NOTHING: Record<string, () => number> = {
 };
 
 async function started(config: string, options: ServeOptions = {}): Promise<Served> {
-  const served = await serve(config, options);
-  onTestFinished(() => void served.stop("SIGKILL"));
-  return served;
+  return serve(config, {
+    ...options,
+    started: (child) => {
+      onTestFinished(() => void child.kill("SIGKILL"));
+      options.started?.(child);
+    },
+  });
 }
 
 describe.skipIf(withoutNamespaces() || !have("nft"))("a container makes us log", () => {
@@ -246,7 +250,7 @@ describe("SIGUSR1 asks for the debugger, which every local user could use", () =
   test("at any moment of the start: nothing listens once it serves", async () => {
     const ends: string[] = [];
     for (let ms = 0; ms <= 150; ms += 10) {
-      const later = (pid: number) => void setTimeout(ms).then(() => process.kill(pid, "SIGUSR1"));
+      const later = (child: ChildProcess) => void setTimeout(ms).then(() => child.kill("SIGUSR1"));
       try {
         const served = await started(NOTHING, { env, started: later });
         expect([ms, listening(served.pid)]).toEqual([ms, []]);

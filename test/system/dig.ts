@@ -1,5 +1,5 @@
 /** Runs the built command and real dig against it. */
-import { execFile, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -46,8 +46,8 @@ export interface ServeOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What runs it, before node: setpriv and its words, say. */
   readonly within?: readonly string[];
-  /** Called as soon as there is a process. */
-  readonly started?: (pid: number) => void;
+  /** Called as soon as there is a process, long before it serves. */
+  readonly started?: (child: ChildProcess) => void;
 }
 
 /** `eleven serve` on a config text; resolves when it says where it listens. */
@@ -57,7 +57,7 @@ export async function serve(config: string, options: ServeOptions = {}): Promise
   writeFileSync(file, config);
   const [command, ...args] = [...within, process.execPath, "dist/main.js", "serve", file];
   const child = spawn(command!, args, { stdio: ["ignore", "pipe", stderr], env: { ...process.env, ...env } });
-  started?.(child.pid!);
+  started?.(child);
   let errors = "";
   child.stderr?.on("data", (text) => {
     errors += text;
