@@ -6,8 +6,9 @@
  * so that a name never leads to where nothing is yet, and nothing goes that a name still leads to. What the kernel refuses
  * holds names up for a moment only: it is seen as a degraded target, and tried again.
  */
+import { setTimeout as timeout } from "node:timers";
 import { setTimeout } from "node:timers/promises";
-import { Marks } from "../lb-programmer/marks.ts";
+import { Localnet } from "../lb-programmer/backends/localnet.ts";
 import { plan } from "../lb-programmer/plan.ts";
 import { createReconciler, type Reconciler, type TargetStatus } from "../lb-programmer/reconciler.ts";
 import {
@@ -21,7 +22,8 @@ import {
 import type { Notice } from "../model/notice.ts";
 import type { ReadonlyState, Sandbox, SandboxId } from "../model/types.ts";
 import type { StateDir } from "../os/state-dir.ts";
-import { type Choice, chooseBackend } from "./choose.ts";
+import { type BackendOptions, type Choice, chooseBackend } from "./choose.ts";
+import { KeptMarks } from "./kept-marks.ts";
 import type { BalanceOptions } from "./options.ts";
 import { PortReservations } from "./ports.ts";
 import { Sharing } from "./sharing.ts";
@@ -29,6 +31,9 @@ import { Start } from "./start.ts";
 
 /** Names wait no longer than this for the kernel, in milliseconds. */
 const PATIENCE = 1_000;
+
+/** Milliseconds until names that could not be changed are tried again. */
+const RETRY = 1_000;
 
 export interface BalancingHooks {
   readonly state: () => ReadonlyState;
@@ -42,7 +47,8 @@ export interface BalancingHooks {
 export class Balancing {
   readonly #options: BalanceOptions;
   readonly #hooks: BalancingHooks;
-  readonly #marks = new Marks();
+  readonly #kept: KeptMarks;
+  readonly #backends: BackendOptions;
   readonly #targets = new Map<string, LbTarget>();
   readonly #sharing = new Sharing();
   readonly #ports: PortReservations;
@@ -52,14 +58,19 @@ export class Balancing {
   #requested = -1;
   #busy: Promise<void> | undefined;
   #again = false;
+  #retry: NodeJS.Timeout | undefined;
+  #closed = false;
   #said = new Map<string, string>();
 
   constructor(options: BalanceOptions, hooks: BalancingHooks) {
     this.#options = options;
     this.#hooks = hooks;
+    const remembered = options.backend === "dry-run" ? undefined : hooks.stateDir;
+    this.#kept = new KeptMarks(remembered, (problem) => this.#say("marks", problem));
+    this.#backends = { localnet: new Localnet(remembered, (problem) => this.#say("route_localnet", problem)) };
     this.#ports = new PortReservations(options.mesh?.host.netns);
     this.#start = new Start({
-      wanted: options.backend,
+      choose: (target) => this.#choose(target),
       targets: () => this.#targets.values(),
       found: (choice) => this.#begin(choice),
       onProblem: (problem) => this.#say("backend", problem),
@@ -95,7 +106,7 @@ export class Balancing {
   /** Removes everything of ours from a namespace that no sandbox is in any more: an earlier process left it there. */
   async clear(netns: string): Promise<void> {
     const target: LbTarget = { kind: "sandbox", id: `sandbox in ${netns}`, sandbox: "", netns };
-    const found = this.#choice ?? (await chooseBackend(this.#options.backend, target).catch(() => undefined));
+    const found = this.#choice ?? (await this.#choose(target).catch(() => undefined));
     await found?.backend.clear(target).catch((error) => this.#failedToClear(error));
     if (found !== this.#choice) found?.backend.close?.();
   }
@@ -132,8 +143,10 @@ export class Balancing {
 
   /** With `clear`, the kernel is as it was before us. */
   async close({ clear }: { readonly clear: boolean }): Promise<void> {
+    this.#closed = true;
     await this.#start.close();
     await this.#busy;
+    clearTimeout(this.#retry);
     if (clear && this.#reconciler !== undefined) {
       const reconciler = this.#reconciler;
       const ids = reconciler.status().map((s) => s.target);
@@ -142,22 +155,30 @@ export class Balancing {
     await this.#reconciler?.close();
     this.#choice?.backend.close?.();
     this.#ports.close();
+    this.#kept.close({ cleared: clear });
+  }
+
+  #choose(target: LbTarget): Promise<Choice> {
+    return chooseBackend(this.#options.backend, target, this.#backends);
   }
 
   /** Not busy any more in the very step that finds nothing left to do: who follows after that starts anew. */
   async #run(): Promise<void> {
     await undefined;
-    try {
-      while (this.#again) await this.#once();
-    } catch (error) {
-      this.#hooks.onNotice(messageOf(error));
-    } finally {
-      this.#busy = undefined;
-    }
+    while (this.#again) await this.#once().catch((error) => this.#failed(error));
+    this.#busy = undefined;
+  }
+
+  /** The last good names and tables stay in force, and it is tried again. */
+  #failed(error: unknown): void {
+    this.#say("names", messageOf(error));
+    if (!this.#closed) this.#retry ??= timeout(() => this.follow(), RETRY).unref();
   }
 
   async #once(): Promise<void> {
     this.#again = false;
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
     const { revision } = this.#hooks.state();
     for (const target of this.#fixedTargets()) this.#put(target);
     if (this.#targets.size > 0)
@@ -167,9 +188,10 @@ export class Balancing {
       this.#requested = revision;
       reconciler.request(undefined, revision);
     }
-    await reconciler?.installed(revision, { timeout: PATIENCE });
+    await reconciler?.installed(revision, { timeout: PATIENCE, slow: false });
     await this.#hooks.changeNames(revision);
     reconciler?.release(revision);
+    this.#said.delete("names");
   }
 
   #put(target: LbTarget): void {
@@ -198,17 +220,18 @@ export class Balancing {
   /** There is a backend: all targets that have come so far are kept from now on. */
   #begin(choice: Choice): void {
     const { backend, why } = choice;
-    if (why !== undefined) this.#hooks.onNotice(why, "info");
+    if (why !== undefined) this.#notice(why, "info");
     this.#choice = choice;
     const reconciler = createReconciler({
       backend,
-      marks: this.#marks,
+      marks: this.#kept.marks,
       plan: (target) => this.#plan(target),
       revision: () => this.#hooks.state().revision,
+      onError: (error) => this.#notice(messageOf(error)),
     });
     reconciler.on("status", (status) => this.#tell(status));
     reconciler.on("repaired", (target, steps) =>
-      this.#hooks.onNotice(`${target}: somebody changed our rules; put right in ${steps} steps`),
+      this.#notice(`${target}: somebody changed our rules; put right in ${steps} steps`),
     );
     reconciler.on("gone", (target) => this.#targets.delete(target));
     this.#reconciler = reconciler;
@@ -218,7 +241,7 @@ export class Balancing {
 
   #plan(target: LbTarget): LbState {
     const { placement = "sandbox", node = "node-1", idle } = this.#options;
-    const marks = (key: string) => this.#marks.of(key);
+    const marks = (key: string) => this.#kept.marks.of(key);
     const ipvs = this.#choice?.backend.name === "ipvs";
     const planned = plan(this.#hooks.state(), target, { placement, marks, node, ipvs, idle });
     if (target.kind !== "host" || this.#choice?.backend.name === "dry-run") return planned;
@@ -230,19 +253,26 @@ export class Balancing {
   /** A namespace that is gone is as clear as can be. */
   #failedToClear(error: unknown): void {
     if (error instanceof LbError && error.code === "gone") return;
-    this.#hooks.onNotice(messageOf(error));
+    this.#notice(messageOf(error));
   }
 
   #tell({ target, state, reason }: TargetStatus): void {
     if (state === "degraded") this.#say(target, `${target}: degraded: ${reason}`);
-    else if (state === "equal" && this.#said.delete(target)) this.#hooks.onNotice(`${target}: good again`, "info");
+    else if (state === "equal" && this.#said.delete(target)) this.#notice(`${target}: good again`, "info");
   }
 
   /** The same thing once. */
   #say(about: string, message: string): void {
     if (this.#said.get(about) === message) return;
     this.#said.set(about, message);
-    this.#hooks.onNotice(message);
+    this.#notice(message);
+  }
+
+  /** Who is told may fail: nothing here depends on it. */
+  #notice(...said: Parameters<Notice>): void {
+    try {
+      this.#hooks.onNotice(...said);
+    } catch {}
   }
 }
 

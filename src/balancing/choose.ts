@@ -1,6 +1,7 @@
 /** Which backend a node uses, and why. */
 import { DryRunBackend } from "../lb-programmer/backends/dry-run.ts";
 import { IpvsBackend } from "../lb-programmer/backends/ipvs.ts";
+import type { Localnet } from "../lb-programmer/backends/localnet.ts";
 import { NftablesBackend } from "../lb-programmer/backends/nftables.ts";
 import { type LbBackend, LbError, type LbTarget } from "../lb-programmer/types.ts";
 import type { BalanceOptions } from "./options.ts";
@@ -11,13 +12,22 @@ export interface Choice {
   readonly why?: string;
 }
 
+export interface BackendOptions {
+  /** What was so on the host before. */
+  readonly localnet: Localnet;
+}
+
 /** `probed` is the namespace that "auto" tries things in. Rejects if nothing works there, with every reason; with an LbError if it is gone. */
-export async function chooseBackend(wanted: BalanceOptions["backend"], probed: LbTarget): Promise<Choice> {
+export async function chooseBackend(
+  wanted: BalanceOptions["backend"],
+  probed: LbTarget,
+  options: BackendOptions,
+): Promise<Choice> {
   if (typeof wanted === "object") return { backend: wanted };
   if (wanted === "dry-run") return { backend: new DryRunBackend() };
-  if (wanted === "ipvs") return { backend: new IpvsBackend() };
-  if (wanted === "nftables") return { backend: new NftablesBackend() };
-  const [ipvs, nftables] = [new IpvsBackend(), new NftablesBackend()];
+  if (wanted === "ipvs") return { backend: new IpvsBackend(options) };
+  if (wanted === "nftables") return { backend: new NftablesBackend(options) };
+  const [ipvs, nftables] = [new IpvsBackend(options), new NftablesBackend(options)];
   const noIpvs = await problemOf(ipvs, probed);
   if (noIpvs === undefined) return { backend: ipvs, why: "balancing with ipvs: the kernel has it" };
   const noNftables = await problemOf(nftables, probed);

@@ -1,9 +1,10 @@
 /** Finds the backend of a node. Where nothing works for now it goes on trying: a namespace, a module or a tool may come. */
-import { type LbBackend, LbError, type LbTarget } from "../lb-programmer/types.ts";
-import { type Choice, chooseBackend } from "./choose.ts";
+import { LbError, type LbTarget } from "../lb-programmer/types.ts";
+import type { Choice } from "./choose.ts";
 
 export interface StartOptions {
-  readonly wanted: "auto" | "ipvs" | "nftables" | "dry-run" | LbBackend | undefined;
+  /** Rejects if nothing works there. */
+  readonly choose: (probed: LbTarget) => Promise<Choice>;
   /** What there is to balance in; "auto" looks at the first that can be entered. */
   readonly targets: () => Iterable<LbTarget>;
   /** Called once. */
@@ -55,11 +56,11 @@ export class Start {
   }
 
   async #tryTargets(): Promise<void> {
-    const { targets, wanted, found, onProblem } = this.#options;
+    const { targets, choose, found, onProblem } = this.#options;
     let problem: string | undefined;
     for (const target of [...targets()]) {
       try {
-        const choice = await chooseBackend(wanted, target);
+        const choice = await choose(target);
         if (this.#over) return;
         this.#over = true;
         this.problem = undefined;

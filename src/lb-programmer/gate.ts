@@ -1,6 +1,6 @@
 /**
- * Targets that come together are all read before the first of them is planned: marks that are in any of the kernel's namespaces
- * must be known before a new one is given out. Those that have passed once always do.
+ * Nobody is planned as long as one of the host's own namespaces has not been read: marks that are in the kernel there must be known
+ * before a new one is given out. For a container's namespace nobody waits: what marks are there is not believed.
  */
 import { type Clock, Timers } from "./clock.ts";
 
@@ -18,7 +18,7 @@ export class Gate {
     this.#wake = wake;
   }
 
-  /** A new target, unread. */
+  /** A new target of the host's own, unread. */
   enter(id: string): void {
     this.#unread.add(id);
     if (!this.#timers.has("open")) this.#timers.set("open", PATIENCE, () => this.#open());
@@ -26,18 +26,13 @@ export class Gate {
 
   /** The target has been read, or can't be; true if it may go on. If not, it is woken later. */
   pass(id: string): boolean {
-    if (!this.#unread.has(id) && !this.#waiting.has(id)) return true;
-    this.#unread.delete(id);
-    if (this.#unread.size > 0) {
-      this.#waiting.add(id);
-      return false;
-    }
-    this.#waiting.delete(id);
-    this.#open();
-    return true;
+    this.leave(id);
+    if (this.#unread.size === 0) return true;
+    this.#waiting.add(id);
+    return false;
   }
 
-  /** The target is no more. */
+  /** The target has been read, or is no more. */
   leave(id: string): void {
     this.#waiting.delete(id);
     if (this.#unread.delete(id) && this.#unread.size === 0) this.#open();

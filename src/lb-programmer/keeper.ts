@@ -9,11 +9,18 @@ import { Timers } from "./clock.ts";
 import { diff } from "./diff.ts";
 import { Leaving, type Permit } from "./leaving.ts";
 import { Loop } from "./loop.ts";
+import { Pace } from "./pace.ts";
 import type { Shared } from "./shared.ts";
 import { type Destination, EMPTY, LbError, type LbState, type LbTarget, type VirtualServer } from "./types.ts";
 
 /** Seconds that tasks of servers without a time of their own have. */
 const DRAIN = 10;
+
+/** Milliseconds: what is slow in a container's namespace, and for how long that is held against it. */
+const SLOW = { now: 1_000, from: 3_000, lately: 300_000 };
+
+/** Milliseconds of one pass that may be spent on asking for the connections of tasks that drain. */
+const ASKING = 50;
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -39,18 +46,25 @@ export class Keeper {
   /** Servers were taken away in the pass at work. */
   #removed = false;
   #unwatch: (() => void) | undefined;
+  readonly #pace: Pace;
+  #slowUntil = Number.NEGATIVE_INFINITY;
+  /** When the pass at work began. */
+  #started = NEVER;
 
   /** `first` is awaited before anything is done: what a keeper of the same namespace still does. */
   constructor(target: LbTarget, shared: Shared, first: Promise<unknown> | undefined) {
     this.target = target;
     this.#shared = shared;
     this.#timers = new Timers(shared.clock);
-    const { clock, limit, intervals } = shared;
+    const { clock, intervals } = shared;
+    const limit = () => (this.slow ? shared.slow : shared.limit);
+    this.#pace = new Pace(clock, intervals);
     let begun = first;
     const work = async () => {
       await begun;
       begun = undefined;
-      return this.#pass();
+      this.#started = clock.now();
+      return this.#pass().finally(() => this.#ended());
     };
     const failed = (error: unknown) => this.#failed(error);
     const ended = () => {
@@ -58,6 +72,12 @@ export class Keeper {
       this.#removed = false;
     };
     this.#loop = new Loop({ clock, limit, min: intervals.min, retry: intervals.retry, work, failed, ended });
+  }
+
+  /** A container's namespace in which work took long, lately, or does now. */
+  get slow(): boolean {
+    const now = this.#shared.clock.now();
+    return !isOwn(this.target) && (now < this.#slowUntil || now - this.#started > SLOW.now);
   }
 
   get busy(): boolean {
@@ -154,14 +174,20 @@ export class Keeper {
     }
     this.#actual = await backend.read(this.target, this.#keys);
     this.#leaving.note(this.#actual, this.#shared.clock.now());
-    marks?.adopt(this.#actual.servers);
+    if (isOwn(this.target)) marks?.adopt(this.#actual.servers);
     this.#timers.set("drift", intervals.drift, () => this.distrust());
     return known === undefined ? 0 : diff(this.#actual, known).length;
   }
 
   /** Many words in a row are one look. Our own changes are seen, too, by backends that can't tell. */
   #check(): void {
-    if (!this.#timers.has("check")) this.#timers.set("check", this.#shared.intervals.check, () => this.distrust());
+    if (!this.#timers.has("check")) this.#timers.set("check", this.#pace.next(), () => this.distrust());
+  }
+
+  #ended(): void {
+    const now = this.#shared.clock.now();
+    if (now - this.#started > SLOW.from) this.#slowUntil = now + SLOW.lately;
+    this.#started = NEVER;
   }
 
   async #plan(): Promise<LbState> {
@@ -190,7 +216,9 @@ export class Keeper {
     });
     if (asked.length === 0) return staged;
     const done = new Set<Destination>();
+    const until = this.#shared.clock.now() + ASKING;
     for (const [server, destination] of asked) {
+      if (this.#shared.clock.now() > until) break; // whoever is not asked for has its full time
       const open = await backend.connections(this.target, server, destination).catch(unlessGone);
       if (open === 0) done.add(destination);
     }
@@ -236,6 +264,9 @@ export class Keeper {
     this.#shared.changed(this.target.id);
   }
 }
+
+/** One of the host's own namespaces: no container writes to it. */
+export const isOwn = ({ kind }: LbTarget): boolean => kind !== "sandbox";
 
 /** A task whose connections can't be counted has its full time. */
 function unlessGone(error: unknown): number {

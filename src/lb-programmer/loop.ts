@@ -4,8 +4,8 @@ import type { Limit } from "./limit.ts";
 
 export interface LoopOptions {
   readonly clock: Clock;
-  /** Runs of several loops share it. */
-  readonly limit: Limit;
+  /** Runs of several loops share it; asked before each. */
+  readonly limit: () => Limit;
   /** Milliseconds from one run's start to the next one's. */
   readonly min: number;
   /** Milliseconds until a failed run is repeated: the first time, and at most; doubled each time. */
@@ -59,7 +59,8 @@ export class Loop {
       this.#timers.set("min", wait, () => this.#go());
       return;
     }
-    this.#running = this.#options.limit
+    this.#running = this.#options
+      .limit()
       .run(() => this.#run())
       .then(() => {
         this.#running = undefined;

@@ -1,26 +1,41 @@
 /** Netfilter marks: one for each virtual server of the node, the same in every namespace. From 256 up, as Docker's. */
 import type { VirtualServer } from "./types.ts";
 
-const FIRST = 256;
+export const FIRST_MARK = 256;
+/** Backends number things by a mark times 1 024 (nftables/slots.ts), or add 2^31 to it (ipvs/rules.ts), in 32 bits. */
+export const LAST_MARK = 2 ** 22 - 1;
 
 export class Marks {
   readonly #marks = new Map<string, number>();
   readonly #used = new Set<number>();
+  readonly #changed: () => void;
   /** No mark below this is free. */
-  #lowest = FIRST;
+  #lowest = FIRST_MARK;
 
-  /** The key's mark: what it had, else the lowest that is free. */
+  /** `changed`: who has which mark is another thing now. */
+  constructor(changed: () => void = () => {}) {
+    this.#changed = changed;
+  }
+
+  /** The key's mark: what it had, else the lowest that is free. Throws an Error if none is. */
   of(key: string): number {
     const mark = this.#marks.get(key);
     if (mark !== undefined) return mark;
     while (this.#used.has(this.#lowest)) this.#lowest++;
+    if (this.#lowest > LAST_MARK) throw new Error(`${key}: no mark is left, all ${LAST_MARK} are in use`);
+    this.#changed();
     return this.#take(key, this.#lowest);
   }
 
-  /** Marks that are in the kernel already, so that a restart changes nothing. Of two that don't fit together the first counts. */
+  /**
+   * Marks that were given out before this process began, so that a restart changes nothing. Of two that don't fit together the first
+   * counts, and what is no mark of ours does not. Never from where a container could have written them.
+   */
   adopt(servers: Iterable<Pick<VirtualServer, "key" | "mark">>): void {
     for (const { key, mark } of servers) {
-      if (mark >= FIRST && !this.#marks.has(key) && !this.#used.has(mark)) this.#take(key, mark);
+      if (!isMark(mark) || this.#marks.has(key) || this.#used.has(mark)) continue;
+      this.#take(key, mark);
+      this.#changed();
     }
   }
 
@@ -32,7 +47,13 @@ export class Marks {
       this.#marks.delete(key);
       this.#used.delete(mark);
       this.#lowest = Math.min(this.#lowest, mark);
+      this.#changed();
     }
+  }
+
+  /** Who has which. */
+  entries(): readonly (readonly [key: string, mark: number])[] {
+    return [...this.#marks];
   }
 
   #take(key: string, mark: number): number {
@@ -41,3 +62,5 @@ export class Marks {
     return mark;
   }
 }
+
+const isMark = (mark: number): boolean => Number.isInteger(mark) && mark >= FIRST_MARK && mark <= LAST_MARK;

@@ -9,7 +9,7 @@
 import { EventEmitter } from "eventemitter3";
 import { type Clock, systemClock, Timers } from "./clock.ts";
 import { Gate } from "./gate.ts";
-import { Keeper } from "./keeper.ts";
+import { isOwn, Keeper } from "./keeper.ts";
 import { Limit } from "./limit.ts";
 import type { Marks } from "./marks.ts";
 import type { Intervals, Shared } from "./shared.ts";
@@ -21,8 +21,10 @@ export interface ReconcilerOptions {
   readonly plan: (target: LbTarget) => LbState;
   /** What `plan` plans is of this revision, which may be ahead of what was requested. Default: the newest requested. */
   readonly revision?: () => number;
-  /** Learns what marks are in the kernel, and which are free again. */
+  /** Learns what marks are in the host's own namespaces, and which are free again. */
   readonly marks?: Pick<Marks, "adopt" | "keep">;
+  /** Told what a listener of ours has thrown; it has no other consequence. */
+  readonly onError?: (error: unknown) => void;
   /** Default: the machine's. */
   readonly clock?: Clock;
   readonly intervals?: Partial<Intervals>;
@@ -46,6 +48,11 @@ export interface Installed {
   readonly degraded: readonly TargetStatus[];
   /** Targets that were still at it when the time was over. */
   readonly late: readonly TargetStatus[];
+}
+
+export interface InstalledOptions {
+  readonly timeout?: number;
+  readonly slow?: boolean;
 }
 
 export interface ReconcilerEvents {
@@ -83,6 +90,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
       marks: options.marks,
       clock: this.#clock,
       limit: new Limit(options.concurrency ?? 8),
+      slow: new Limit(2),
       intervals: { ...INTERVALS, ...options.intervals },
       gate: new Gate(this.#clock, (id) => this.#keepers.get(id)?.wake()),
       revision: () => this.#revision,
@@ -107,7 +115,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     }
     const keeper = new Keeper(target, this.#shared, this.#removing.get(id));
     this.#keepers.set(id, keeper);
-    this.#shared.gate.enter(id);
+    if (isOwn(target)) this.#shared.gate.enter(id);
     keeper.request(this.#revision);
   }
 
@@ -140,12 +148,14 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
 
   /**
    * Resolves when everything that was requested up to this revision is in the kernel, but for targets that fail, or when
-   * `timeout` (milliseconds, default 5 000) is over. What leaves may still be there.
+   * `timeout` (milliseconds, default 5 000) is over. What leaves may still be there. `slow: false`: containers' namespaces that
+   * were slow lately are not waited for.
    */
-  installed(revision: number, { timeout = 5_000 }: { timeout?: number } = {}): Promise<Installed> {
+  installed(revision: number, { timeout = 5_000, slow = true }: InstalledOptions = {}): Promise<Installed> {
     return new Promise((resolve) => {
       const timers = new Timers(this.#clock);
-      const unsettled = () => [...this.#keepers].filter(([, keeper]) => !keeper.settled(revision));
+      const unsettled = () =>
+        [...this.#keepers].filter(([, keeper]) => !keeper.settled(revision) && (slow || !keeper.slow));
       const done = (late: readonly (readonly [string, Keeper])[]): void => {
         timers.cancelAll();
         this.#waiting.delete(look);
@@ -205,14 +215,12 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     this.#look();
   }
 
-  /** A listener that throws is nothing that this node's kernel should suffer from. */
+  /** A listener that throws is nothing that this node's kernel, or its process, should suffer from. */
   #say<E extends keyof ReconcilerEvents>(event: E, ...said: EventEmitter.EventArgs<ReconcilerEvents, E>): void {
     try {
       this.emit(event, ...said);
     } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+      this.#options.onError?.(error);
     }
   }
 

@@ -13,7 +13,7 @@ export interface Intervals {
   readonly retry: readonly [number, number];
   /** From one look at the kernel to the next, when nothing else is to be done. Default 30 000. */
   readonly drift: number;
-  /** From the backend's word that something may have changed to the look. Default 250. */
+  /** From the backend's word that something may have changed to the look; longer while they go on. Default 250. */
   readonly check: number;
   /** Between two looks at the connections of tasks that drain. Default 1 000. */
   readonly drain: number;
@@ -25,6 +25,8 @@ export interface Shared {
   readonly marks: Pick<Marks, "adopt"> | undefined;
   readonly clock: Clock;
   readonly limit: Limit;
+  /** For containers' namespaces that were slow lately: whoever makes us wait there, waits for its like. */
+  readonly slow: Limit;
   readonly intervals: Intervals;
   /** The newest revision that a plan may be of. */
   readonly revision: () => number;

@@ -2,10 +2,10 @@
  * The kernel's table of connections, as far as they were led to another address: read, and entries removed.
  * linux/netfilter/nfnetlink_conntrack.h.
  */
-import { addressBytes, addressText } from "../model/address.ts";
-import { OsError } from "./error.ts";
-import { attribute, NLM_F_DUMP, NLMSG_DONE, NLMSG_ERROR, parseAttributes, receiveNetlink } from "./netlink.ts";
-import { sendNetfilter, withNetfilter } from "./nfnetlink.ts";
+import { addressBytes } from "../model/address.ts";
+import { type Attributes, parseAttributes } from "./netlink-read.ts";
+import { MessageWriter } from "./netlink-write.ts";
+import { NFGENMSG, withNetfilter } from "./nfnetlink.ts";
 import { AF_INET, AF_INET6 } from "./sockaddr.ts";
 
 /** One entry. */
@@ -24,90 +24,101 @@ export interface Tracked {
 const GET = (1 << 8) | 1;
 const DELETE = (1 << 8) | 2;
 
+const OP = "conntrack";
+
 const CTA = { tupleOrig: 1, tupleReply: 2, status: 3, protoInfo: 4, id: 12, zone: 18, filter: 25 };
+const TUPLE = { ip: 1, proto: 2 };
+const IP = { source4: 1, destination4: 2, source6: 3, destination6: 4 };
+const PROTO = { number: 1, destination: 3 };
 const IPS_ASSURED = 4;
-/** Of enum tcp_conntrack: TIME_WAIT and CLOSE are over; of enum sctp_conntrack: CLOSED. */
-const OVER: Readonly<Record<number, readonly number[]>> = { 6: [0, 7, 8], 132: [0, 1] };
+/** Where its state is in the attributes of a protocol, and enum tcp_conntrack's TIME_WAIT and CLOSE, enum sctp_conntrack's CLOSED. */
+const OVER: Readonly<Record<number, { readonly info: number; readonly states: readonly number[] }>> = {
+  6: { info: 1, states: [0, 7, 8] },
+  132: { info: 3, states: [0, 1] },
+};
+
+/**
+ * A container may fill its table with whatever it likes, as far as the kernel lets it (262 144 entries, usually, of all
+ * namespaces together). What is beyond this is not seen; it ends by itself.
+ */
+const LIMITS = { most: 64 << 20, longest: 1_000, partly: true };
 
 /** Entries of the namespace (missing: this process's) that `by` answers. Throws an OsError. */
 export const trackedBy = (netns: string | undefined, by: string): readonly Tracked[] =>
-  withNetfilter(netns, (fd) => dump(fd, by).map(({ tracked }) => tracked));
+  list(netns, [by]).map(({ tracked }) => tracked);
 
 /** Removes those entries that one of `by` answers and `which` picks; how many. Throws an OsError. */
 export function forget(netns: string | undefined, by: ReadonlySet<string>, which: (entry: Tracked) => boolean): number {
-  return withNetfilter(netns, (fd) => {
-    const all = by.size > FEW ? dump(fd, undefined) : [...by].flatMap((address) => dump(fd, address));
-    const entries = all.filter(({ tracked }) => by.has(tracked.by) && which(tracked));
-    for (const { tracked, raw } of entries) sendNetfilter(fd, DELETE, 0, familyOf(tracked.by), raw);
-    return entries.length;
-  });
+  const all = by.size > FEW ? list(netns, [...by]) : [...by].flatMap((address) => list(netns, [address]));
+  const entries = all.filter(({ tracked }) => which(tracked));
+  if (entries.length === 0) return 0;
+  const to = new MessageWriter();
+  for (const { tracked, original, id, zone } of entries)
+    to.message(DELETE, 0, nfgenmsg(familyOf(tracked.by)), () => {
+      to.nested(CTA.tupleOrig, () => to.append(original));
+      if (id !== undefined) to.raw(CTA.id, id);
+      if (zone !== undefined) to.raw(CTA.zone, zone);
+    });
+  const refusals = withNetfilter(netns, (netlink) => netlink.execute(OP, to)); // ENOENT: it ended meanwhile
+  return refusals.filter((refusal) => refusal === undefined).length;
 }
 
 /** So many addresses are asked for one by one; with more, everything is. */
 const FEW = 4;
 
-interface Entry {
+export interface Entry {
   readonly tracked: Tracked;
-  /** The attributes that name it, as they came. */
-  readonly raw: readonly Buffer[];
+  /** What names it, as it came. */
+  readonly original: Buffer;
+  readonly id: Buffer | undefined;
+  readonly zone: Buffer | undefined;
 }
 
-/** Those that `by` answers; undefined: all. */
-function dump(fd: number, by: string | undefined): Entry[] {
-  const family = by === undefined ? 0 : familyOf(by);
-  sendNetfilter(fd, GET, NLM_F_DUMP, family, family === AF_INET ? answeredBy(by!) : []);
-  const entries: Entry[] = [];
-  for (let done = false; !done; )
-    receiveNetlink(fd, (type, payload) => {
-      if (type === NLMSG_DONE) done = true;
-      else if (type === NLMSG_ERROR) throw new OsError("conntrack", -payload.readInt32LE(0));
-      else {
-        const found = entry(Buffer.from(payload.subarray(4)));
-        if (found !== undefined && (by === undefined || found.tracked.by === by)) entries.push(found);
-      }
-    });
-  return entries;
+/** Those that one of `by` answers. */
+function list(netns: string | undefined, by: readonly string[]): Entry[] {
+  const family = by.length === 1 ? familyOf(by[0]!) : 0;
+  const to = new MessageWriter();
+  to.message(GET, 0, nfgenmsg(family), () => {
+    if (family === AF_INET) answeredBy(to, by[0]!);
+  });
+  const wanted = new Map(by.map((address) => [addressBytes(address) ?? "", address]));
+  const read = (message: Buffer) => parseEntry(message.subarray(NFGENMSG), wanted);
+  return withNetfilter(netns, (netlink) => netlink.dump(OP, to, read, LIMITS));
 }
 
 /**
  * Since Linux 5.8 the kernel looks for the address itself, which spares us most of a large table; before, it sends everything.
  * Not with IPv6: there its comparison is the wrong way round (ctnetlink_filter_match_tuple takes ipv6_addr_cmp for "equal").
  */
-function answeredBy(ip4: string): readonly Buffer[] {
-  const source = attribute(1, Buffer.from(addressBytes(ip4) ?? "", "latin1"));
-  const tuple = attribute(CTA.tupleReply, attribute(1, source, true), true);
-  return [tuple, attribute(CTA.filter, attribute(2, Buffer.from([1, 0, 0, 0])), true)];
+function answeredBy(to: MessageWriter, ip4: string): void {
+  to.nested(CTA.tupleReply, () => to.nested(TUPLE.ip, () => to.address(IP.source4, ip4)));
+  to.nested(CTA.filter, () => to.raw(2, [1, 0, 0, 0]));
 }
 
-function entry(message: Buffer): Entry | undefined {
-  const all = parseAttributes(message);
-  const original = all.get(CTA.tupleOrig);
-  const reply = all.get(CTA.tupleReply);
-  if (original === undefined || reply === undefined) return undefined;
-  const there = tuple(original);
-  const status = all.get(CTA.status)?.readUInt32BE(0) ?? 0;
-  const info = [...parseAttributes(all.get(CTA.protoInfo)).values()][0];
-  const state = parseAttributes(info).get(1)?.[0];
-  const over = OVER[there.protocol];
-  const open = over === undefined ? (status & IPS_ASSURED) !== 0 : !over.includes(state ?? 0);
-  const raw = [CTA.tupleOrig, CTA.id, CTA.zone].flatMap((type) => {
-    const value = all.get(type);
-    return value === undefined ? [] : [attribute(type, value, type === CTA.tupleOrig)];
-  });
-  return { tracked: { protocol: there.protocol, to: there.to, port: there.port, by: tuple(reply).from, open }, raw };
+/** From the attributes of one entry; undefined if none of `wanted` (text by octets) answers it: most of a large table. */
+export function parseEntry(attributes: Buffer, wanted: ReadonlyMap<string, string>): Entry | undefined {
+  const all = parseAttributes(attributes);
+  const reply = all.nested(CTA.tupleReply).nested(TUPLE.ip);
+  const by = wanted.get((reply.raw(IP.source4) ?? reply.raw(IP.source6))?.toString("latin1") ?? "");
+  if (by === undefined) return undefined;
+  const original = all.raw(CTA.tupleOrig);
+  const there = parseAttributes(original);
+  const ip = there.nested(TUPLE.ip);
+  const to = ip.address(IP.destination4) ?? ip.address(IP.destination6);
+  if (original === undefined || to === undefined) return undefined;
+  const proto = there.nested(TUPLE.proto);
+  const protocol = proto.u8(PROTO.number) ?? 0;
+  const port = proto.be16(PROTO.destination) ?? 0;
+  const tracked = { protocol, to, port, by, open: isOpen(all, protocol) };
+  return { tracked, original, id: all.raw(CTA.id), zone: all.raw(CTA.zone) };
 }
 
-function tuple(raw: Buffer): { from: string; to: string; protocol: number; port: number } {
-  const parts = parseAttributes(raw);
-  const ip = parseAttributes(parts.get(1));
-  const proto = parseAttributes(parts.get(2));
-  const text = (bytes: Buffer | undefined) => (bytes === undefined ? "" : addressText(bytes.toString("latin1")));
-  return {
-    from: text(ip.get(1) ?? ip.get(3)),
-    to: text(ip.get(2) ?? ip.get(4)),
-    protocol: proto.get(1)?.[0] ?? 0,
-    port: proto.get(3)?.readUInt16BE(0) ?? 0,
-  };
+function isOpen(entry: Attributes, protocol: number): boolean {
+  const over = OVER[protocol];
+  if (over === undefined) return ((entry.be32(CTA.status) ?? 0) & IPS_ASSURED) !== 0;
+  return !over.states.includes(entry.nested(CTA.protoInfo).nested(over.info).u8(1) ?? 0);
 }
+
+const nfgenmsg = (family: number): readonly number[] => [family, 0, 0, 0];
 
 const familyOf = (address: string): number => (address.includes(":") ? AF_INET6 : AF_INET);

@@ -8,9 +8,10 @@ export class OsError extends Error {
   /** The call: "bind", "setns", … */
   readonly op: string;
 
-  constructor(op: string, errno: number, detail = "") {
+  /** `why`: what the kernel says about it in words. */
+  constructor(op: string, errno: number, detail = "", why = "") {
     const code = errnoName(errno);
-    super(`${op}${detail && ` ${detail}`}: ${code}${hint(op, code)}`);
+    super(`${op}${detail && ` ${detail}`}: ${code}${why ? ` (${why})` : hint(op, code)}`);
     this.name = "OsError";
     this.code = code;
     this.errno = errno;

@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import { addressBytes, addressText } from "../model/address.ts";
 import { OsError } from "./error.ts";
 import { type GenericMessage, Genetlink } from "./genetlink.ts";
-import { attribute, parseAttributes, text, uint16, uint32 } from "./netlink.ts";
+import { parseAttributes } from "./netlink-read.ts";
+import { MessageWriter } from "./netlink-write.ts";
 import { AF_INET, AF_INET6 } from "./sockaddr.ts";
 
 /** A service by mark. `affinity` in seconds, 0: none. */
@@ -86,16 +87,16 @@ export interface IpvsTimeouts {
 export const ipvsTimeouts = (): IpvsTimeouts =>
   withIpvs((netlink) => {
     const found = parseAttributes(netlink.ask({ command: GET_CONFIG, attributes: Buffer.alloc(0) }));
-    const seconds = (type: number) => found.get(type)?.readUInt32LE(0) ?? 0;
+    const seconds = (type: number) => found.u32(type) ?? 0;
     return { tcp: seconds(TIMEOUT.tcp), udp: seconds(TIMEOUT.udp) };
   });
 
 /** Those that are not given stay. Throws an OsError if the kernel refuses. */
 export function setIpvsTimeouts(timeouts: Partial<IpvsTimeouts>): void {
-  const one = (type: number, seconds: number | undefined) =>
-    seconds === undefined ? [] : [attribute(type, uint32(seconds))];
-  const attributes = Buffer.concat([...one(TIMEOUT.tcp, timeouts.tcp), ...one(TIMEOUT.udp, timeouts.udp)]);
-  const [errno = 0] = withIpvs((netlink) => netlink.do([{ command: SET_CONFIG, attributes }]));
+  const to = new MessageWriter();
+  if (timeouts.tcp !== undefined) to.u32(TIMEOUT.tcp, timeouts.tcp);
+  if (timeouts.udp !== undefined) to.u32(TIMEOUT.udp, timeouts.udp);
+  const [errno = 0] = withIpvs((netlink) => netlink.do([{ command: SET_CONFIG, attributes: to.octets }]));
   if (errno !== 0) throw new OsError("ipvs timeouts", errno);
 }
 
@@ -109,57 +110,43 @@ function withIpvs<T>(work: (netlink: Genetlink) => T): T {
 }
 
 export function packIpvs(command: IpvsCommand): GenericMessage {
-  const parts = [packService(command.service)];
-  if ("destination" in command) parts.push(packDestination(command.destination));
-  return { command: COMMAND[command.command], attributes: Buffer.concat(parts) };
+  const to = new MessageWriter(256);
+  to.nested(CMD_SERVICE, () => packService(to, command.service));
+  if ("destination" in command) to.nested(CMD_DESTINATION, () => packDestination(to, command.destination));
+  return { command: COMMAND[command.command], attributes: to.octets };
 }
 
-function packService(service: ServiceId | IpvsService): Buffer {
+function packService(to: MessageWriter, service: ServiceId | IpvsService): void {
   const four = service.family === 4;
-  const parts = [
-    attribute(SERVICE.family, uint16(four ? AF_INET : AF_INET6)),
-    attribute(SERVICE.mark, uint32(service.mark)),
-  ];
-  if ("scheduler" in service) {
-    const flags = Buffer.concat([uint32(service.affinity > 0 ? PERSISTENT : 0), uint32(0xffff_ffff)]); // value and mask
-    parts.push(
-      attribute(SERVICE.scheduler, text(service.scheduler)),
-      attribute(SERVICE.flags, flags),
-      attribute(SERVICE.timeout, uint32(service.affinity)),
-      attribute(SERVICE.netmask, uint32(four ? 0xffff_ffff : 128)), // a client is one address
-    );
-  }
-  return attribute(CMD_SERVICE, Buffer.concat(parts), true);
+  to.u16(SERVICE.family, four ? AF_INET : AF_INET6).u32(SERVICE.mark, service.mark);
+  if (!("scheduler" in service)) return;
+  to.text(SERVICE.scheduler, service.scheduler)
+    .raw(SERVICE.flags, [service.affinity > 0 ? PERSISTENT : 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]) // value and mask
+    .u32(SERVICE.timeout, service.affinity)
+    .u32(SERVICE.netmask, four ? 0xffff_ffff : 128); // a client is one address
 }
 
 /** The attributes of one entry of a list of services. */
 export function unpackService(entry: Buffer): IpvsService {
-  const service = parseAttributes(parseAttributes(entry).get(CMD_SERVICE) ?? Buffer.alloc(0));
-  const persistent = ((service.get(SERVICE.flags)?.readUInt32LE(0) ?? 0) & PERSISTENT) !== 0;
+  const service = parseAttributes(entry).nested(CMD_SERVICE);
+  const persistent = ((service.raw(SERVICE.flags)?.[0] ?? 0) & PERSISTENT) !== 0;
   return {
-    mark: service.get(SERVICE.mark)?.readUInt32LE(0) ?? 0,
-    family: service.get(SERVICE.family)?.readUInt16LE(0) === AF_INET6 ? 6 : 4,
-    scheduler: `${service.get(SERVICE.scheduler) ?? ""}`.replace(/\0.*$/s, ""),
-    affinity: persistent ? (service.get(SERVICE.timeout)?.readUInt32LE(0) ?? 0) : 0,
+    mark: service.u32(SERVICE.mark) ?? 0,
+    family: service.u16(SERVICE.family) === AF_INET6 ? 6 : 4,
+    scheduler: service.text(SERVICE.scheduler) ?? "",
+    affinity: persistent ? (service.u32(SERVICE.timeout) ?? 0) : 0,
   };
 }
 
-function packDestination({ address, port, weight, forwarding }: IpvsDestination): Buffer {
-  const octets = Buffer.from(addressBytes(address) ?? "", "latin1");
-  const padded = Buffer.alloc(16);
-  octets.copy(padded);
-  const network = Buffer.alloc(2);
-  network.writeUInt16BE(port);
-  const parts = [
-    attribute(DESTINATION.address, padded),
-    attribute(DESTINATION.port, network),
-    attribute(DESTINATION.family, uint16(octets.length === 4 ? AF_INET : AF_INET6)),
-    attribute(DESTINATION.forwarding, uint32(forwarding === "direct" ? FORWARDING.direct : FORWARDING.masquerade)),
-    attribute(DESTINATION.weight, uint32(weight)),
-    attribute(DESTINATION.upper, uint32(0)),
-    attribute(DESTINATION.lower, uint32(0)),
-  ];
-  return attribute(CMD_DESTINATION, Buffer.concat(parts), true);
+function packDestination(to: MessageWriter, { address, port, weight, forwarding }: IpvsDestination): void {
+  const octets = addressBytes(address) ?? "";
+  to.raw(DESTINATION.address, octets.padEnd(16, "\0"))
+    .be16(DESTINATION.port, port)
+    .u16(DESTINATION.family, octets.length === 4 ? AF_INET : AF_INET6)
+    .u32(DESTINATION.forwarding, forwarding === "direct" ? FORWARDING.direct : FORWARDING.masquerade)
+    .u32(DESTINATION.weight, weight)
+    .u32(DESTINATION.upper, 0)
+    .u32(DESTINATION.lower, 0);
 }
 
 /** The destinations of all services by mark in this namespace, by mark: one read, however many there are. */

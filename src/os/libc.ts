@@ -32,6 +32,7 @@ export interface Libc {
   readonly recvmmsg: Call;
   readonly sendmmsg: Call;
   readonly send: Call;
+  readonly recvfrom: Call;
   readonly sendmsg: Call;
   readonly fcntl: Call;
   readonly prctl: Call;
@@ -61,6 +62,7 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   recvmmsg: "int recvmmsg(int, void *, unsigned int, int, void *)",
   sendmmsg: "int sendmmsg(int, void *, unsigned int, int)",
   send: "long send(int, void *, size_t, int)",
+  recvfrom: "long recvfrom(int, void *, size_t, int, void *, void *)",
   sendmsg: "long sendmsg(int, void *, int)",
   fcntl: "int fcntl(int, int, int)",
   prctl: "int prctl(int, unsigned long, unsigned long, unsigned long, unsigned long)",

@@ -1,26 +1,47 @@
-/** Network interfaces: just as much as a resolver needs. */
+/** Network interfaces: just as much as a resolver needs. netdevice(7). */
+import { OsError } from "./error.ts";
 import { checked, libc } from "./libc.ts";
 import { AF_INET } from "./sockaddr.ts";
 
+const SIOCGIFNAME = 0x8910;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0x80000;
+const ENODEV = 19;
 
-/** Brings `lo` of the current namespace up if it is down: a namespace is born with it down. True if it was. netdevice(7). */
+/** struct ifreq: the name with its NUL, then a union of 24 octets. */
+const IFREQ = 40;
+const NAME = 16;
+
+/** Brings `lo` of the current namespace up if it is down: a namespace is born with it down. True if it was. */
 export function bringLoopbackUp(): boolean {
   const { socket, ioctl, close } = libc();
   const fd = checked(socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0), "socket");
   try {
-    const request = Buffer.alloc(40); // struct ifreq: name 16, then a union that starts with short ifr_flags
+    const request = Buffer.alloc(IFREQ);
     request.write("lo", "latin1");
     checked(ioctl(fd, SIOCGIFFLAGS, request), "SIOCGIFFLAGS", "lo");
-    const flags = request.readInt16LE(16);
+    const flags = request.readInt16LE(NAME);
     if (flags & IFF_UP) return false;
-    request.writeInt16LE(flags | IFF_UP, 16);
+    request.writeInt16LE(flags | IFF_UP, NAME);
     checked(ioctl(fd, SIOCSIFFLAGS, request), "SIOCSIFFLAGS", "lo");
     return true;
   } finally {
     close(fd);
   }
+}
+
+/** The name of an interface in the namespace of a socket; undefined if there is none of that number, or its name is not UTF-8. */
+export function deviceName(fd: number, index: number): string | undefined {
+  const request = Buffer.alloc(IFREQ);
+  request.writeUInt32LE(index, NAME);
+  if (libc().ioctl(fd, SIOCGIFNAME, request) < 0) {
+    const errno = libc().koffi.errno();
+    if (errno === ENODEV) return undefined;
+    throw new OsError("interface", errno, `number ${index}`);
+  }
+  const octets = request.subarray(0, request.subarray(0, NAME).indexOf(0));
+  const name = octets.toString();
+  return Buffer.from(name).equals(octets) ? name : undefined;
 }

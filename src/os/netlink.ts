@@ -1,109 +1,192 @@
 /**
- * Netlink: messages to the kernel and its answers. netlink(7).
+ * Netlink: requests to the kernel and its answers, in one network namespace. netlink(7).
  *
  *   nlmsghdr    length 4, type 2, flags 2, sequence 4, port 4
- *   header      4 octets of the family's own (genlmsghdr, nfgenmsg)
+ *   header      the family's own (genlmsghdr, nfgenmsg, ifaddrmsg, …)
  *   attributes  length 2 (with these four octets), type 2, value, padded to 4; a value may be attributes again
  *
- * Numbers are in the machine's byte order, which is little-endian wherever libc.ts loads.
+ * Numbers are in the machine's byte order, which is little-endian wherever libc.ts loads. The kernel has answered by the time that
+ * `send` returns, or answers a list as it is read, so nothing here ever waits.
+ *
+ * Whoever is root in the namespace may send to any netlink socket in it. Ours are connected to the kernel, which then refuses everyone
+ * else; that it was the kernel, and about this request, is looked at in every answer all the same.
  */
+import { OsError } from "./error.ts";
 import { checked, libc } from "./libc.ts";
+import { type Message, NLMSG_DONE, NLMSG_ERROR, parseMessages, parseRefusal, type Refusal } from "./netlink-read.ts";
+import type { MessageWriter } from "./netlink-write.ts";
 
+export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
 export const NETLINK_GENERIC = 16;
 const AF_NETLINK = 16;
 const SOCK_RAW_CLOEXEC_NONBLOCK = 3 | 0x80000 | 0x800;
+const SOL_NETLINK = 270;
+const MSG_TRUNC = 0x20;
+const SOCKADDR_NL = 12;
 
-export const NLMSG_ERROR = 2;
-export const NLMSG_DONE = 3;
-export const NLM_F_REQUEST = 1;
-export const NLM_F_ACK = 4;
-export const NLM_F_DUMP = 0x300;
-/** Of the type of an attribute: its value is attributes. */
-export const NESTED = 0x8000;
+const NLM_F_REQUEST = 1;
+const NLM_F_ACK = 4;
+const NLM_F_DUMP = 0x300;
+/** In an answer: what is listed has changed meanwhile. */
+const NLM_F_DUMP_INTR = 0x10;
 
-const NLMSGHDR = 16;
-const HEADER = 20;
-const RECEIVE = 65_536;
+const [EINTR, E2BIG, EAGAIN, EBADMSG, EMSGSIZE] = [4, 7, 11, 74, 90] as const;
 
-/** In the network namespace of this thread; its owner closes it. Throws an OsError. */
-export const openNetlink = (protocol: number): number =>
-  checked(libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, protocol), "socket", "netlink");
+/** Answers of so many requests fit into a socket's receive buffer (208 kB); the next ones are sent after they were read. */
+const BATCH = 100;
+/** A list that changes all the time while it is read is read so often. */
+const TRIES = 5;
 
-/** `own`: the family's own header, four octets. */
-export function netlinkMessage(
-  type: number,
-  flags: number,
-  sequence: number,
-  own: readonly number[],
-  attributes: readonly Buffer[],
-): Buffer {
-  const out = Buffer.concat([Buffer.alloc(HEADER), ...attributes]);
-  out.writeUInt32LE(out.length, 0);
-  out.writeUInt16LE(type, 4);
-  out.writeUInt16LE(NLM_F_REQUEST | flags, 6);
-  out.writeUInt32LE(sequence, 8);
-  out.set(own, NLMSGHDR);
-  return out;
+export interface DumpLimits {
+  /** Octets. Default 16 MiB. */
+  readonly most?: number;
+  /** Milliseconds. Default 2 000. */
+  readonly longest?: number;
+  /** Beyond these limits: what was read until then, instead of an error. The connection is then good for no other list. */
+  readonly partly?: boolean;
 }
 
-export function sendNetlink(fd: number, messages: readonly Buffer[]): void {
-  const all = Buffer.concat(messages);
-  checked(libc().send(fd, all, all.length, 0), "send", "netlink");
-}
+export class Netlink {
+  readonly fd: number;
+  #sequence = 0;
 
-/**
- * Reads what is there: the kernel has answered by the time it is asked, or answers a dump as it is read. `take` gets views of what
- * follows the nlmsghdr, good until it returns.
- */
-export function receiveNetlink(fd: number, take: (type: number, payload: Buffer, sequence: number) => void): void {
-  const room = Buffer.allocUnsafe(RECEIVE);
-  const length = checked(libc().read(fd, room, room.length), "read", "netlink");
-  for (let at = 0; at + NLMSGHDR <= length; ) {
-    const size = room.readUInt32LE(at);
-    if (size < NLMSGHDR) return;
-    take(room.readUInt16LE(at + 4), room.subarray(at + NLMSGHDR, at + size), room.readUInt32LE(at + 8));
-    at += align(size);
+  /** In the network namespace of this thread. Throws an OsError. */
+  constructor(protocol: number) {
+    this.fd = checked(libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, protocol), "socket", "netlink");
+    try {
+      checked(libc().connect(this.fd, KERNEL, SOCKADDR_NL), "connect", "netlink");
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.option(NETLINK_EXT_ACK);
+    this.option(NETLINK_CAP_ACK);
+  }
+
+  /** Does all of it in order, whether something fails or not: for each message what the kernel has against it. */
+  execute(op: string, messages: MessageWriter): (Refusal | undefined)[] {
+    const count = messages.starts.length;
+    const refusals = new Array<Refusal | undefined>(count).fill(undefined);
+    for (let from = 0; from < count; from += BATCH) {
+      const until = Math.min(from + BATCH, count);
+      const first = this.#send(op, messages, NLM_F_ACK, from, until);
+      for (let missing = until - from; missing > 0; )
+        for (const message of this.#receive(op)) {
+          const i = message.sequence - first;
+          if (message.type !== NLMSG_ERROR || i < 0 || i >= until - from) continue;
+          refusals[from + i] = parseRefusal(message);
+          missing--;
+        }
+    }
+    return refusals;
+  }
+
+  /** Asks for one thing; what follows the nlmsghdr. Throws an OsError with the kernel's reason if there is none. */
+  ask(op: string, message: MessageWriter, detail?: string): Buffer {
+    const sequence = this.#send(op, message, 0);
+    for (;;) {
+      for (const answer of this.#receive(op)) {
+        if (answer.sequence !== sequence) continue;
+        if (answer.type === NLMSG_ERROR) throw refused(op, parseRefusal(answer), detail);
+        return answer.payload;
+      }
+    }
+  }
+
+  /** Asks for a list; what `read` makes of each entry (of what follows its nlmsghdr), but for undefined. */
+  dump<T>(op: string, message: MessageWriter, read: (entry: Buffer) => T | undefined, limits: DumpLimits = {}): T[] {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const entries: T[] = [];
+      const whole = this.#list(op, message, limits, (entry) => {
+        const made = read(entry);
+        if (made !== undefined) entries.push(made);
+      });
+      if (whole) return entries;
+    }
+    throw new OsError(op, EINTR, "", `it changed during each of ${TRIES} reads`);
+  }
+
+  /** Of SOL_NETLINK. An old kernel may not know it: then things are as they were before there was the option. */
+  option(name: number): void {
+    libc().setsockopt(this.fd, SOL_NETLINK, name, ON, ON.length);
+  }
+
+  close(): void {
+    libc().close(this.fd);
+  }
+
+  /** True if it was read without being changed. */
+  #list(op: string, message: MessageWriter, limits: DumpLimits, take: (entry: Buffer) => void): boolean {
+    const { most = 16 << 20, longest = 2_000, partly = false } = limits;
+    const until = performance.now() + longest;
+    const sequence = this.#send(op, message, NLM_F_DUMP);
+    let whole = true;
+    for (let octets = 0; octets <= most && performance.now() < until; )
+      for (const message of this.#receive(op)) {
+        octets += message.payload.length;
+        if (message.sequence !== sequence) continue;
+        if (message.flags & NLM_F_DUMP_INTR) whole = false;
+        if (message.type === NLMSG_ERROR || message.type === NLMSG_DONE) {
+          const refusal = parseRefusal(message);
+          if (refusal !== undefined) throw refused(op, refusal);
+          return whole;
+        }
+        if (message.type > NLMSG_OVERRUN) take(message.payload);
+      }
+    if (partly) return true;
+    throw new OsError(op, E2BIG, "", `more than ${most} octets or ${longest} ms`);
+  }
+
+  /** Numbers the messages and sends them at once; the number of the first. */
+  #send(op: string, messages: MessageWriter, flags: number, from = 0, until = messages.starts.length): number {
+    const { octets, starts } = messages;
+    const first = this.#sequence + 1;
+    for (let i = from; i < until; i++) {
+      const at = starts[i]!;
+      octets.writeUInt16LE(octets.readUInt16LE(at + 6) | flags | NLM_F_REQUEST, at + 6);
+      octets.writeUInt32LE(++this.#sequence, at + 8);
+    }
+    const part = octets.subarray(starts[from], starts[until]);
+    checked(libc().send(this.fd, part, part.length, 0), op);
+    return first;
+  }
+
+  /** The messages of the next datagram from the kernel. Throws an OsError if there is none, or some were lost (ENOBUFS). */
+  #receive(op: string): Message[] {
+    for (let i = 0; i < MOST_FOREIGN; i++) {
+      SENDER_LENGTH.writeUInt32LE(SOCKADDR_NL);
+      const length = libc().recvfrom(this.fd, ROOM, ROOM.length, MSG_TRUNC, SENDER, SENDER_LENGTH);
+      const errno = length < 0 ? libc().koffi.errno() : 0;
+      if (errno === EINTR) continue;
+      if (length < 0) throw new OsError(op, errno, "", errno === EAGAIN ? "no answer" : "");
+      if (SENDER.readUInt32LE(SENDER_PORT) !== 0) continue;
+      if (length > ROOM.length) throw new OsError(op, EMSGSIZE, "", `an answer of ${length} octets`);
+      return parseMessages(Buffer.from(ROOM.subarray(0, length)));
+    }
+    throw new OsError(op, EBADMSG, "", "messages from others than the kernel");
   }
 }
 
-/** One attribute; `value` is what the functions below make, or attributes put together (then `nested`). */
-export function attribute(type: number, value: Buffer, nested = false): Buffer {
-  const out = Buffer.alloc(align(4 + value.length));
-  out.writeUInt16LE(4 + value.length, 0);
-  out.writeUInt16LE(nested ? type | NESTED : type, 2);
-  value.copy(out, 4);
-  return out;
-}
+/** What was refused, as an exception. */
+export const refused = (op: string, refusal: Refusal | undefined, detail?: string): OsError =>
+  new OsError(op, refusal?.errno ?? 0, detail, refusal?.why);
 
-export function uint16(value: number): Buffer {
-  const out = Buffer.alloc(2);
-  out.writeUInt16LE(value);
-  return out;
-}
+/** Of SOL_NETLINK: errors without the message that caused them; errors with reasons; dumps that heed what the request names. */
+const NETLINK_CAP_ACK = 10;
+const NETLINK_EXT_ACK = 11;
+export const NETLINK_GET_STRICT_CHK = 12;
 
-export function uint32(value: number): Buffer {
-  const out = Buffer.alloc(4);
-  out.writeUInt32LE(value);
-  return out;
-}
+const NLMSG_OVERRUN = 4;
+/** So many datagrams of others in a row are passed over. */
+const MOST_FOREIGN = 100;
 
-export const text = (value: string): Buffer => Buffer.from(`${value}\0`, "latin1");
-
-/** The values of attributes by their type. Views, not copies. */
-export function parseAttributes(from: Buffer | undefined): Map<number, Buffer> {
-  const out = new Map<number, Buffer>();
-  if (from === undefined) return out;
-  for (let at = 0; at + 4 <= from.length; ) {
-    const size = from.readUInt16LE(at);
-    if (size < 4) break;
-    out.set(from.readUInt16LE(at + 2) & TYPE, from.subarray(at + 4, at + size));
-    at += align(size);
-  }
-  return out;
-}
-
-/** Without NESTED, and without "in network order", which everything of netfilter is. */
-const TYPE = 0x3fff;
-
-const align = (n: number): number => (n + 3) & ~3;
+/** sockaddr_nl: family 2, padding 2, port 4 (0: the kernel), groups 4. */
+const SENDER_PORT = 4;
+const KERNEL = Buffer.alloc(SOCKADDR_NL);
+KERNEL.writeUInt16LE(AF_NETLINK);
+const SENDER = Buffer.alloc(SOCKADDR_NL);
+const SENDER_LENGTH = Buffer.alloc(4);
+const ON = Buffer.from([1, 0, 0, 0]);
+/** The kernel sends lists in pieces of at most 32 KiB. */
+const ROOM = Buffer.alloc(65_536);

@@ -7,7 +7,7 @@
  * nf_tables_api.c); that is also what an nft process waits for when it ends. And not never: an open socket keeps a namespace alive
  * that everyone else has left.
  */
-import { statSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { OsError } from "./error.ts";
 import { libc } from "./libc.ts";
 import { inNetns } from "./netns.ts";
@@ -32,6 +32,16 @@ let loaded: Library | undefined | null;
 
 /** True if the library is there. */
 export const hasNft = (): boolean => library() !== undefined;
+
+/** libnftables waits for its socket by select, whose sets end at 1 024: it would end the process with a descriptor from there on. */
+const LAST_DESCRIPTOR = 900;
+
+/** False where an nft process must be used: so many descriptors are open that the library's would be out of its reach. */
+export function canRunNft(): boolean {
+  const next = openSync("/dev/null", "r"); // the lowest that is free, as the library's will be
+  closeSync(next);
+  return next <= LAST_DESCRIPTOR;
+}
 
 /**
  * Runs one transaction in the namespace at `netns` (missing: this process's). Undefined if it was done, else what the library

@@ -57,6 +57,19 @@ export class StateDir {
     }
   }
 
+  /** As `read`, for what can do without: what can't be read is said, set aside as "<name>.damaged", and taken for nothing. */
+  recall(name: string, say: (problem: string) => void): unknown {
+    try {
+      return this.read(name);
+    } catch (error) {
+      say(`${error instanceof Error ? error.message : error}; going on without it`);
+    }
+    try {
+      renameSync(this.#file(name), this.#file(`${name}.damaged`));
+    } catch {} // the directory itself is what is wrong
+    return undefined;
+  }
+
   /** Replaces what was there, whole or not at all, and on disk when this returns. Throws as `read` does. */
   write(name: string, value: unknown): void {
     this.#check();

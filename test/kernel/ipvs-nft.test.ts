@@ -15,7 +15,7 @@ describe.skipIf(!works)("ipvs backend, iptables-nft", () => {
   const backend = new IpvsBackend({ iptables: "nft" });
   beforeEach(async () => {
     namespace = await freshNamespace("nft");
-    target = { kind: "sandbox", id: "sandbox/x", sandbox: "x", netns: namespace.path };
+    target = { kind: "network", id: "network/x", network: "x", device: "dev0", netns: namespace.path };
   });
   afterEach(() => namespace.remove());
 
@@ -49,7 +49,7 @@ describe.skipIf(!works)("ipvs backend, iptables-nft", () => {
   test("probe names what is missing", async ({ skip }) => {
     const { status } = await exec("modprobe", ["-n", "ip_vs"]).catch(() => ({ status: 1 }));
     if (status === 0) return skip("this kernel has IPVS");
-    await expect(backend.probe(target)).rejects.toMatchObject({ code: "missing", target: "sandbox/x" });
+    await expect(backend.probe(target)).rejects.toMatchObject({ code: "missing", target: "network/x" });
     await expect(backend.probe(target)).rejects.toThrow(/IPVS/);
   });
 });

@@ -1,9 +1,13 @@
 /** What the ipvs backend reads and writes as text and octets; needs no kernel. */
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseInterfaces } from "../../src/lb-programmer/backends/ipvs/interfaces.ts";
-import { EVERY_CHAIN, parseRule, parseSaved, restoreText } from "../../src/lb-programmer/backends/ipvs/saved.ts";
-import { EMPTY } from "../../src/lb-programmer/types.ts";
+import { stateOf } from "../../src/lb-programmer/backends/ipvs/read.ts";
+import { parseRule } from "../../src/lb-programmer/backends/ipvs/rule.ts";
+import { EVERY_CHAIN, parseSaved, restoreText } from "../../src/lb-programmer/backends/ipvs/saved.ts";
+import { unlessForeign } from "../../src/lb-programmer/backends/typed.ts";
+import { EMPTY, type LbState } from "../../src/lb-programmer/types.ts";
 import { countConnections, packIpvs, parseDestinations, unpackService } from "../../src/os/ipvs.ts";
+import { randomState } from "../lb-programmer/random-state.ts";
 import { parseState } from "../lb-programmer/state-text.ts";
 
 test("/proc/net/ip_vs: destinations by mark, services of others left out", () => {
@@ -79,45 +83,132 @@ test("netlink: a destination, octet by octet", () => {
   );
 });
 
+/** What iptables-save prints of what iptables-restore got. */
+const printed = (text: string): string => text.replaceAll("-I ", "-A ");
+
 describe("rules", () => {
   test("options and their values", () => {
     const rule = parseRule(
-      '-d 10.0.1.4/32 -p tcp -m tcp --dport 80 -m comment --comment "a \\"b\\" c" -m ipvs --ipvs -j MARK',
+      '-d 10.0.1.4/32 -p tcp -m tcp --dport 80 -m comment --comment "a b" -m ipvs ! --ipvs --tcp-flags SYN,RST SYN -j MARK',
     );
-    expect(Object.fromEntries(rule)).toMatchObject({
+    expect(Object.fromEntries(rule)).toEqual({
       "-d": "10.0.1.4/32",
+      "-p": "tcp",
+      "-m tcp": "",
+      "-m comment": "",
+      "-m ipvs": "",
       "--dport": "80",
-      "--ipvs": "",
+      "--comment": "a b",
+      "! --ipvs": "",
+      "--tcp-flags": "SYN,RST SYN",
       "-j": "MARK",
     });
   });
 
+  test.each(["-d 10.0.1.4/32 -d 10.0.1.5/32", '--comment "a \\"b\\""', '--comment "a', "stray -j MARK"])(
+    "none of ours: %s",
+    (text) => {
+      expect(unlessForeign(() => parseRule(text))).toBeUndefined();
+    },
+  );
+
   test("what was written is read, changed in one go, and taken away again with its jump", () => {
     const state = parseState("redirect 10.0.0.4 tcp 8080 to 80");
-    const first = restoreText(parseSaved(""), state, EVERY_CHAIN, 4);
+    const first = restoreText(parseSaved("", 4), state, EVERY_CHAIN, 4);
     expect(first).toBe(`*nat
 :ELEVEN-REDIRECT - [0:0]
 -I PREROUTING -j ELEVEN-REDIRECT
 -A ELEVEN-REDIRECT -d 10.0.0.4/32 -p tcp -m tcp --dport 8080 -j REDIRECT --to-ports 80
 COMMIT
 `);
-    const saved = parseSaved(first.replace("-I ", "-A "));
+    const saved = parseSaved(printed(first), 4);
     expect(restoreText(saved, EMPTY, EVERY_CHAIN, 4)).toBe(`*nat
 :ELEVEN-REDIRECT - [0:0]
 -D PREROUTING -j ELEVEN-REDIRECT
 -X ELEVEN-REDIRECT
 COMMIT
 `);
-    expect(restoreText(parseSaved(""), EMPTY, EVERY_CHAIN, 4)).toBe("");
+    expect(restoreText(parseSaved("", 4), EMPTY, EVERY_CHAIN, 4)).toBe("");
+  });
+
+  test("every kind of rule that we write is one that we know", () => {
+    fc.assert(
+      fc.property(randomState({ device: "eth0" }), (state) => {
+        for (const family of [4, 6] as const) {
+          const saved = parseSaved(printed(restoreText(parseSaved("", family), state, EVERY_CHAIN, family)), family);
+          expect(saved.foreign).toBe(false);
+          expect([...saved.held]).toEqual([]);
+        }
+      }),
+    );
   });
 });
 
-test("ip -j: addresses, and local routes that are not the kernel's own", () => {
-  const text = `[{"ifname":"lo","addr_info":[{"local":"127.0.0.1","prefixlen":8}]},{"ifname":"eth0","addr_info":[{"local":"10.0.1.4","prefixlen":32}]}]
-[{"type":"local","dst":"10.0.1.50","dev":"lo","table":"local","prefsrc":"10.0.1.5"},{"type":"local","dst":"10.0.1.5","table":"local","protocol":"kernel","prefsrc":"10.0.1.5"}]
-`;
-  expect(parseInterfaces(text)).toEqual({
-    addresses: new Set(["127.0.0.1/8 lo", "10.0.1.4/32 eth0"]),
-    selfRoutes: new Set(["10.0.1.50 10.0.1.5"]),
+/** A namespace's rules, as they are when this state was written; and the same after somebody put a line in. */
+const STATE = parseState(`
+  server web/mynet/4 10.0.1.4 mark 256 local rr
+  address 10.0.1.4 lo
+  redirect 10.0.0.4 tcp 8080 to 80`);
+const RULES = printed(restoreText(parseSaved("", 4), STATE, EVERY_CHAIN, 4));
+const JUMP = "-A PREROUTING -j ELEVEN-REDIRECT\n";
+const found = (text: string): Omit<LbState, "sysctls"> | undefined =>
+  stateOf({
+    saved: { 4: parseSaved(text, 4), 6: parseSaved("", 6) },
+    services: [],
+    destinations: new Map(),
+    addresses: new Set(),
+    selfRoutes: new Set(),
+  });
+
+describe("rules that somebody else wrote among ours", () => {
+  const redirect = (words: string) => `${RULES}*nat\n-A ELEVEN-REDIRECT ${words}\n`;
+  const GOOD = "-p tcp -m tcp --dport 81 -j REDIRECT --to-ports 80";
+
+  test("none: it is as we left it", () => {
+    expect(found(RULES)?.redirects).toEqual(STATE.redirects);
+  });
+
+  test.each([
+    ["an option that we have not", redirect(`-d 10.0.0.5/32 ${GOOD} --modprobe=/x`)],
+    ["another target", redirect("-d 10.0.0.5/32 -p tcp -m tcp --dport 81 -j DNAT --to-destination 10.0.0.9:80")],
+    ["no address", redirect("-d 300.0.0.5/32 -p tcp -m tcp --dport 81 -j REDIRECT --to-ports 80")],
+    ["a port that is none", redirect("-d 10.0.0.5/32 -p tcp -m tcp --dport 0 -j REDIRECT --to-ports 80")],
+    ["a comment", redirect(`-d 10.0.0.5/32 ${GOOD} -m comment --comment "x"`)],
+    ["a range", redirect(`-d 10.0.0.0/24 ${GOOD}`)],
+    ["a mark that is too large", RULES.replace("0x100/", "0xffffffff/")],
+    ["a mark of none of ours", RULES.replace("0x100/", "0xff/")],
+    ["a key that is no encoding of anything", RULES.replace("web/mynet", "%zz/mynet")],
+    ["another VIP in the note", RULES.replace(' 10.0.1.4"', ' 10.0.1.5"')],
+    ["a device that is none", RULES.replace('"lo"', '"lo;x"')],
+    [
+      "the same server twice",
+      RULES.replace(/(-A ELEVEN-LOCAL.*)0x100(.*\n)/, "$10x100$2$10x101$2").replace(
+        'local masquerade 10.0.1.4" -j MARK --set-xmark 0x101',
+        'local direct 10.0.1.4" -j MARK --set-xmark 0x101',
+      ),
+    ],
+  ])("%s: nothing of it is believed, and all of it is written anew", (_, text) => {
+    expect(text).not.toBe(RULES);
+    expect(found(text)).toBeUndefined();
+    const saved = parseSaved(text, 4);
+    if (!saved.foreign) return; // its form is ours, what it says is not: found by its values
+    const all = restoreText(saved, STATE, [], 4).split("\n");
+    for (const line of RULES.split("\n").filter((line) => /^(:|-A ELEVEN)/.test(line))) expect(all).toContain(line);
+  });
+
+  test.each([
+    ["with options of its own", '-A PREROUTING -m comment --comment "x --modprobe=/tmp/x" -j ELEVEN-REDIRECT'],
+    ["from another chain", "-A DOCKER -j ELEVEN-REDIRECT"],
+    ["by goto", "-A PREROUTING -g ELEVEN-REDIRECT"],
+  ])("a jump to our chain %s: never repeated; the chain is emptied, and stays", (_, line) => {
+    const text = restoreText(parseSaved(RULES.replace(JUMP, `${JUMP}${line}\n`), 4), EMPTY, EVERY_CHAIN, 4);
+    expect(text).toContain(":ELEVEN-REDIRECT - [0:0]\n");
+    expect(text.match(/^-[A-Z] .*REDIRECT$/gm)).toEqual(["-D PREROUTING -j ELEVEN-REDIRECT"]);
+    expect(text).not.toContain("modprobe");
+  });
+
+  test("our own jump, twice: both are taken away", () => {
+    const text = restoreText(parseSaved(RULES.replace(JUMP, JUMP + JUMP), 4), EMPTY, EVERY_CHAIN, 4);
+    expect(text.split("-D PREROUTING -j ELEVEN-REDIRECT\n")).toHaveLength(3);
   });
 });

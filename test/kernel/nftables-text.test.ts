@@ -5,6 +5,7 @@ import { NOTHING, serverParts } from "../../src/lb-programmer/backends/nftables/
 import { failure } from "../../src/lb-programmer/backends/nftables/run.ts";
 import { script } from "../../src/lb-programmer/backends/nftables/script.ts";
 import { slots } from "../../src/lb-programmer/backends/nftables/slots.ts";
+import { unlessForeign } from "../../src/lb-programmer/backends/typed.ts";
 import type { Scheduler } from "../../src/model/types.ts";
 import { parseState } from "../lb-programmer/state-text.ts";
 
@@ -169,9 +170,12 @@ describe("nftables: comments", () => {
     });
   });
 
-  test.each(["", "mine", "rr x ml web", "rr 0 zz web"])("not ours: %j", (comment) => {
-    expect(told(comment)).toBeUndefined();
-  });
+  test.each(["", "mine", "rr x ml web", "rr 0 zz web", "rr 0 ml a b", "rr 0 ml %zz", "rr 99999 ml web", "xx 0 ml web"])(
+    "not ours: %j",
+    (comment) => {
+      expect(unlessForeign(() => told(comment))).toBeUndefined();
+    },
+  );
 });
 
 describe("nftables: failures", () => {

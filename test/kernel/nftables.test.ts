@@ -1,15 +1,24 @@
 /** The nftables backend on the real kernel: what it installs and reads, then what connections do. */
 import { afterAll, describe } from "vitest";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
+import type { LbTarget } from "../../src/lb-programmer/types.ts";
 import { exec } from "../../src/os/exec.ts";
 import { backendConformance } from "../lb-programmer/conformance.ts";
-import { freshNamespace, privileged } from "./namespaces.ts";
+import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
 
 /** Rules of others: the address of a device that VIPs come to, a table of nft's, rules of iptables. */
 const FOREIGN = `
 table ip filter { chain INPUT { type filter hook input priority 0; policy accept; tcp dport 1 drop; }; }
 table inet mine { map local4 { type ipv4_addr : verdict; elements = { 10.9.9.9 : accept }; }; }
 `;
+
+const targetOf = ({ name, path }: Namespace): LbTarget => ({
+  kind: "network",
+  id: `network/${name}`,
+  network: name,
+  device: "dev0",
+  netns: path,
+});
 
 describe.skipIf(!privileged())("nftables", () => {
   for (const library of [true, false]) {
@@ -23,8 +32,8 @@ describe.skipIf(!privileged())("nftables", () => {
           for (const name of ["dev0", "e11-gw"]) await run("ip", "link", "add", name, "up", "type", "bridge");
         return {
           backend,
-          target: { kind: "sandbox", id: `sandbox/${here.name}`, sandbox: here.name, netns: here.path },
-          other: { kind: "sandbox", id: `sandbox/${other.name}`, sandbox: other.name, netns: other.path },
+          target: targetOf(here),
+          other: targetOf(other),
           foreign: {
             add: async () => {
               await here.run("ip", "addr", "add", "10.0.1.77/24", "dev", "dev0");

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { Marks } from "../../src/lb-programmer/marks.ts";
+import { ROOM } from "../../src/lb-programmer/backends/nftables/slots.ts";
+import { FIRST_MARK, LAST_MARK, Marks } from "../../src/lb-programmer/marks.ts";
 
 test("from 256 up, the same for the same key", () => {
   const marks = new Marks();
@@ -20,6 +21,18 @@ test("marks that are in the kernel are taken over; of two that don't fit togethe
     { key: "b", mark: 258 },
     { key: "a", mark: 300 },
     { key: "c", mark: 7 },
+    { key: "c", mark: 2 ** 22 },
+    { key: "c", mark: 300.5 },
   ]);
   expect(["a", "b", "c", "d"].map((key) => marks.of(key))).toEqual([258, 256, 257, 259]);
+});
+
+test("the last mark fits 32 bits in every number that is made of one", () => {
+  const marks = new Marks();
+  marks.adopt([
+    { key: "last", mark: LAST_MARK },
+    { key: "more", mark: LAST_MARK + 1 },
+  ]);
+  expect([marks.of("last"), marks.of("more")]).toEqual([LAST_MARK, FIRST_MARK]);
+  expect(LAST_MARK * ROOM + ROOM).toBe(2 ** 32);
 });

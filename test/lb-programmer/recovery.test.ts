@@ -5,7 +5,7 @@ import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState } from "../../src/lb-programmer/types.ts";
 import { FakeClock, rest } from "./fake-clock.ts";
 import { randomState } from "./random-state.ts";
-import { lines, rig, sandbox, statusText } from "./rig.ts";
+import { lines, network, rig, sandbox, statusText } from "./rig.ts";
 import { parseState, stateText } from "./state-text.ts";
 
 const web = (...tasks: string[]): string =>
@@ -96,16 +96,47 @@ describe("failures", () => {
     expect(kernel("c1")).not.toBe("");
   });
 
-  test("one whose reading hangs holds up others for five seconds, no longer", async () => {
+  test("one of the host's own whose reading hangs holds up others for five seconds, no longer", async () => {
     const { backend, clock, reconciler, want, kernel } = rig();
-    backend.before = (call, { id }) => (call === "read" && id === "c1" ? new Promise(() => {}) : undefined);
-    reconciler.add(sandbox("c1"));
+    backend.before = (call, { id }) => (call === "read" && id === "lb" ? new Promise(() => {}) : undefined);
+    reconciler.add(network("lb"));
     reconciler.add(sandbox("c2"));
     want("c2", web("10.0.1.5 1"));
     await clock.advance(4_999);
     expect(kernel("c2")).toBe("");
     await clock.advance(1);
     expect(kernel("c2")).not.toBe("");
+  });
+
+  test("a container's whose reading hangs holds up nobody", async () => {
+    const { backend, reconciler, want, kernel } = rig();
+    backend.before = (call, { id }) => (call === "read" && id === "c1" ? new Promise(() => {}) : undefined);
+    reconciler.add(sandbox("c1"));
+    reconciler.add(sandbox("c2"));
+    want("c2", web("10.0.1.5 1"));
+    await rest();
+    expect(kernel("c2")).not.toBe("");
+  });
+
+  test("a container's whose reading takes long holds up others once: then it waits for its like, and nobody for it", async () => {
+    const { backend, clock, reconciler, want, kernel } = rig({ concurrency: 1 });
+    backend.before = (call, { id }) =>
+      call === "read" && id === "c1" ? new Promise((resolve) => void clock.after(4_000, resolve)) : undefined;
+    reconciler.add(sandbox("c1"));
+    reconciler.add(sandbox("c2"));
+    want("c2", web("10.0.1.5 1"));
+    await clock.advance(3_999);
+    expect(kernel("c2")).toBe("");
+    await clock.advance(1);
+    expect(kernel("c2")).toBe(lines(web("10.0.1.5 1")));
+    reconciler.check(["c1"]);
+    want("c1", web("10.0.1.5 1"));
+    const revision = want("c2", web("10.0.1.6 1"));
+    expect((await reconciler.installed(revision, { slow: false })).late).toEqual([]);
+    expect(kernel("c2")).toContain("10.0.1.6 1");
+    expect(kernel("c1")).toBe("");
+    await clock.advance(4_000);
+    expect(kernel("c1")).toBe(lines(web("10.0.1.5 1")));
   });
 
   test("a plan that throws is one, too", async () => {

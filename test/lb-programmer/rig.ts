@@ -8,6 +8,9 @@ import { opText, parseState, stateText } from "./state-text.ts";
 
 export const sandbox = (id: string): LbTarget => ({ kind: "sandbox", id, sandbox: id });
 
+/** One of the host's own. */
+export const network = (id: string): LbTarget => ({ kind: "network", id, network: id, device: "eth0" });
+
 export function rig(options: Partial<ReconcilerOptions> = {}, backend = new FakeBackend(), clock = new FakeClock()) {
   const wanted = new Map<string, LbState>();
   const marks = new Marks();

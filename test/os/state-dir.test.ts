@@ -50,3 +50,17 @@ test.each<[what: string, name: string, put: (path: string) => void, words: RegEx
   put(join(top, name));
   expect(() => new StateDir(join(top, "dir")).read("marks")).toThrow(words);
 });
+
+test("recall: what can't be read is said, set aside, and taken for nothing", () => {
+  const path = folder();
+  const state = new StateDir(path);
+  const said: string[] = [];
+  const recall = () => state.recall("marks", (problem) => said.push(problem));
+  expect(recall()).toBeUndefined();
+  writeFileSync(join(path, "marks"), "{");
+  expect([recall(), recall()]).toEqual([undefined, undefined]);
+  expect(said).toEqual([expect.stringMatching(/marks is damaged .*; going on without it$/)]);
+  expect(readdirSync(path)).toEqual(["marks.damaged"]);
+  state.write("marks", 1);
+  expect(recall()).toBe(1);
+});

@@ -3,12 +3,13 @@
  *
  *   packet to VIP -> mangle: mark 256 -> IPVS service 256 -> one of its destinations -> nat: source becomes ours, if it must
  *
- * Rules and addresses through batches of iptables-restore and ip, IPVS through netlink. The kernel is the only memory.
+ * Rules through batches of iptables-restore, IPVS and addresses through netlink. The kernel is the only memory.
  */
 import { existsSync } from "node:fs";
-import { networkInterfaces } from "node:os";
+import { exec } from "../../os/exec.ts";
 import { ipvsConnections, ipvsDestinations, ipvsList, ipvsServices } from "../../os/ipvs.ts";
 import { nftGeneration } from "../../os/nfnetlink.ts";
+import { localRoutes } from "../../os/rtnetlink.ts";
 import { xtablesSizes } from "../../os/xtables.ts";
 import {
   type Destination,
@@ -18,13 +19,15 @@ import {
   type LbOp,
   type LbState,
   type LbTarget,
+  type PublishedPort,
   type VirtualServer,
 } from "../types.ts";
-import { addressBatch, isComplaint, removedAddresses, selfRouteBatch } from "./ipvs/addresses.ts";
-import type { Chain, Family } from "./ipvs/chain.ts";
+import { addressChange, onInterface, selfRouteChange } from "./ipvs/addresses.ts";
+import { type Chain, type Family, familyOf } from "./ipvs/chain.ts";
 import { forgetEarlyFlows } from "./ipvs/flows.ts";
-import { bridgesOf, routeLocalnet } from "./ipvs/published.ts";
-import { stateOf } from "./ipvs/read.ts";
+import { changeInterfaces, interfacesHere, ownAddresses } from "./ipvs/interfaces.ts";
+import { bridgesOf } from "./ipvs/published.ts";
+import { notedAddresses, notedVips, stateOf } from "./ipvs/read.ts";
 import { chainsOf, IDLE } from "./ipvs/rules.ts";
 import { EVERY_CHAIN, marksOf, restoreText } from "./ipvs/saved.ts";
 import { changeServices, deleteServices, familiesWithNewIdlers, removeServices } from "./ipvs/services.ts";
@@ -36,30 +39,34 @@ import {
   restoreRules,
   run,
   savedRules,
-  savedState,
   writeSysctls,
 } from "./ipvs/tools.ts";
-import { addressesThere, Watches } from "./watch.ts";
+import { Localnet } from "./localnet.ts";
+import { mayHold, onOwnDevice } from "./own.ts";
+import { addressesThere, type Look, Watches } from "./watch.ts";
 
 export interface IpvsOptions {
   /** Which iptables holds the rules: "legacy" or "nft". Missing: the system's choice, or the other if that does not work. */
   readonly iptables?: "legacy" | "nft";
+  /** What was so on the host before. Default: known as long as this process lives. */
+  readonly localnet?: Localnet;
 }
 
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
   readonly #watches = new Watches();
+  readonly #localnet: Localnet;
   #flavour: Flavour | undefined;
 
-  constructor(options: IpvsOptions = {}) {
-    this.#flavour = options.iptables && `-${options.iptables}`;
+  constructor({ iptables, localnet = new Localnet() }: IpvsOptions = {}) {
+    this.#flavour = iptables && `-${iptables}`;
+    this.#localnet = localnet;
   }
 
   async probe(target: LbTarget): Promise<void> {
     inside(target, "namespace", () => {}); // the first thing to know: is it there
-    if (!hasIpvs(target)) await run(target, "modprobe", ["-a", "ip_vs", "xt_ipvs"], "", () => false).catch(() => {});
+    if (!hasIpvs(target)) await exec("modprobe", ["-a", "ip_vs", "xt_ipvs"]).catch(() => {});
     if (!hasIpvs(target)) throw new LbError("missing", target, NO_IPVS);
-    await run(target, "ip", ["-V"]);
     const flavour = await this.#iptables(target);
     const rules = `*mangle\n-A OUTPUT -m mark --mark 0x100 -m comment --comment probe -j MARK --set-xmark 0x100/0xffffffff\nCOMMIT
 *nat\n-A POSTROUTING -m ipvs --ipvs -j SNAT --to-source 127.0.0.1\nCOMMIT\n`;
@@ -67,17 +74,20 @@ export class IpvsBackend implements LbBackend {
   }
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
-    const found = await savedState(target, await this.#iptables(target));
+    const saved = await savedRules(target, await this.#iptables(target));
     const ipvs = inside(target, "IPVS", () =>
-      FAMILIES.some((family) => marksOf(found.saved[family]).length > 0)
+      FAMILIES.some((family) => marksOf(saved[family]).length > 0)
         ? { services: ipvsServices(), destinations: ipvsDestinations() }
         : { services: [], destinations: new Map() },
     );
-    const state = stateOf({ ...found, ...ipvs });
-    const localnet = readSysctls(target, bridgesOf(state.published).map(routeLocalnet));
+    const interfaces = inside(target, "addresses", interfacesHere);
+    const found = stateOf({ saved, ...ipvs, ...interfaces });
+    const state = found !== undefined && mayHold(target, found) ? found : EMPTY;
     return {
       ...state,
-      published: state.published.filter((p) => p.to.includes(":") || localnet[routeLocalnet(p.bridge)] !== "0"),
+      published: inside(target, "sysctl", () =>
+        state.published.filter((p) => !isFour(p) || this.#localnet.isOpen(p.bridge)),
+      ),
       sysctls: readSysctls(target, keys),
     };
   }
@@ -99,15 +109,18 @@ export class IpvsBackend implements LbBackend {
     await this.#changeRules(target, ops, desired);
     if (ops.some((op) => "server" in op)) inside(target, "IPVS", () => changeServices(ops, desired));
     inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
-    if (ops.some((op) => op.op === "published.add")) {
-      const there = readSysctls(target, bridgesOf(desired.published).map(routeLocalnet)); // a bridge may come later
-      writeSysctls(
-        target,
-        Object.keys(there).map((key) => [key, "1"] as const),
-      );
-    }
-    const routes = inside(target, "addresses", () => selfRouteBatch(ops, desired, ownAddresses()));
-    await changeInterfaces(target, routes + addressBatch(ops, desired));
+    if (ops.some(({ op }) => op.startsWith("published."))) this.#openLocalnet(target, desired.published);
+    inside(target, "addresses", () =>
+      changeInterfaces(selfRouteChange(ops, desired, ownAddresses()), addressChange(ops, desired)),
+    );
+  }
+
+  #openLocalnet(target: LbTarget, published: readonly PublishedPort[]): void {
+    const bridges = bridgesOf(published.filter(isFour));
+    inside(target, "sysctl route_localnet", () => {
+      this.#localnet.open(target.netns ?? "", bridges);
+      this.#localnet.close(target.netns ?? "", bridges);
+    });
   }
 
   async connections(target: LbTarget, _server: VirtualServer, destination: Destination): Promise<number> {
@@ -115,26 +128,35 @@ export class IpvsBackend implements LbBackend {
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
-    return this.#watches.add(target, [ipvsList, xtablesSizes, nftGeneration, addressesThere], changed);
+    return this.#watches.add(target, LOOKS[target.kind], changed);
   }
 
   close(): void {
     this.#watches.stop();
   }
 
+  /** On interfaces only what the target is configured with is ours to take away; in a container's namespace, nothing. */
   async clear(target: LbTarget): Promise<void> {
     try {
-      const batch: string[] = [];
-      const both = await savedRules(target, await this.#iptables(target));
+      const flavour = await this.#iptables(target);
+      const saved = await savedRules(target, flavour);
       for (const family of FAMILIES) {
-        const saved = both[family];
-        const services = marksOf(saved).map((mark) => ({ mark, family }));
+        const services = marksOf(saved[family]).map((mark) => ({ mark, family }));
         if (services.length > 0) inside(target, "IPVS", () => deleteServices(services));
-        batch.push(...removedAddresses(saved));
-        const text = restoreText(saved, EMPTY, EVERY_CHAIN, family);
-        await restoreRules(target, await this.#iptables(target), family, text);
+        await restoreRules(target, flavour, family, restoreText(saved[family], EMPTY, EVERY_CHAIN, family));
       }
-      await changeInterfaces(target, batch.map((line) => `${line}\n`).join(""));
+      const noted = onOwnDevice(
+        target,
+        FAMILIES.flatMap((family) => notedAddresses(saved[family], family)),
+      );
+      const vips = new Set(FAMILIES.flatMap((family) => notedVips(saved[family], family)));
+      inside(target, "addresses", () => {
+        const routes = localRoutes()
+          .map(({ to }) => to)
+          .filter((to) => vips.has(to));
+        changeInterfaces({ added: [], removed: routes }, { added: [], removed: noted.map(onInterface) });
+      });
+      if (target.kind === "host") this.#openLocalnet(target, []);
     } catch (error) {
       if (!(error instanceof LbError && error.code === "gone")) throw error;
     }
@@ -177,14 +199,16 @@ export class IpvsBackend implements LbBackend {
 
 const FAMILIES = [4, 6] as const;
 
-async function changeInterfaces(target: LbTarget, batch: string): Promise<void> {
-  if (batch !== "") await run(target, "ip", ["-force", "-batch", "-"], batch, isComplaint);
-}
+const isFour = ({ to }: PublishedPort): boolean => familyOf(to) === 4;
+
+/** A container's VIPs are no addresses of its interfaces, of which it may have any number. */
+const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
+  sandbox: [ipvsList, xtablesSizes, nftGeneration],
+  network: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
+  ingress: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
+  host: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
+};
 
 function hasIpvs(target: LbTarget): boolean {
   return inside(target, "IPVS", () => existsSync("/proc/thread-self/net/ip_vs"));
 }
-
-/** Of the current namespace. */
-const ownAddresses = (): Set<string> =>
-  new Set(Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)));

@@ -11,7 +11,7 @@
  * because somebody else changed the table, the table is built anew in one transaction per 1 000 servers.
  */
 import { nftGeneration } from "../../os/nfnetlink.ts";
-import { hasNft } from "../../os/nft.ts";
+import { canRunNft, hasNft } from "../../os/nft.ts";
 import { xtablesSizes } from "../../os/xtables.ts";
 import {
   type Destination,
@@ -23,16 +23,17 @@ import {
   type LbTarget,
   type VirtualServer,
 } from "../types.ts";
+import { Localnet } from "./localnet.ts";
 import { changeAddresses, present } from "./nftables/addresses.ts";
 import { endConnections, openConnections } from "./nftables/connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./nftables/forwarding.ts";
-import { listing } from "./nftables/listing.ts";
 import { NOTHING, otherElements, type Parts, serverParts } from "./nftables/parts.ts";
 import { command, failure, listTable, transaction } from "./nftables/run.ts";
 import { script } from "./nftables/script.ts";
 import { skeletonText, TABLE } from "./nftables/skeleton.ts";
 import { readSysctls, writeSysctls } from "./nftables/sysctls.ts";
 import { understand } from "./nftables/understand.ts";
+import { mayHold, onOwnDevice } from "./own.ts";
 import { addressesThere, type Look, Watches } from "./watch.ts";
 
 export interface NftablesOptions {
@@ -40,6 +41,8 @@ export interface NftablesOptions {
   readonly library?: boolean;
   /** Servers per transaction: a huge one would keep the kernel busy for seconds. Default 1000. */
   readonly chunk?: number;
+  /** What was so on the host before. Default: known as long as this process lives. */
+  readonly localnet?: Localnet;
 }
 
 /** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
@@ -49,13 +52,15 @@ export class NftablesBackend implements LbBackend {
   readonly name = "nftables";
   readonly #library: boolean;
   readonly #chunk: number;
+  readonly #localnet: Localnet;
   /** By target and namespace; missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches();
 
-  constructor({ library = true, chunk = 1000 }: NftablesOptions = {}) {
+  constructor({ library = true, chunk = 1000, localnet = new Localnet() }: NftablesOptions = {}) {
     this.#library = library && hasNft();
     this.#chunk = chunk;
+    this.#localnet = localnet;
   }
 
   /** Tries the whole skeleton without installing it (`nft --check`): a kernel that lacks a piece says so. */
@@ -68,8 +73,8 @@ export class NftablesBackend implements LbBackend {
     const state = await this.#look(target);
     return {
       ...state,
-      addresses: await present(target, state.addresses),
-      published: await reachable(target, state.published),
+      addresses: present(target, state.addresses),
+      published: await reachable(target, state.published, this.#localnet),
       sysctls: readSysctls(target, keys),
     };
   }
@@ -89,10 +94,10 @@ export class NftablesBackend implements LbBackend {
     }
     const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
-    await changeAddresses(target, added, removed);
+    changeAddresses(target, added, removed);
     if (ops.some(({ op }) => op.startsWith("published."))) {
-      if (desired.published.length > 0) await openForwarding(target, desired.published);
-      else await closeForwarding(target);
+      if (desired.published.length > 0) await openForwarding(target, desired.published, this.#localnet);
+      else await closeForwarding(target, this.#localnet);
     }
     endConnections(target, ops, desired);
   }
@@ -105,12 +110,13 @@ export class NftablesBackend implements LbBackend {
     return this.#watches.add(target, LOOKS[target.kind], changed);
   }
 
+  /** On interfaces only what the target is configured with is ours to take away; in a container's namespace, nothing. */
   async clear(target: LbTarget): Promise<void> {
     try {
       const { addresses, published, servers } = await this.#look(target);
-      await changeAddresses(target, [], addresses);
+      changeAddresses(target, [], onOwnDevice(target, addresses));
       await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
-      if (published.length > 0 || target.kind === "host") await closeForwarding(target);
+      if (published.length > 0 || target.kind === "host") await closeForwarding(target, this.#localnet);
       const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
       endConnections(target, removed, EMPTY);
     } catch (error) {
@@ -127,13 +133,14 @@ export class NftablesBackend implements LbBackend {
 
   /** Reads the table and remembers it; EMPTY if it is not there or not as we would write it. */
   async #look(target: LbTarget): Promise<LbState> {
+    const before = this.#known.get(placeOf(target))?.known;
     this.#known.delete(placeOf(target));
-    const json = await listTable(target);
-    const state = json === undefined ? EMPTY : understand(listing(json));
-    this.#known.set(placeOf(target), {
-      known: json === undefined ? undefined : ((state && knownOf(state)) ?? "damaged"),
-    });
-    return state ?? EMPTY;
+    const most = mostOf(target, before);
+    const json = await listTable(target, most);
+    const state = json === undefined ? EMPTY : understand(json, most);
+    const ours = state !== undefined && mayHold(target, state);
+    this.#known.set(placeOf(target), { known: json === undefined ? undefined : ours ? knownOf(state) : "damaged" });
+    return ours ? state : EMPTY;
   }
 
   /** Brings the servers that the steps are about, and if one is about something else, all of that, to what `desired` has. */
@@ -178,13 +185,29 @@ export class NftablesBackend implements LbBackend {
 
   async #run(target: LbTarget, text: string): Promise<void> {
     if (text === "") return;
-    const library = this.#library && text.length <= SMALL;
+    const library = this.#library && target.kind !== "sandbox" && text.length <= SMALL && canRunNft();
     await transaction(target, text, library);
   }
 }
 
-/** Text up to here goes through the library: it blocks this thread for some milliseconds, a process does not. */
+/**
+ * Text up to here goes through the library: it blocks this thread for some milliseconds, a process does not. Never in a container's
+ * namespace: the library reads what is there, in this process, and waits for whatever transaction a container has at work.
+ */
 const SMALL = 16_384;
+
+/**
+ * Elements that a table may have: in a container's namespace some times what we left there, since it takes time to compare them
+ * with what we would write. A restart that finds more writes it anew.
+ */
+function mostOf({ kind }: LbTarget, before: Known): number {
+  if (kind !== "sandbox") return Number.POSITIVE_INFINITY;
+  const left = typeof before === "object" ? elementsIn(before) : 0;
+  return Math.max(50_000, 2 * left);
+}
+
+const elementsIn = ({ servers, others }: Extract<Known, object>): number =>
+  [...servers.values()].reduce((sum, server) => sum + 2 * server.destinations.length + 8, others.elements.length);
 
 /** Where VIPs are addresses, those may be taken away; on the host, iptables has what lets published connections pass. */
 const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {

@@ -56,6 +56,11 @@ export const DIFFERENCES: readonly Difference[] = [
     where: /host/,
   },
   {
+    why: "what only loopback may carry is dropped on the bridge, whose route_localnet would let neighbours reach 127.0.0.1",
+    ours: /^mangle PREROUTING (?=.*-[ds] 127[.]0[.]0[.]0\/8).*-i \S+.* -> DROP$/,
+    where: /host/,
+  },
+  {
     why: "ports in host mode: Docker's bridge driver leads them to the task's address on docker_gwbridge, we to that on its network",
     docker: /(?:--dport 9090 .*-> DNAT|-d 172[.]18[.]0[.]9\/32 .*-> (?:ACCEPT|MASQUERADE))/,
     ours: /(?:--dport 9090 .*-> DNAT|10[.]0[.]1[.]17\/32 .*-> ACCEPT)/,

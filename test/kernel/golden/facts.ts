@@ -3,8 +3,8 @@
  * what is in the chain, with the jump's conditions before its own; marks by the VIP that has them.
  */
 
-import { bridgesOf, routeLocalnet } from "../../../src/lb-programmer/backends/ipvs/published.ts";
-import { EVERY_CHAIN, restoreText } from "../../../src/lb-programmer/backends/ipvs/saved.ts";
+import { bridgesOf } from "../../../src/lb-programmer/backends/ipvs/published.ts";
+import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/saved.ts";
 import type { LbState } from "../../../src/lb-programmer/types.ts";
 import type { DockerNamespace } from "./capture.ts";
 
@@ -21,9 +21,8 @@ export function factsOfDocker({ iptables, ipvsadm, addresses, sysctls }: DockerN
 
 /** What our backend would install for IPv4, from its own text; or did, with what the tools printed. */
 export function factsOfOurs(state: LbState, printed?: { iptables: string; ipvsadm: string }): string[] {
-  const nothing = { chains: new Map(), jumps: new Map() };
-  const text = printed?.iptables ?? restoreText(nothing, state, EVERY_CHAIN, 4).replaceAll("-I ", "-A ");
-  const localnet = bridgesOf(state.published).map((bridge) => [routeLocalnet(bridge), "1"]);
+  const text = printed?.iptables ?? restoreText(parseSaved("", 4), state, EVERY_CHAIN, 4).replaceAll("-I ", "-A ");
+  const localnet = bridgesOf(state.published).map((bridge) => [`net/ipv4/conf/${bridge}/route_localnet`, "1"]);
   const sysctls = { ...state.sysctls, ...Object.fromEntries(localnet) };
   const lines = text.split("\n").filter((line) => /^(\*|-A )/.test(line));
   const vips = vipsByMark(lines);

@@ -48,9 +48,10 @@ async function subject(): Promise<Subject> {
 }
 
 const targetOf = (name: string): LbTarget => ({
-  id: `sandbox/${name}`,
-  kind: "sandbox",
-  sandbox: name,
+  id: `network/${name}`,
+  kind: "network",
+  network: name,
+  device: "e11-dev",
   netns: `/run/netns/${name}`,
 });
 

@@ -14,6 +14,12 @@ export interface Chain {
 
 export const jump = (...jumps: string[]) => ({ jumps: () => jumps });
 
+/** Added to the mark of connections that IPVS must not see. */
+export const UNSERVED = 0x8000_0000;
+
+/** Connection mark of those that come from the host's bridge and are led back to it; the other bits are others'. */
+export const HAIRPIN = "0xe1100000/0xfff00000";
+
 /** Takes nothing new. */
 export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): boolean =>
   destinations.every(({ weight }) => weight === 0);
@@ -30,9 +36,12 @@ export const hex = (mark: number): string => `0x${mark.toString(16)}`;
 export const port = (protocol: string, side: "dport" | "sport", number: number | string): string =>
   `-p ${protocol} -m ${protocol} --${side} ${number}`;
 
-/** What reading back needs of a server: "<key> <from> <forwarding> <vip> [keep-source]". Keys may hold anything. */
+/** A key may hold anything; a comment should hold no quotation marks, which iptables-save would write otherwise. */
+export const keyText = (key: string): string => encodeURI(key).replaceAll("'", "%27");
+
+/** What reading back needs of a server: "<key> <from> <forwarding> <vip> [keep-source]". */
 const note = (s: VirtualServer): string =>
-  comment([encodeURI(s.key), s.from, s.forwarding, s.vip, ...(s.keepSource ? ["keep-source"] : [])].join(" "));
+  comment([keyText(s.key), s.from, s.forwarding, s.vip, ...(s.keepSource ? ["keep-source"] : [])].join(" "));
 
 export const markVip = (s: VirtualServer): string =>
   `-d ${host(s.vip)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`;

@@ -1,4 +1,13 @@
-/** What `ip` prints of addresses and routes. Pure. */
+/** Addresses and local routes of the namespace that this thread is in: looked at, and changed. */
+import {
+  addAddress,
+  addLocalRoute,
+  interfaceAddresses,
+  localRoutes,
+  removeAddress,
+  removeLocalRoute,
+} from "../../../os/rtnetlink.ts";
+import type { AddressChange, RouteChange } from "./addresses.ts";
 
 export interface Interfaces {
   /** "10.0.1.4/32 eth0" for every address of every interface. */
@@ -7,25 +16,18 @@ export interface Interfaces {
   readonly selfRoutes: ReadonlySet<string>;
 }
 
-/** Input of `ip -j -batch -`, as printf writes it, that prints what `parseInterfaces` reads. */
-export const ASK_INTERFACES = "address show\\nroute show table all type local\\n";
+export const interfacesHere = (): Interfaces => ({
+  addresses: new Set(interfaceAddresses().map(({ address, prefix, device }) => `${address}/${prefix} ${device}`)),
+  selfRoutes: new Set(localRoutes().map(({ to, source }) => `${to} ${source}`)),
+});
 
-interface Printed {
-  readonly ifname?: string;
-  readonly addr_info?: readonly { readonly local?: string; readonly prefixlen?: number }[];
-  readonly dst?: string;
-  readonly prefsrc?: string;
-  readonly protocol?: string;
+/** What is there, or gone, already is no error. IPv6 VIPs are never the source of a connection (deprecated). */
+export function changeInterfaces(routes: RouteChange, addresses: AddressChange): void {
+  for (const to of routes.removed) removeLocalRoute(to);
+  for (const route of routes.added) addLocalRoute(route);
+  for (const address of addresses.added) addAddress(address, { deprecated: address.prefix === 128 });
+  for (const address of addresses.removed) removeAddress(address);
 }
 
-/** Each command prints one line. */
-export function parseInterfaces(json: string): Interfaces {
-  const entries = json.split("\n").flatMap((line) => (line.trim() === "" ? [] : (JSON.parse(line) as Printed[])));
-  const addresses = entries.flatMap(({ ifname, addr_info = [] }) =>
-    addr_info.map((a) => `${a.local}/${a.prefixlen} ${ifname}`),
-  );
-  const routes = entries.filter(
-    ({ dst, prefsrc, protocol }) => dst !== undefined && prefsrc !== undefined && protocol !== "kernel",
-  );
-  return { addresses: new Set(addresses), selfRoutes: new Set(routes.map(({ dst, prefsrc }) => `${dst} ${prefsrc}`)) };
-}
+/** Every address of the namespace. */
+export const ownAddresses = (): Set<string> => new Set(interfaceAddresses().map(({ address }) => address));

@@ -1,13 +1,27 @@
 /** The host's chains: ports published there are led to where they are served. Pure. */
-import { type Chain, comment, host, jump, of, port } from "./chain.ts";
+import { type Chain, comment, HAIRPIN, host, jump, of, port } from "./chain.ts";
 
 const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
 
 /** Nothing comes back to ::1 from elsewhere, the kernel has no route_localnet for it: better refused than lost. */
 const NOT_LOOPBACK = "! -d ::1/128 ";
 
-/** Connection mark of those that come from the bridge and are led back to it; the other bits are others'. */
-const HAIRPIN = "0xe1100000/0xfff00000";
+/**
+ * The bridges have route_localnet for the host's own connections from 127.0.0.1. Their other members must not reach by it what
+ * listens there: before anything is translated, what is for 127.0.0.0/8, or says that it comes from there, is dropped.
+ */
+export const GUARD: Chain = {
+  table: "mangle",
+  name: "ELEVEN-GUARD",
+  ...jump("PREROUTING"),
+  rules: ({ published }, family) =>
+    family === 6
+      ? []
+      : bridgesOf(published.filter((p) => of(4, p.to))).flatMap((bridge) => [
+          `-d 127.0.0.0/8 -i ${bridge} -j DROP`,
+          `-s 127.0.0.0/8 -i ${bridge} -j DROP`,
+        ]),
+};
 
 export const INGRESS: Chain = {
   table: "nat",
@@ -62,6 +76,3 @@ export const PASS: Chain = {
 export const bridgesOf = (published: readonly { readonly bridge: string }[]): string[] => [
   ...new Set(published.map(({ bridge }) => bridge)),
 ];
-
-/** Lets local connections from 127.0.0.1 leave by the bridge; there is nothing like it for IPv6. */
-export const routeLocalnet = (bridge: string): string => `net/ipv4/conf/${bridge}/route_localnet`;

@@ -1,12 +1,29 @@
-/** Balancing state from what the kernel's tools print. Pure. */
+/** Balancing state from what the kernel and its tools say. Pure. */
 
-import type { Protocol, Scheduler } from "../../../model/types.ts";
+import type { Protocol } from "../../../model/types.ts";
 import type { IpvsDestination, IpvsService } from "../../../os/ipvs.ts";
+import { claims } from "../../diff.ts";
 import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../types.ts";
-import { type Family, host, isIdle } from "./chain.ts";
+import {
+  addressIn,
+  affinity,
+  device,
+  distinct,
+  foreign,
+  mark,
+  PROTOCOLS,
+  port,
+  rangeIn,
+  SCHEDULERS,
+  unlessForeign,
+  weight,
+  word,
+} from "../typed.ts";
+import { type Family, familyOf, host, isIdle } from "./chain.ts";
 import type { Interfaces } from "./interfaces.ts";
+import { placeIn, type Rule } from "./rule.ts";
 import { balancedHere, CHAINS, isReal } from "./rules.ts";
-import { addressOf, type Rule, rulesOf, type Saved } from "./saved.ts";
+import { rulesOf, type Saved, writtenIn } from "./saved.ts";
 
 /** Everything that says what is ours in a namespace, and whether it is in force. */
 export interface Kernel extends Interfaces {
@@ -17,47 +34,54 @@ export interface Kernel extends Interfaces {
 
 const FAMILIES = [4, 6] as const;
 
-export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> {
+/** Undefined if there is something among it that we would not have written: then all of it is written anew. */
+export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> | undefined {
   const each = <T>(get: (saved: Saved, family: Family) => T[]): T[] => FAMILIES.flatMap((f) => get(kernel.saved[f], f));
-  const servers = each((saved, family) => serversOf(saved, family, kernel));
-  const state = { servers, snats: each(snatsOf), redirects: each(redirectsOf), published: each(publishedOf) };
-  return { ...state, addresses: each((saved, family) => addressesOf(saved, family, servers, kernel)) };
+  if (FAMILIES.some((family) => kernel.saved[family].foreign)) return undefined;
+  return unlessForeign(() => {
+    const servers = each((saved, family) => serversOf(saved, family, kernel));
+    distinct(servers.map(({ key }) => key));
+    distinct(servers.flatMap(claims));
+    const state = { servers, snats: each(snatsOf), redirects: each(redirectsOf), published: each(publishedOf) };
+    return { ...state, addresses: each((saved, family) => addressesOf(saved, family, servers, kernel)) };
+  });
 }
 
 function serversOf(saved: Saved, family: Family, { services, destinations }: Kernel): VirtualServer[] {
   const local = rulesOf(saved, CHAINS.LOCAL, family);
   const arriving = rulesOf(saved, CHAINS.ARRIVING, family).filter((rule) => !rule.has("--dport"));
   const published = rulesOf(saved, CHAINS.PUBLISHED, family);
-  const refused = new Set(rulesOf(saved, CHAINS.REFUSE, family).map((rule) => markOf(rule.get("--mark"))));
-  const denied = new Set(rulesOf(saved, CHAINS.DENY, family).map((rule) => markOf(rule.get("--mark"))));
-  const unserved = new Set(local.filter((rule) => rule.has("--tcp-flags")).map((rule) => addressOf(rule.get("-d"))));
-  const kept = new Set(rulesOf(saved, CHAINS.SNAT, family).map((rule) => markOf(rule.get("--mark"))));
+  const marksIn = (rules: readonly Rule[]) => new Set(rules.map((rule) => hexOf(rule.get("--mark"))));
+  const refused = marksIn(rulesOf(saved, CHAINS.REFUSE, family));
+  const denied = marksIn(rulesOf(saved, CHAINS.DENY, family));
+  const kept = marksIn(rulesOf(saved, CHAINS.SNAT, family));
+  const unserved = new Set(local.filter((rule) => rule.has("--tcp-flags")).map((rule) => hostIn(family, rule)));
   const ports = new Map<string, VirtualServer["ports"]>();
-  for (const rule of published) ports.set(comment(rule), [...(ports.get(comment(rule)) ?? []), portOf(rule)]);
-  const marked = new Set(arriving.map(comment));
+  for (const rule of published) ports.set(noteOf(rule), [...(ports.get(noteOf(rule)) ?? []), portOf(rule)]);
+  const marked = new Set(arriving.map(noteOf));
   const byMark = new Map(services.filter((s) => s.family === family).map((s) => [s.mark, s]));
-  const byNote = new Map([...published, ...arriving, ...local].map((rule) => [comment(rule), rule]));
+  const byNote = new Map([...published, ...arriving, ...local].map((rule) => [noteOf(rule), rule]));
   byNote.delete(""); // rules that only go with another
   return [...byNote].map(([note, rule]): VirtualServer => {
-    const [key = "", from = "", forwarding = "", noted = "", keep] = note.split(" ");
-    const mark = markOf(rule.get("--set-xmark"));
-    const vip = from === "published" ? noted : addressOf(rule.get("-d"));
-    const service = byMark.get(mark);
-    const list = (destinations.get(mark) ?? []).map(destinationOf);
+    const { key, from, forwarding, vip, keepSource } = told(note, family);
+    if (from !== "published" && hostIn(family, rule) !== vip) foreign();
+    const number = mark(`${hexOf(rule.get("--set-xmark"))}`);
+    const service = byMark.get(number);
+    const list = (destinations.get(number) ?? []).filter((d) => familyOf(d.address) === family).map(destinationOf);
     const idle = isIdle({ destinations: list });
     const whole =
-      (keep !== undefined ? kept.has(mark) : from !== "published" || marked.has(note)) &&
-      (from === "local" ? denied.has(mark) && unserved.has(vip) === idle : refused.has(mark) === idle);
+      (keepSource ? kept.has(number) : from !== "published" || marked.has(note)) &&
+      (from === "local" ? denied.has(number) && unserved.has(vip) === idle : refused.has(number) === idle);
     return {
-      key: decodeURI(key),
+      key,
       vip,
-      mark,
-      from: from as VirtualServer["from"],
+      mark: number,
+      from,
       ports: ports.get(note) ?? [],
-      scheduler: (service?.scheduler ?? "rr") as Scheduler,
-      affinity: service !== undefined && whole ? service.affinity : NOT_WHOLE,
-      forwarding: forwarding as VirtualServer["forwarding"],
-      ...(keep !== undefined && { keepSource: true as const }),
+      scheduler: service === undefined ? "rr" : word(service.scheduler, SCHEDULERS),
+      affinity: service !== undefined && whole ? affinity(`${service.affinity}`) : NOT_WHOLE,
+      forwarding,
+      ...(keepSource && { keepSource }),
       destinations: list,
     };
   });
@@ -66,39 +90,75 @@ function serversOf(saved: Saved, family: Family, { services, destinations }: Ker
 /** Affinity of what is left of a server after an interruption: never what is wanted, so that it is changed or removed. */
 const NOT_WHOLE = -1;
 
-const destinationOf = ({ address, weight }: IpvsDestination): Destination => ({ address, weight });
+/** What `note` in chain.ts wrote. */
+function told(note: string, family: Family): Pick<VirtualServer, "key" | "from" | "forwarding" | "vip" | "keepSource"> {
+  const [key = "", from, forwarding, vip, keep] = note.split(" ");
+  if (keep !== undefined && keep !== "keep-source") foreign();
+  return {
+    key: decoded(key),
+    from: word(from, ["local", "arriving", "published"] as const),
+    forwarding: word(forwarding, ["masquerade", "direct"] as const),
+    vip: addressIn(family, vip),
+    ...(keep !== undefined && { keepSource: true as const }),
+  };
+}
 
-const comment = (rule: Rule): string => rule.get("--comment") ?? "";
+function decoded(key: string): string {
+  try {
+    return decodeURI(key);
+  } catch {
+    return foreign();
+  }
+}
+
+/** A port of its own is not what we put there. */
+const destinationOf = ({ address, port, weight: found }: IpvsDestination): Destination =>
+  port === 0 ? { address, weight: weight(`${found}`) } : foreign();
+
+const noteOf = (rule: Rule): string => rule.get("--comment") ?? "";
 
 /** "0x100/0xffffffff" or "0x100". */
-const markOf = (text: string | undefined): number => Number.parseInt((text ?? "").split("/")[0] ?? "", 16);
+const hexOf = (text: string | undefined): number => Number.parseInt(text ?? "", 16);
 
-const portOf = (rule: Rule) => ({ protocol: rule.get("-p") as Protocol, port: Number(rule.get("--dport")) });
+const portOf = (rule: Rule) => ({ protocol: protocolOf(rule), port: port(rule.get("--dport")) });
+const protocolOf = (rule: Rule): Protocol => word(rule.get("-p"), PROTOCOLS);
+
+/** The one address of "-d 10.0.1.4/32". */
+function hostIn(family: Family, rule: Rule, option = "-d"): string {
+  const [address = "", length] = (rule.get(option) ?? "").split("/");
+  return length === (family === 4 ? "32" : "128") ? addressIn(family, address) : foreign();
+}
 
 function snatsOf(saved: Saved, family: Family): Snat[] {
-  return rulesOf(saved, CHAINS.SNAT, family).flatMap((rule) => {
-    const to = rule.get("--to-source");
-    return to === undefined || !rule.has("--ipvs") ? [] : [{ subnet: addressOf(rule.get("-d")), to: addressOf(to) }];
-  });
+  return rulesOf(saved, CHAINS.SNAT, family)
+    .filter((rule) => rule.has("--to-source"))
+    .map((rule) => ({ subnet: rangeIn(family, rule.get("-d")), to: addressIn(family, rule.get("--to-source")) }));
 }
 
 function redirectsOf(saved: Saved, family: Family): Redirect[] {
   return rulesOf(saved, CHAINS.REDIRECT, family).map((rule) => {
-    const { protocol, port } = portOf(rule);
-    return { address: addressOf(rule.get("-d")), protocol, published: port, target: Number(rule.get("--to-ports")) };
+    const { protocol, port: published } = portOf(rule);
+    return { address: hostIn(family, rule), protocol, published, target: port(rule.get("--to-ports")) };
   });
 }
 
-/** Those that are led on, let through, and masqueraded if they are local. */
+/** Those that are led on, let through, masqueraded if they are local, and guarded. */
 function publishedOf(saved: Saved, family: Family): PublishedPort[] {
   const masquerades = rulesOf(saved, CHAINS.MASQUERADE, family);
   const masqueraded = (bridge: string): boolean =>
     ["--src-type", "--mark"].every((way) => masquerades.some((rule) => rule.get("-o") === bridge && rule.has(way)));
+  const guards = rulesOf(saved, CHAINS.GUARD, family);
+  const guarded = (bridge: string): boolean =>
+    family === 6 || ["-s", "-d"].every((way) => guards.some((rule) => rule.get("-i") === bridge && rule.has(way)));
   const passes = rulesOf(saved, CHAINS.PASS, family);
-  const way = (rule: Rule) =>
-    `${rule.get("-p")} ${addressOf(rule.get("-d") ?? rule.get("-s"))} ${rule.get("--dport") ?? rule.get("--sport")}`;
-  const there = new Set(passes.filter((rule) => rule.has("--dport")).map(way));
-  const back = new Set(passes.filter((rule) => rule.has("--sport")).map(way));
+  const there = new Set(
+    passes.filter((rule) => rule.has("--dport")).map((r) => `${r.get("-p")} ${hostIn(family, r)} ${r.get("--dport")}`),
+  );
+  const back = new Set(
+    passes
+      .filter((rule) => rule.has("--sport"))
+      .map((r) => `${r.get("-p")} ${hostIn(family, r, "-s")} ${r.get("--sport")}`),
+  );
   const rules = rulesOf(saved, CHAINS.INGRESS, family);
   const hairpins = new Set(
     rules.filter((r) => r.get("-j") === "CONNMARK").map((r) => `${r.get("-i")} ${r.get("-p")} ${r.get("--dport")}`),
@@ -106,20 +166,19 @@ function publishedOf(saved: Saved, family: Family): PublishedPort[] {
   return rules
     .filter((rule) => rule.has("--to-destination"))
     .flatMap((rule) => {
-      const [, address = "", toPort = ""] = /^\[?(.*?)\]?:(\d+)$/.exec(rule.get("--to-destination") ?? "") ?? [];
-      const to = addressOf(address);
+      const { address: to, port: toPort } = placeIn(family, rule.get("--to-destination"));
       const { protocol, port } = portOf(rule);
-      const bridge = rule.get("--comment") ?? "";
+      const bridge = device(noteOf(rule));
       const needed = `${protocol} ${to} ${toPort}`;
-      if (!hairpins.has(`${bridge} ${protocol} ${port}`)) return [];
+      if (!hairpins.has(`${bridge} ${protocol} ${port}`) || !guarded(bridge)) return [];
       if (!there.has(needed) || !back.has(needed) || !masqueraded(bridge)) return [];
-      return [{ protocol, port, to, toPort: Number(toPort), bridge }];
+      return [{ protocol, port, to, toPort, bridge }];
     });
 }
 
 /** Noted as ours, and there: on the interface, or as what isReal says instead. */
 function addressesOf(saved: Saved, family: Family, servers: VirtualServer[], kernel: Kernel): LocalAddress[] {
-  const pinged = new Set(rulesOf(saved, CHAINS.PING, family).map((rule) => addressOf(rule.get("-d"))));
+  const pinged = new Set(rulesOf(saved, CHAINS.PING, family).map((rule) => hostIn(family, rule)));
   const own = ownAddresses(kernel.addresses);
   const balanced = balancedHere(servers);
   const reached = ({ vip, destinations }: VirtualServer): boolean => {
@@ -127,14 +186,26 @@ function addressesOf(saved: Saved, family: Family, servers: VirtualServer[], ker
     return self === undefined || kernel.selfRoutes.has(`${vip} ${self.address}`);
   };
   const unreached = new Set(servers.filter((s) => s.from === "local" && !reached(s)).map((s) => s.vip));
-  return rulesOf(saved, CHAINS.ADDRESSES, family).flatMap((rule) => {
-    const found = { address: addressOf(rule.get("-d")), device: rule.get("--comment") ?? "" };
-    const there = isReal(balanced, found)
+  const all = rulesOf(saved, CHAINS.ADDRESSES, family).map((rule) => noted(rule, family));
+  return all.filter((found) =>
+    isReal(balanced, found)
       ? kernel.addresses.has(`${host(found.address)} ${found.device}`)
-      : pinged.has(found.address) && !unreached.has(found.address);
-    return there ? [found] : [];
-  });
+      : pinged.has(found.address) && !unreached.has(found.address),
+  );
 }
+
+/** Those that are ours, there or not; what is of another form is not. */
+export const notedAddresses = (saved: Saved, family: Family): LocalAddress[] =>
+  writtenIn(saved, CHAINS.ADDRESSES).flatMap((rule) => unlessForeign(() => noted(rule, family)) ?? []);
+
+const noted = (rule: Rule, family: Family): LocalAddress => ({
+  address: hostIn(family, rule),
+  device: device(noteOf(rule)),
+});
+
+/** VIPs that this namespace's own connections are balanced for, in force or not. */
+export const notedVips = (saved: Saved, family: Family): string[] =>
+  writtenIn(saved, CHAINS.LOCAL).flatMap((rule) => unlessForeign(() => hostIn(family, rule)) ?? []);
 
 const ownAddresses = (addresses: ReadonlySet<string>): Set<string> =>
   new Set([...addresses].map((entry) => entry.slice(0, entry.indexOf("/"))));

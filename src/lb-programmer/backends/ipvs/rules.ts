@@ -5,6 +5,7 @@
  *   mangle  ELEVEN-LOCAL       from OUTPUT       VIP -> mark: connections of this namespace
  *           ELEVEN-ARRIVING    from INPUT        VIP -> mark: connections that reach it
  *           ELEVEN-PUBLISHED   from PREROUTING   port -> mark
+ *           ELEVEN-GUARD       from PREROUTING   what only loopback may carry is dropped on the host's bridges
  *           ELEVEN-ADDRESSES   (no jump)         notes: which addresses of this namespace are ours
  *   nat     ELEVEN-SNAT        from POSTROUTING  source of balanced connections
  *           ELEVEN-PING        from OUTPUT       VIPs that are no addresses here answer ping
@@ -28,15 +29,14 @@ import {
   host,
   isIdle,
   jump,
+  keyText,
   markPorts,
   markVip,
   of,
   port,
+  UNSERVED,
 } from "./chain.ts";
-import { INGRESS, MASQUERADE, PASS } from "./published.ts";
-
-/** Added to the mark of connections that IPVS must not see. */
-const UNSERVED = 0x8000_0000;
+import { GUARD, INGRESS, MASQUERADE, PASS } from "./published.ts";
 
 const LOCAL: Chain = {
   table: "mangle",
@@ -88,7 +88,7 @@ const SNAT: Chain = {
   rules: ({ servers, snats }, family) => [
     ...servers
       .filter((s) => s.keepSource && of(family, s.vip))
-      .map((s) => `-m mark --mark ${hex(s.mark)} -m ipvs --ipvs ${comment(encodeURI(s.key))} -j RETURN`),
+      .map((s) => `-m mark --mark ${hex(s.mark)} -m ipvs --ipvs ${comment(keyText(s.key))} -j RETURN`),
     ...snats
       .filter((s) => of(family, s.subnet))
       .map((s) => `-d ${s.subnet} -m ipvs --ipvs -j SNAT --to-source ${s.to}`),
@@ -153,6 +153,7 @@ export const CHAINS = {
   SNAT,
   PING,
   REDIRECT,
+  GUARD,
   INGRESS,
   MASQUERADE,
   PASS,
@@ -182,7 +183,7 @@ export function chainsOf(op: LbOp): { readonly chains: readonly Chain[]; readonl
       return { chains: [REDIRECT], family: familyOf(op.redirect.address) };
     case "published.add":
     case "published.remove":
-      return { chains: [INGRESS, MASQUERADE, PASS], family: familyOf(op.published.to) };
+      return { chains: [GUARD, INGRESS, MASQUERADE, PASS], family: familyOf(op.published.to) };
     default:
       return undefined;
   }

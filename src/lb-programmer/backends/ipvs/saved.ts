@@ -1,78 +1,86 @@
-/** What `iptables-save` prints, as far as it is ours, and how to bring it to what it should be. Pure. */
-import { canonicalAddress } from "../../../model/address.ts";
+/**
+ * What `iptables-save` prints, as far as it is ours, and how to bring it to what it should be. A container may have written what is read
+ * here: a rule that we would not have written like this is not ours, and nothing of the text is ever given back. Pure.
+ */
+import { FIRST_MARK, LAST_MARK } from "../../marks.ts";
 import type { LbState } from "../../types.ts";
+import { unlessForeign } from "../typed.ts";
 import type { Chain, Family } from "./chain.ts";
+import { isKnown } from "./known.ts";
+import { parseRule, type Rule, tokens } from "./rule.ts";
 import { CHAINS } from "./rules.ts";
 
 /** Chains of ours in a namespace, for one address family. */
 export interface Saved {
-  /** The rules of each ("nat ELEVEN-SNAT"), without "-A <name> ". */
-  readonly chains: ReadonlyMap<string, readonly string[]>;
-  /** The jumps to each, as they are in the text: "-A POSTROUTING -j ELEVEN-SNAT". */
+  /** The rules of each ("nat ELEVEN-SNAT"), as far as they are ours. */
+  readonly chains: ReadonlyMap<string, readonly Rule[]>;
+  /** The jumps to each that are ours, in our own words: "POSTROUTING". As often as they are there. */
   readonly jumps: ReadonlyMap<string, readonly string[]>;
+  /** Chains that somebody else's rules lead to: they can be emptied, but not removed. */
+  readonly held: ReadonlySet<string>;
+  /** In our chains are rules that we did not write: all of them have to be written anew. */
+  readonly foreign: boolean;
 }
 
 const idOf = ({ table, name }: Chain): string => `${table} ${name}`;
 
-export function parseSaved(text: string): Saved {
-  const chains = new Map<string, string[]>();
+export const EVERY_CHAIN: readonly Chain[] = Object.values(CHAINS);
+const BY_ID = new Map(EVERY_CHAIN.map((chain) => [idOf(chain), chain]));
+
+export function parseSaved(text: string, family: Family): Saved {
+  const chains = new Map<string, Rule[]>();
   const jumps = new Map<string, string[]>();
-  let table = "";
+  const held = new Set<string>();
+  let [table, foreign] = ["", false];
   for (const line of text.split("\n")) {
     if (line.startsWith("*")) table = line.slice(1);
-    else if (line.startsWith(":ELEVEN-")) chains.set(`${table} ${line.slice(1, line.indexOf(" "))}`, []);
-    else if (line.startsWith("-A ELEVEN-")) {
-      const end = line.indexOf(" ", 3);
-      chains.get(`${table} ${line.slice(3, end)}`)?.push(line.slice(end + 1));
-    } else if (line.startsWith("-A ")) {
-      const [, name] = / -j (ELEVEN-[A-Z]+)$/.exec(line) ?? [];
-      if (name !== undefined) jumps.set(`${table} ${name}`, [...(jumps.get(`${table} ${name}`) ?? []), line]);
+    if (!line.includes("ELEVEN-")) continue;
+    const [, kind, name = "", rest = ""] = /^(:|-A )(\S+) ?(.*)$/.exec(line) ?? [];
+    const ours = BY_ID.get(`${table} ${name}`);
+    if (kind === ":" && ours !== undefined) chains.set(idOf(ours), []);
+    else if (kind === "-A " && ours !== undefined) {
+      const rule = unlessForeign(() => parseRule(rest));
+      if (rule !== undefined && isKnown(ours, rule, family)) chains.get(idOf(ours))?.push(rule);
+      else foreign = true;
+    } else if (kind === "-A ") {
+      const to = BY_ID.get(`${table} ${targetOf(line)}`);
+      const jump = to?.jumps(family).find((jump) => sameWords(`-A ${jump} -j ${to.name}`, line));
+      if (to !== undefined && jump === undefined) held.add(idOf(to));
+      if (to !== undefined && jump !== undefined) jumps.set(idOf(to), [...(jumps.get(idOf(to)) ?? []), jump]);
     }
   }
-  return { chains, jumps };
+  return { chains, jumps, held, foreign };
 }
+
+/** The chain that a rule leads to. */
+function targetOf(line: string): string | undefined {
+  const all = tokens(line);
+  const at = all.findIndex(({ text, quoted }) => !quoted && (text === "-j" || text === "-g"));
+  return at < 0 ? undefined : all[at + 1]?.text;
+}
+
+/** In whatever order: versions differ in that. */
+const sameWords = (a: string, b: string): boolean => sorted(a) === sorted(b);
+const sorted = (line: string): string =>
+  tokens(line)
+    .map(({ text, quoted }) => (quoted ? `"${text}"` : text))
+    .sort()
+    .join(" ");
 
 /** The marks that rules of ours set, in force or not. */
 export function marksOf({ chains }: Saved): number[] {
   const mangle = [...chains].flatMap(([id, rules]) => (id.startsWith("mangle ") ? rules : []));
-  const marks = mangle.flatMap((rule) => / --set-xmark (0x[0-9a-f]+)/.exec(rule)?.[1] ?? []);
-  return [...new Set(marks)].map(Number);
+  const marks = mangle.map((rule) => Number.parseInt(rule.get("--set-xmark") ?? "", 16));
+  return [...new Set(marks)].filter((mark) => mark >= FIRST_MARK && mark <= LAST_MARK);
 }
+
+/** The rules of a chain, in force or not. */
+export const writtenIn = (saved: Saved, chain: Chain): readonly Rule[] => saved.chains.get(idOf(chain)) ?? [];
 
 /** The rules of a chain that count: without its jumps, it does nothing. */
-export function rulesOf(saved: Saved, chain: Chain, family: Family): Rule[] {
+export function rulesOf(saved: Saved, chain: Chain, family: Family): readonly Rule[] {
   const found = saved.jumps.get(idOf(chain)) ?? [];
-  const entered = chain
-    .jumps(family)
-    .every((jump) => found.some((line) => line.startsWith(`-A ${jump.split(" ")[0]} `)));
-  return entered ? (saved.chains.get(idOf(chain)) ?? []).map(parseRule) : [];
-}
-
-/** A rule's options and their values ("" for those that have none): "-d", "--dport", "--comment", "-j", … */
-export type Rule = ReadonlyMap<string, string>;
-
-export function parseRule(text: string): Rule {
-  const words = [...text.matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(([, quoted, plain]) =>
-    quoted === undefined
-      ? { text: plain ?? "", option: (plain ?? "").startsWith("-") }
-      : { text: quoted, option: false },
-  );
-  const rule = new Map<string, string>();
-  words.forEach(({ text: word, option }, i) => {
-    const next = words[i + 1];
-    if (option && !(word === "-m" && rule.has("-m")))
-      rule.set(word, next === undefined || next.option ? "" : next.text);
-  });
-  return rule;
-}
-
-/** The address of "10.0.1.4/32"; a range keeps its length. */
-export function addressOf(range: string | undefined): string {
-  const [address = "", length] = (range ?? "").split("/");
-  const canonical = canonicalAddress(address) ?? address;
-  return length === undefined || length === (canonical.includes(":") ? "128" : "32")
-    ? canonical
-    : `${canonical}/${length}`;
+  return chain.jumps(family).every((jump) => found.includes(jump)) ? writtenIn(saved, chain) : [];
 }
 
 /**
@@ -81,7 +89,7 @@ export function addressOf(range: string | undefined): string {
  */
 export function restoreText(saved: Saved, desired: LbState, chains: Iterable<Chain>, family: Family): string {
   const tables = new Map<string, { head: string[]; rules: string[] }>();
-  for (const chain of new Set(chains)) {
+  for (const chain of new Set(saved.foreign ? EVERY_CHAIN : chains)) {
     const rules = chain.rules(desired, family);
     const there = saved.chains.get(idOf(chain));
     if (rules.length === 0 && there === undefined) continue;
@@ -96,13 +104,11 @@ export function restoreText(saved: Saved, desired: LbState, chains: Iterable<Cha
 /** Jumps go first in their chain: rules of others that accept or drop everything may be there. */
 function made(saved: Saved, chain: Chain, rules: readonly string[], family: Family): string[] {
   const found = saved.jumps.get(idOf(chain)) ?? [];
-  const missing = chain.jumps(family).filter((j) => !found.some((line) => line.startsWith(`-A ${j.split(" ")[0]} `)));
-  return [...missing.map((j) => `-I ${j} -j ${chain.name}`), ...rules.map((rule) => `-A ${chain.name} ${rule}`)];
+  const missing = chain.jumps(family).filter((jump) => !found.includes(jump));
+  return [...missing.map((jump) => `-I ${jump} -j ${chain.name}`), ...rules.map((rule) => `-A ${chain.name} ${rule}`)];
 }
 
-const unmade = (saved: Saved, chain: Chain): string[] => [
-  ...(saved.jumps.get(idOf(chain)) ?? []).map((line) => line.replace("-A", "-D")),
-  `-X ${chain.name}`,
-];
-
-export const EVERY_CHAIN: readonly Chain[] = Object.values(CHAINS);
+function unmade(saved: Saved, chain: Chain): string[] {
+  const jumps = (saved.jumps.get(idOf(chain)) ?? []).map((jump) => `-D ${jump} -j ${chain.name}`);
+  return saved.held.has(idOf(chain)) ? jumps : [...jumps, `-X ${chain.name}`];
+}

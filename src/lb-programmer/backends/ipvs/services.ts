@@ -79,7 +79,9 @@ function wholeServers(servers: readonly VirtualServer[]): IpvsCommand[] {
     const service: IpvsService = { ...idOf(server), scheduler: server.scheduler, affinity: server.affinity };
     const destinations = server.destinations.map((d) => destinationOf(server, d));
     const wanted = new Set(destinations.map(({ address }) => `${address} 0`));
-    const strays = (there.get(server.mark) ?? []).filter((d) => !wanted.has(`${d.address} ${d.port}`));
+    const strays = (there.get(server.mark) ?? []).filter(
+      (d) => familyOf(d.address) === service.family && !wanted.has(`${d.address} ${d.port}`),
+    );
     return [
       { command: there.has(server.mark) ? "service.set" : "service.new", service },
       ...destinations.map((destination) => ({ command: "destination.new", service, destination }) as const),

@@ -1,47 +1,30 @@
-/** VIPs as addresses of real interfaces, by `ip`. */
+/** VIPs as addresses of real interfaces. */
+import { addAddress, interfaceAddresses, removeAddress } from "../../../os/rtnetlink.ts";
 import type { LbTarget, LocalAddress } from "../../types.ts";
-import { LbError } from "../../types.ts";
-import { command } from "./run.ts";
+import { within } from "./run.ts";
 
-/** Adds and removes addresses in one `ip -batch`; what is there, or gone, already is no error. */
-export async function changeAddresses(
+/** Adds and removes; what is there, or gone, already is no error. */
+export function changeAddresses(
   target: LbTarget,
   added: readonly LocalAddress[],
   removed: readonly LocalAddress[],
-): Promise<void> {
-  const real = ({ device }: LocalAddress) => device !== "lo";
-  const add = added
-    .filter(real)
-    .map(({ address, device }) => `addr replace ${host(address)} dev ${device}${quick(address)}`);
-  const remove = removed.filter(real).map(({ address, device }) => `addr del ${host(address)} dev ${device}`);
-  if (add.length > 0) await batch(target, add, /^$/);
-  // Gone already, with or without its interface: that is what was asked for.
-  if (remove.length > 0)
-    await batch(target, remove, /Cannot assign requested address|address not found|Cannot find device/i);
+): void {
+  const [add, remove] = [added.filter(isReal), removed.filter(isReal)];
+  if (add.length + remove.length === 0) return;
+  within(target, () => {
+    for (const address of add) addAddress({ ...address, prefix: prefixOf(address) });
+    for (const address of remove) removeAddress({ ...address, prefix: prefixOf(address) });
+  });
 }
 
 /** Those of `addresses` that their interfaces really have. */
-export async function present(target: LbTarget, addresses: readonly LocalAddress[]): Promise<readonly LocalAddress[]> {
-  if (addresses.every(({ device }) => device === "lo")) return addresses;
-  const { stdout } = await command(target, "ip", ["-j", "addr", "show"]);
-  const links = JSON.parse(stdout || "[]") as readonly { ifname?: string; addr_info?: readonly { local?: string }[] }[];
-  const there = new Set(
-    links.flatMap(({ ifname, addr_info }) => (addr_info ?? []).map(({ local }) => `${ifname} ${local}`)),
-  );
-  return addresses.filter(({ address, device }) => device === "lo" || there.has(`${device} ${address}`));
+export function present(target: LbTarget, addresses: readonly LocalAddress[]): readonly LocalAddress[] {
+  if (!addresses.some(isReal)) return addresses;
+  const there = new Set(within(target, interfaceAddresses).map(({ address, device }) => `${device} ${address}`));
+  return addresses.filter((a) => !isReal(a) || there.has(`${a.device} ${a.address}`));
 }
 
-async function batch(target: LbTarget, lines: readonly string[], harmless: RegExp): Promise<void> {
-  const { status, stderr } = await command(target, "ip", ["-force", "-batch", "-"], { input: `${lines.join("\n")}\n` });
-  if (status === 0) return;
-  const bad = stderr
-    .split("\n")
-    .filter((line) => line !== "" && !line.startsWith("Command failed") && !harmless.test(line));
-  if (bad.length === 0 && harmless.test(stderr)) return;
-  const denied = /Operation not permitted/.test(stderr);
-  throw new LbError(denied ? "denied" : "failed", target, `ip addr: ${bad[0] ?? stderr}`);
-}
+/** One on "lo" is there for ping only, which the table sees to. */
+const isReal = ({ device }: LocalAddress): boolean => device !== "lo";
 
-const host = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
-/** Nobody else has a VIP: duplicate address detection would only delay it by a second. */
-const quick = (address: string): string => (address.includes(":") ? " nodad" : "");
+const prefixOf = ({ address }: LocalAddress): number => (address.includes(":") ? 128 : 32);

@@ -3,6 +3,7 @@
  * quotation marks; what a longer key has left goes into comments of elements of `names`.
  */
 import type { VirtualServer } from "../../types.ts";
+import { affinity, foreign, KEY, SCHEDULERS, word } from "../typed.ts";
 
 type Told = Pick<VirtualServer, "key" | "scheduler" | "affinity" | "forwarding" | "from" | "keepSource">;
 
@@ -16,26 +17,26 @@ export function commentsOf(server: VirtualServer): readonly string[] {
   return text.match(new RegExp(`.{1,${ROOM}}`, "g")) ?? [];
 }
 
-/** What `commentsOf` wrote, put together again; undefined if it is nothing of the kind. */
-export function told(comment: string): Told | undefined {
-  const match = /^(rr|wrr|lc|wlc|sh|mh) (\d+) ([md])([lap])(k?) (.*)$/.exec(comment);
-  if (match === null) return undefined;
-  const [, scheduler, affinity, forwarding, from, kept, key] = match;
+/** What `commentsOf` wrote, put together again; foreign if it is nothing of the kind. */
+export function told(comment: string): Told {
+  const match = /^(\w+) (\d+) ([md])([lap])(k?) (\S+)$/.exec(comment);
+  if (match === null) return foreign();
+  const [, scheduler, affine, forwarding, from, kept, key] = match;
   return {
-    key: decoded(key!),
-    scheduler: scheduler as Told["scheduler"],
-    affinity: Number(affinity),
+    key: keyOf(key!),
+    scheduler: word(scheduler, SCHEDULERS),
+    affinity: affinity(affine),
     forwarding: forwarding === "d" ? "direct" : "masquerade",
     from: from === "l" ? "local" : from === "a" ? "arriving" : "published",
     ...(kept === "k" && { keepSource: true as const }),
   };
 }
 
-/** A comment that a stranger wrote may be no encoding of anything. */
-function decoded(text: string): string {
+function keyOf(written: string): string {
+  if (!KEY.test(written)) return foreign();
   try {
-    return decodeURIComponent(text);
+    return decodeURIComponent(written);
   } catch {
-    return text;
+    return foreign();
   }
 }

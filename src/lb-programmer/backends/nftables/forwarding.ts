@@ -5,17 +5,26 @@
  * must be told to route connections from 127.0.0.1 over the bridge.
  */
 import { LbError, type LbTarget, type PublishedPort } from "../../types.ts";
-import { command } from "./run.ts";
-import { readSysctls, writeSysctls } from "./sysctls.ts";
+import type { Localnet } from "../localnet.ts";
+import { said } from "../tool.ts";
+import { command, within } from "./run.ts";
+import { setting } from "./sysctls.ts";
 
 const CHAIN = "ELEVEN-FORWARD";
 const JUMP = `-A FORWARD -j ${CHAIN}`;
 
 /** Makes it so for the bridges of `published`; for all of them, since the chain is written anew. */
-export async function openForwarding(target: LbTarget, published: readonly PublishedPort[]): Promise<void> {
+export async function openForwarding(
+  target: LbTarget,
+  published: readonly PublishedPort[],
+  localnet: Localnet,
+): Promise<void> {
   const bridges = bridgesOf(published);
-  const there = readSysctls(target, bridges.map(routeLocalnet)); // a bridge may come later
-  writeSysctls(target, new Map(Object.keys(there).map((key) => [key, "1"])));
+  const [place, local] = [target.netns ?? "", bridgesOf(published.filter(isFour))];
+  changeLocalnet(target, () => {
+    localnet.open(place, local);
+    localnet.close(place, local);
+  });
   for (const tool of toolsFor(published)) {
     const rules = await forwardRules(target, tool);
     if (rules === undefined || isOpen(rules, bridges)) continue;
@@ -25,7 +34,8 @@ export async function openForwarding(target: LbTarget, published: readonly Publi
 }
 
 /** Takes it back. */
-export async function closeForwarding(target: LbTarget): Promise<void> {
+export async function closeForwarding(target: LbTarget, localnet: Localnet): Promise<void> {
+  changeLocalnet(target, () => localnet.close(target.netns ?? ""));
   for (const tool of TOOLS) {
     const rules = await forwardRules(target, tool);
     if (rules?.some((rule) => rule.includes(CHAIN)) !== true) continue;
@@ -38,23 +48,28 @@ export async function closeForwarding(target: LbTarget): Promise<void> {
 export async function reachable(
   target: LbTarget,
   published: readonly PublishedPort[],
+  localnet: Localnet,
 ): Promise<readonly PublishedPort[]> {
   if (published.length === 0) return published;
-  const localnet = readSysctls(target, bridgesOf(published).map(routeLocalnet));
   const closed = new Set<string>();
   for (const tool of toolsFor(published)) {
     const rules = await forwardRules(target, tool);
     if (rules !== undefined && !isOpen(rules, bridgesOf(published))) closed.add(tool);
   }
-  return published.filter((p) => !closed.has(toolFor(p)) && localnet[routeLocalnet(p.bridge)] !== "0");
+  return within(target, () =>
+    published.filter((p) => !closed.has(toolFor(p)) && (!isFour(p) || localnet.isOpen(p.bridge))),
+  );
 }
+
+const changeLocalnet = (target: LbTarget, work: () => void): void =>
+  within(target, () => setting(target, "net/ipv4/conf/*/route_localnet", work));
 
 const TOOLS = ["iptables", "ip6tables"] as const;
 const toolFor = ({ to }: PublishedPort): string => (to.includes(":") ? "ip6tables" : "iptables");
 const toolsFor = (published: readonly PublishedPort[]) =>
   TOOLS.filter((tool) => published.some((p) => toolFor(p) === tool));
 const bridgesOf = (published: readonly PublishedPort[]) => [...new Set(published.map(({ bridge }) => bridge))].sort();
-const routeLocalnet = (bridge: string): string => `net/ipv4/conf/${bridge}/route_localnet`;
+const isFour = ({ to }: PublishedPort): boolean => !to.includes(":");
 
 /** ctstate DNAT is said of packets in both directions. */
 const accepting = (bridge: string): readonly string[] => [
@@ -85,5 +100,5 @@ async function forwardRules(target: LbTarget, tool: string): Promise<readonly st
 async function restore(target: LbTarget, tool: string, lines: readonly string[]): Promise<void> {
   const input = ["*filter", ...lines, "COMMIT", ""].join("\n");
   const { status, stderr } = await command(target, `${tool}-restore`, ["-w", "--noflush"], { input });
-  if (status !== 0) throw new LbError("failed", target, `${tool}-restore: ${stderr.split("\n")[0]}`);
+  if (status !== 0) throw new LbError("failed", target, `${tool}-restore: ${said(stderr)}`);
 }

@@ -1,8 +1,10 @@
 /** nft, as a process or in this one, and what its failures mean. The only file that looks into nft's messages. */
 import { OsError } from "../../../os/error.ts";
-import { type Done, type ExecOptions, exec } from "../../../os/exec.ts";
+import type { Done } from "../../../os/exec.ts";
+import { inNetns } from "../../../os/netns.ts";
 import { runNft } from "../../../os/nft.ts";
 import { LbError, type LbTarget } from "../../types.ts";
+import { runTool, said, type ToolOptions } from "../tool.ts";
 import { TABLE } from "./skeleton.ts";
 
 /** Runs a command in the target's namespace. Rejects with an LbError if it or the namespace is not there. */
@@ -10,10 +12,10 @@ export async function command(
   target: LbTarget,
   name: string,
   args: readonly string[],
-  options: Omit<ExecOptions, "netns"> = {},
+  options: ToolOptions = {},
 ): Promise<Done> {
   try {
-    return await exec(name, args, { ...options, netns: target.netns });
+    return await runTool(target, name, args, options);
   } catch (error) {
     throw entering(target, error) ?? unstarted(target, name, error);
   }
@@ -35,21 +37,29 @@ function inProcess(target: LbTarget, text: string): string | undefined {
 }
 
 async function byProcess(target: LbTarget, text: string): Promise<string | undefined> {
-  const { status, stderr } = await command(target, "nft", ["-f", "-"], { input: text });
-  return status === 0 ? undefined : stderr || `nft ended with status ${status}`;
+  const done = await command(target, "nft", ["-f", "-"], { input: text, timeout: 15_000 });
+  return done.status === 0 ? undefined : done.stderr || ended(done);
 }
 
-/** Our table as JSON; undefined if it is not there. */
-export async function listTable(target: LbTarget): Promise<string | undefined> {
-  const { status, stdout, stderr } = await command(target, "nft", ["-j", "list", "table", ...TABLE.split(" ")]);
-  if (status === 0) return stdout;
-  if (/No such file or directory/.test(stderr)) return undefined;
-  throw failure(target, stderr || `nft ended with status ${status}`);
+/** Our table as JSON; undefined if it is not there, "endless" if there is much more of it than `most` elements. */
+export async function listTable(target: LbTarget, most: number): Promise<string | undefined> {
+  const args = ["-j", "list", "table", ...TABLE.split(" ")];
+  const done = await command(target, "nft", args, { most: most * LARGE_ELEMENT });
+  if (done.status === 0) return done.stdout;
+  if (done.status < 0 && target.kind === "sandbox") return "endless";
+  if (/No such file or directory/.test(done.stderr)) return undefined;
+  throw failure(target, done.stderr || ended(done));
 }
+
+/** Octets; most take half of that. */
+const LARGE_ELEMENT = 160;
+
+const ended = ({ status }: Done): string =>
+  status < 0 ? "nft took too long, or printed too much, and was ended" : `nft ended with status ${status}`;
 
 /** The error behind nft's words. */
 export function failure(target: LbTarget, words: string): LbError {
-  const first = words.split("\n").find((line) => line.trim() !== "") ?? words;
+  const first = said(words);
   if (/Operation not permitted|Permission denied/.test(words))
     return new LbError("denied", target, `nft needs CAP_NET_ADMIN: ${first}`);
   if (/Operation not supported|Protocol not supported/.test(words))
@@ -63,16 +73,19 @@ function unstarted(target: LbTarget, name: string, error: unknown): LbError {
   return new LbError("failed", target, `${name}: ${error instanceof Error ? error.message : error}`);
 }
 
-/** The error if a namespace can't be entered; undefined if it is about something else. */
-export function entering(target: LbTarget, error: unknown): LbError | undefined {
-  if (!(error instanceof OsError)) return undefined;
-  return new LbError(CODES[error.code] ?? "failed", target, error.message);
+/** Synchronous work in the target's namespace; what the system refuses becomes an LbError. */
+export function within<T>(target: LbTarget, work: () => T): T {
+  try {
+    return target.netns === undefined ? work() : inNetns(target.netns, work);
+  } catch (error) {
+    throw entering(target, error) ?? error;
+  }
 }
 
-/** Of open(2) and setns(2). */
-const CODES: Readonly<Record<string, LbError["code"]>> = {
-  EPERM: "denied",
-  EACCES: "denied",
-  ENOENT: "gone",
-  EINVAL: "gone",
-};
+/** The error behind a call that the system refused; undefined if it is about something else. */
+export function entering(target: LbTarget, error: unknown): LbError | undefined {
+  if (!(error instanceof OsError)) return undefined;
+  const gone = /namespace|setns/.test(error.op) && (error.code === "ENOENT" || error.code === "EINVAL");
+  const denied = error.code === "EPERM" || error.code === "EACCES";
+  return new LbError(gone ? "gone" : denied ? "denied" : "failed", target, error.message);
+}

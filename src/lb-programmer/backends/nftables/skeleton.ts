@@ -2,6 +2,7 @@
  * The part of our table that is the same everywhere: maps and sets that state is put into, and base chains that look into
  * them. Chains of servers (render.ts) are all that is added to it, so a base chain never has to change.
  *
+ *   raw prerouting:     what only loopback may carry is dropped elsewhere
  *   output, prerouting: VIP or published port -> verdict map -> chain of the server -> dnat to a task
  *   postrouting:        what was led elsewhere gets a source that replies come back to
  *   filter:             what should have been led somewhere and was not, is refused
@@ -61,7 +62,7 @@ export type Name = `${Keyed}${Family}` | keyof typeof ONCE | SlotMap;
  * single map for all servers neither, since it looks through a map for each rule that uses it. Both grow with the square.
  */
 export type SlotMap = `slots${Family}-${number}` | `turns-${number}`;
-export const isSlotMap = (name: string): name is SlotMap => /^(slots[46]|turns)-\d+$/.test(name);
+export const isSlotMap = (name: string): name is SlotMap => /^(slots[46]|turns)-\d{1,5}$/.test(name);
 export const slotMapText = (name: SlotMap): string => {
   const value = name.startsWith("turns") ? "verdict" : name.startsWith("slots6") ? "ip6 daddr" : "ip daddr";
   return `add map ${TABLE} ${name} { typeof numgen inc mod 2 : ${value}; }`;
@@ -83,6 +84,8 @@ const TRANSPORT = "meta l4proto { 6, 17, 132 }";
 const PORT = "meta l4proto . th dport";
 /** A step before iptables' and Docker's chains (-100, 100, 0): the first to translate a connection wins. */
 const NAT = "-105";
+/** Before connections are known, and anything is translated. */
+const RAW = "-300";
 const SOURCE_NAT = "95";
 const FILTER = "-5";
 
@@ -103,6 +106,11 @@ interface Base {
 
 /** Base chains by name. */
 export const BASES: Readonly<Record<string, Base>> = {
+  // Published ports need route_localnet of these bridges, which would let their other members reach what listens on 127.0.0.1.
+  guarding: {
+    hook: `type filter hook prerouting priority ${RAW};`,
+    rules: ["ip daddr 127.0.0.0/8 iifname @bridges drop", "ip saddr 127.0.0.0/8 iifname @bridges drop"],
+  },
   leaving: {
     hook: `type nat hook output priority ${NAT};`,
     rules: [

@@ -1,8 +1,7 @@
 /** Kernel settings under /proc/sys/net, which is the one of the namespace that this thread is in. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { inNetns } from "../../../os/netns.ts";
 import { LbError, type LbTarget } from "../../types.ts";
-import { entering } from "./run.ts";
+import { within } from "./run.ts";
 
 /** Values of `keys` ("net/ipv4/ip_forward"); a key that the kernel does not have is left out. */
 export function readSysctls(target: LbTarget, keys: readonly string[]): Record<string, string> {
@@ -22,23 +21,17 @@ export function readSysctls(target: LbTarget, keys: readonly string[]): Record<s
 export function writeSysctls(target: LbTarget, values: ReadonlyMap<string, string>): void {
   if (values.size === 0) return;
   within(target, () => {
-    for (const [key, value] of values) {
-      try {
-        writeFileSync(`/proc/sys/${key}`, value);
-      } catch (error) {
-        const { code = "" } = error as { code?: string };
-        const what = { ENOENT: "missing", EACCES: "denied", EPERM: "denied", EROFS: "denied" } as const;
-        throw new LbError(what[code as keyof typeof what] ?? "failed", target, `sysctl ${key} can't be set: ${code}`);
-      }
-    }
+    for (const [key, value] of values) setting(target, key, () => writeFileSync(`/proc/sys/${key}`, value));
   });
 }
 
-function within(target: LbTarget, work: () => void): void {
+/** Work on one setting; what the file system says of it becomes an LbError. */
+export function setting<T>(target: LbTarget, key: string, work: () => T): T {
   try {
-    if (target.netns === undefined) work();
-    else inNetns(target.netns, work);
+    return work();
   } catch (error) {
-    throw entering(target, error) ?? error;
+    const { code = "" } = error as { code?: string };
+    const what = { ENOENT: "missing", EACCES: "denied", EPERM: "denied", EROFS: "denied" } as const;
+    throw new LbError(what[code as keyof typeof what] ?? "failed", target, `sysctl ${key} can't be set: ${code}`);
   }
 }

@@ -1,70 +1,92 @@
 /** From what is in the kernel back to the state that it came from; and whether it is all of it, and nothing else. */
 import type { Protocol } from "../../../model/types.ts";
+import { claims } from "../../diff.ts";
 import type { LbState, VirtualServer } from "../../types.ts";
+import { addressIn, device, distinct, foreign, mark, number, port, rangeIn, unlessForeign, weight } from "../typed.ts";
 import { told } from "./comment.ts";
 import { fingerprint } from "./fingerprint.ts";
-import type { Listing } from "./listing.ts";
+import { type Listing, listing } from "./listing.ts";
 import { type Element, otherElements, type Parts, serverParts } from "./parts.ts";
 import { elementText } from "./script.ts";
-import { BASES, CONTAINERS, type Keyed, PROTOCOLS } from "./skeleton.ts";
+import { BASES, CONTAINERS, type Family, type Keyed, PROTOCOLS } from "./skeleton.ts";
 
 /**
- * The state that a listing holds; undefined if the listing is not exactly what that state is written as: somebody changed
- * it, or another version of ours wrote it. Then it has to be built anew. `sysctls` is empty.
+ * The state that the table holds which nft printed; undefined if that is not exactly what this state is written as: somebody changed
+ * it, or another version of ours wrote it, or it is more than `most` elements. Then it has to be built anew. `sysctls` is empty.
  */
-export function understand(listed: Listing): LbState | undefined {
-  const state = stateOf(listed);
-  return state !== undefined && complete(state, listed) ? state : undefined;
+export function understand(json: string, most: number): LbState | undefined {
+  return unlessForeign(() => {
+    const listed = listing(json, most);
+    const state = stateOf(listed);
+    return complete(state, listed) ? state : foreign();
+  });
 }
 
-function stateOf({ elements }: Listing): LbState | undefined {
+function stateOf({ elements }: Listing): LbState {
   const by = grouped(elements, (element) => element.in.replace(/[46]$/, ""));
-  const all = (name: Keyed): readonly Element[] => by.get(name) ?? [];
+  const all = <T>(name: Keyed, read: (element: Element, family: Family) => T): T[] =>
+    (by.get(name) ?? []).map((element) => read(element, familyOf(element)));
   const servers = serversOf(by);
-  if (servers === undefined) return undefined;
+  distinct(servers.map(({ key }) => key));
+  distinct(servers.flatMap(claims));
   return {
     servers,
     addresses: [
-      ...all("ping").map(({ key }) => ({ address: key, device: "lo" })),
-      ...all("owned").map(({ key, comment }) => ({ address: key, device: comment ?? "" })),
+      ...all("ping", ({ key }, family) => ({ address: addressIn(family, key), device: "lo" })),
+      ...all("owned", ({ key, comment }, family) => ({ address: addressIn(family, key), device: device(comment) })),
     ],
-    snats: all("snats").map(({ key, value, in: name }) => ({ subnet: subnet(key, name), to: value! })),
-    redirects: all("redirects").map(({ key, value }) => {
-      const [address, protocol, published] = key.split(" . ");
-      return { address: address!, protocol: named(protocol!), published: Number(published), target: last(value!) };
+    snats: all("snats", ({ key, value }, family) => ({
+      subnet: rangeIn(family, subnet(key, family)),
+      to: addressIn(family, value),
+    })),
+    redirects: all("redirects", ({ key, value }, family) => {
+      const [address, protocol, published] = words(key, 3);
+      const [same, target] = words(value, 2);
+      if (same !== address) foreign();
+      return {
+        address: addressIn(family, address),
+        protocol: named(protocol),
+        published: port(published),
+        target: port(target),
+      };
     }),
-    published: all("host").map(({ key, value, comment }) => {
-      const [protocol, port] = key.split(" . ");
-      const to = value!.split(" . ")[0]!;
-      return { protocol: named(protocol!), port: Number(port), to, toPort: last(value!), bridge: comment ?? "" };
+    published: all("host", ({ key, value, comment }, family) => {
+      const [protocol, from] = words(key, 2);
+      const [to, toPort] = words(value, 2);
+      const way = { to: addressIn(family, to), toPort: port(toPort), bridge: device(comment) };
+      return { protocol: named(protocol), port: port(from), ...way };
     }),
     sysctls: {},
   };
 }
 
-function serversOf(by: ReadonlyMap<string, readonly Element[]>): VirtualServer[] | undefined {
-  const tasks = grouped(by.get("tasks") ?? [], ({ key }) => key.split(" . ")[0]!);
-  const ports = grouped(by.get("ports") ?? [], ({ in: name, value }) => `${name.at(-1)} ${value}`);
-  const names = grouped(by.get("names") ?? [], ({ key }) => key.split(" . ")[0]!);
-  const servers: VirtualServer[] = [];
-  for (const { in: name, key: mark, value: vip, comment = "" } of by.get("servers") ?? []) {
-    const more = (names.get(mark) ?? []).toSorted((a, b) => last(a.key) - last(b.key));
-    const words = told(comment + more.map((piece) => piece.comment ?? "").join(""));
-    if (words === undefined) return undefined;
-    const entries = (ports.get(`${name.at(-1)} goto s-${mark}`) ?? []).map(({ key }) => key.split(" . "));
-    servers.push({
-      ...words,
-      vip: vip!,
-      mark: Number(mark),
-      ports: entries.map(([protocol, port]) => ({ protocol: named(protocol!), port: Number(port) })),
-      destinations: (tasks.get(mark) ?? []).map(({ key, value }) => ({
-        address: key.slice(mark.length + 3),
-        weight: Number(value),
+function serversOf(by: ReadonlyMap<string, readonly Element[]>): VirtualServer[] {
+  const tasks = grouped(by.get("tasks") ?? [], ({ key }) => words(key, 2)[0]!);
+  const ports = grouped(by.get("ports") ?? [], (element) => `${familyOf(element)} ${element.value}`);
+  const names = grouped(by.get("names") ?? [], ({ key }) => words(key, 2)[0]!);
+  return (by.get("servers") ?? []).map((element): VirtualServer => {
+    const { key, value, comment = "" } = element;
+    const family = familyOf(element);
+    const order = ({ key }: Element): number => number(words(key, 2)[1], 0, MOST_PIECES);
+    const more = (names.get(key) ?? []).toSorted((a, b) => order(a) - order(b));
+    return {
+      ...told(comment + more.map((piece) => piece.comment ?? "").join("")),
+      vip: addressIn(family, value),
+      mark: mark(key),
+      ports: (ports.get(`${family} goto s-${key}`) ?? []).map((entry) => {
+        const [protocol, published] = words(entry.key, 2);
+        return { protocol: named(protocol), port: port(published) };
+      }),
+      destinations: (tasks.get(key) ?? []).map((entry) => ({
+        address: addressIn(family, words(entry.key, 2)[1]),
+        weight: weight(entry.value),
       })),
-    });
-  }
-  return servers;
+    };
+  });
 }
+
+/** Of a key that is too long for one comment. */
+const MOST_PIECES = 256;
 
 /** Writes the state again and compares: every rule by its fingerprint, every element by its text. */
 function complete(state: LbState, listed: Listing): boolean {
@@ -86,11 +108,16 @@ function complete(state: LbState, listed: Listing): boolean {
 }
 
 const NAMES = new Map(Object.entries(PROTOCOLS).map(([name, number]) => [`${number}`, name as Protocol]));
-const named = (protocol: string): Protocol => NAMES.get(protocol) ?? "tcp";
-const last = (concatenation: string): number => Number(concatenation.split(" . ").at(-1));
+const named = (protocol: string | undefined): Protocol => NAMES.get(protocol ?? "") ?? foreign();
+const familyOf = (element: Element): Family => (element.in.endsWith("6") ? 6 : 4);
 /** A range of one address is listed without its length. */
-const subnet = (key: string, name: string): string =>
-  key.includes("/") ? key : `${key}/${name.endsWith("4") ? 32 : 128}`;
+const subnet = (key: string, family: Family): string => (key.includes("/") ? key : `${key}/${family === 4 ? 32 : 128}`);
+
+/** The parts of a concatenation, as many as there must be. */
+function words(concatenation: string | undefined, count: number): readonly string[] {
+  const parts = (concatenation ?? "").split(" . ");
+  return parts.length === count ? parts : foreign();
+}
 
 function grouped<T>(items: readonly T[], by: (item: T) => string): Map<string, T[]> {
   const groups = new Map<string, T[]>();

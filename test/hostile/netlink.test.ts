@@ -1,0 +1,95 @@
+/** What a container does to its own namespace while it is read. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { forget, trackedBy } from "../../src/os/conntrack.ts";
+import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink.ts";
+import { MessageWriter } from "../../src/os/netlink-write.ts";
+import { inNetns } from "../../src/os/netns.ts";
+import { interfaceAddresses, localRoutes } from "../../src/os/rtnetlink.ts";
+import { withoutNamespaces } from "../system/namespaces.ts";
+import { Containers } from "./container.ts";
+
+const CREATE = 0x600;
+
+describe.skipIf(withoutNamespaces())("a container whose namespace is read", () => {
+  const containers = new Containers();
+  beforeAll(async () => {
+    await containers.add("nl");
+    await containers.ip("-n @nl link set lo up");
+  });
+  afterAll(() => containers.clean());
+  const inside = <T>(work: () => T): T => inNetns(containers.path("nl"), work);
+  /** In the attacker's place, but faster than a script. */
+  const flood = (protocol: number, count: number, message: (to: MessageWriter, i: number) => void): void => {
+    const netlink = inside(() => new Netlink(protocol));
+    const to = new MessageWriter();
+    for (let i = 0; i < count; i++) message(to, i);
+    expect(netlink.execute("flood", to).filter((refusal) => refusal !== undefined)).toEqual([]);
+    netlink.close();
+  };
+
+  test("fills its table of connections: reading it takes a second at most, a single address much less", () => {
+    const address = (i: number) => `fd00::${(i >> 8).toString(16)}:1`;
+    flood(NETLINK_NETFILTER, 60_000, (to, i) => {
+      const tuple = (type: number, from: string, at: string, ports: readonly [number, number]) =>
+        to.nested(type, () =>
+          to
+            .nested(1, () => to.address(3, from).address(4, at))
+            .nested(2, () => to.u8(1, 17).be16(2, ports[0]).be16(3, ports[1])),
+        );
+      to.message(1 << 8, CREATE, [10, 0, 0, 0], () => {
+        tuple(1, address(i), "fd00::2", [1_000 + (i & 255), 53]);
+        tuple(2, "fd00::2", address(i), [53, 1_000 + (i & 255)]);
+        to.be32(7, 600);
+      });
+    });
+    const timed = (work: () => unknown): number => {
+      const start = performance.now();
+      work();
+      return performance.now() - start;
+    };
+    const path = containers.path("nl");
+    expect(timed(() => expect(trackedBy(path, "10.0.0.1")).toEqual([]))).toBeLessThan(500);
+    expect(timed(() => expect(trackedBy(path, "fd00::3")).toEqual([]))).toBeLessThan(1_500);
+    expect(timed(() => expect(trackedBy(path, "fd00::2").length).toBeGreaterThan(1_000))).toBeLessThan(1_500);
+    expect(forget(path, new Set(["fd00::2"]), ({ to }) => to === "fd00::2")).toBeGreaterThan(1_000);
+  });
+
+  test("has a hundred thousand local routes: they are not taken in, and what is said about it is an error", () => {
+    const route = (table: number) => (to: MessageWriter, i: number) =>
+      to.message(24, CREATE, [2, 32, 0, 0, table, 3, 254, 2, 0, 0, 0, 0], () =>
+        to.address(1, `10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`).u32(4, 1),
+      );
+    flood(NETLINK_ROUTE, 100_000, route(100)); // another table
+    expect(inside(localRoutes)).toEqual([]);
+    flood(NETLINK_ROUTE, 100_000, route(255));
+    const seen = () => inside(localRoutes);
+    try {
+      expect(seen()).toEqual([]); // without a source
+    } catch (error) {
+      expect(error).toMatchObject({ name: "OsError", op: "routes", code: "E2BIG" });
+    }
+  });
+
+  test("changes its addresses all the time: they are read anyway, or that is said; nothing waits", async () => {
+    flood(NETLINK_ROUTE, 1_000, (to, i) =>
+      to.message(20, CREATE, [2, 32, 0, 0, 1, 0, 0, 0], () => to.address(2, `10.6.${i >> 8}.${i & 255}`)),
+    );
+    const lines = Array.from(
+      { length: 200 },
+      (_, i) => `addr add 10.7.0.${i}/32 dev lo\naddr del 10.7.0.${i}/32 dev lo`,
+    );
+    await containers.attacking(
+      "nl",
+      `echo; while true; do ip -force -batch - <<< "${lines.join("\n")}" >/dev/null 2>&1 || true; done`,
+    );
+    const outcomes = Array.from({ length: 50 }, () => {
+      try {
+        return inside(interfaceAddresses).filter((a) => a.address.startsWith("10.6.")).length;
+      } catch (error) {
+        return (error as Error).message;
+      }
+    });
+    const interrupted = "addresses: EINTR (it changed during each of 5 reads)";
+    expect(outcomes.every((outcome) => outcome === 1_000 || outcome === interrupted)).toBe(true);
+  });
+});
