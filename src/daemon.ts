@@ -87,6 +87,7 @@ export class ElevenNode {
     this.#attachments = new Attachments({
       plane: this.#plane,
       stateDir,
+      noNamespaces: libcProblem(),
       onNotice,
       onAttached: (sandbox) => this.#balancing?.add(sandbox),
       onDetach: async (id) => this.#balancing?.remove(id),
@@ -144,7 +145,10 @@ export class ElevenNode {
     return this.#attachments.bound(sandbox);
   }
 
-  /** Sandboxes that should listen and do not, and why. They are tried again when their namespace changes. */
+  /**
+   * Sandboxes that should listen and do not, and why: they are tried again when their namespace changes. And those whose resolv.conf may
+   * not be rewritten: these listen.
+   */
   get problems(): ReadonlyMap<SandboxId, Error> {
     return this.#attachments.problems;
   }

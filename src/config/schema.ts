@@ -185,7 +185,12 @@ const sandbox = z
       .enum(["direct", "redirect"])
       .optional()
       .describe("redirect: random ports behind a redirect, for containers that have port 53 themselves"),
-    resolv_conf: z.string().min(1).optional().describe("rewritten to point at 127.0.0.11, as Docker does"),
+    resolv_conf: z
+      .union([z.string().min(1), z.strictObject({ root: z.string().min(1), path: z.string().min(1) })])
+      .optional()
+      .describe(
+        "rewritten to point at 127.0.0.11, as Docker does: a path without links, or a path in a container's root",
+      ),
   })
   .refine((s) => s.netns !== undefined || (s.bind !== "redirect" && s.resolv_conf === undefined), {
     error: "bind: redirect and resolv_conf need a netns",

@@ -20,7 +20,7 @@ export interface Upstream {
   readonly address: string;
   readonly port: number;
   readonly domains?: readonly string[];
-  /** Asked from this process's own namespace whatever the sandbox's: it comes from a file of the host's, as in Docker. */
+  /** Asked from this process's own namespace whatever the sandbox's: it comes from a file of the host's, never from a container's. */
   readonly host?: boolean;
   /** Namespace whose routes lead there. Filled in for a sandbox that has one, unless `host`; missing: this process's own. */
   readonly netns?: string;
@@ -176,8 +176,17 @@ export interface Sandbox {
   readonly netns?: string;
   /** How port 53 is had: bound ("direct"), or random ports with a redirect in front, as Docker does. Missing: "direct". */
   readonly bind?: "direct" | "redirect";
-  /** File that is rewritten, as Docker does it, to say that 127.0.0.11 is asked. Needs `netns`. */
-  readonly resolvConf?: string;
+  /**
+   * File that is rewritten, as Docker does it, to say that 127.0.0.11 is asked: a path without links, or a file in a container's own
+   * root file system. Needs `netns`.
+   */
+  readonly resolvConf?: string | FileBeneath;
+}
+
+/** A file that is reached from `root`, a directory to be trusted, without any link: "etc/resolv.conf". */
+export interface FileBeneath {
+  readonly root: string;
+  readonly path: string;
 }
 
 /** One step of the state road. `put` replaces the whole object; `remove` of something unknown changes nothing. */

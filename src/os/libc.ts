@@ -24,6 +24,10 @@ export interface Libc {
   readonly write: Call;
   /** sched_setattr(2) has no function of its own. */
   readonly syscall: Call;
+  /** Nor has openat2(2): its number comes first here, too. */
+  readonly openat2: Call;
+  readonly renameat: Call;
+  readonly unlinkat: Call;
   readonly setns: Call;
   readonly eventfd: Call;
   readonly epoll_create1: Call;
@@ -54,6 +58,9 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   read: "long read(int, void *, size_t)",
   write: "long write(int, void *, size_t)",
   syscall: "long syscall(long, int, void *, unsigned int)",
+  openat2: "long syscall(long, int, const char *, void *, size_t)",
+  renameat: "int renameat(int, const char *, int, const char *)",
+  unlinkat: "int unlinkat(int, const char *, int)",
   setns: "int setns(int, int)",
   eventfd: "int eventfd(unsigned int, int)",
   epoll_create1: "int epoll_create1(int)",

@@ -13,6 +13,7 @@ const SO_REUSEADDR = 2;
 const SO_TYPE = 3;
 const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
+const SO_NETNS_COOKIE = 71;
 const MSG_NOSIGNAL = 0x4000;
 const IPPROTO_IPV6 = 41;
 const IPPROTO_SCTP = 132;
@@ -91,6 +92,25 @@ export function isDatagram(fd: number): boolean {
   length.writeUInt32LE(4);
   checked(libc().getsockopt(fd, SOL_SOCKET, SO_TYPE, type, length), "getsockopt", "SO_TYPE");
   return type.readInt32LE() === SOCK_DGRAM;
+}
+
+/** Which network namespace a socket is in: a number that no other one has until the next boot. Undefined before Linux 5.14. */
+export function netnsCookie(fd: number): bigint | undefined {
+  const [cookie, length] = [Buffer.alloc(8), Buffer.alloc(4)];
+  length.writeUInt32LE(cookie.length);
+  if (libc().getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, length) < 0) return undefined;
+  return cookie.readBigUInt64LE();
+}
+
+/** The same of the namespace that this thread is in. */
+export function netnsCookieHere(): bigint | undefined {
+  const { socket, close } = libc();
+  const fd = checked(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+  try {
+    return netnsCookie(fd);
+  } finally {
+    close(fd);
+  }
 }
 
 /** The local port. */

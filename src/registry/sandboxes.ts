@@ -1,7 +1,7 @@
 /** Sandboxes: who asks, and where. A sandbox may come before the container or task that it belongs to. */
 import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
-import type { Listen, Sandbox, SandboxId } from "../model/types.ts";
+import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import { same } from "./same.ts";
 import type { Step } from "./step.ts";
@@ -13,6 +13,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   const upstreams = checkedUpstreams(`sandbox ${given.id}`, given.upstreams);
   if (given.netns === undefined && given.bind === "redirect") throw invalid(given, "bind: redirect needs a netns");
   if (given.netns === undefined && given.resolvConf !== undefined) throw invalid(given, "resolvConf needs a netns");
+  if (given.resolvConf !== undefined) checkFile(given, given.resolvConf);
   const sandbox: Sandbox = {
     ...given,
     ...(given.netns !== undefined && { netns: netnsPath(given.netns) }),
@@ -53,6 +54,17 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen): Listen 
     return known;
   });
   return { address: canonicalListen, port, ...(sources && { source: sources }) };
+}
+
+/** A file that is reached without links has a path without detours. */
+function checkFile(sandbox: Sandbox, file: string | FileBeneath): void {
+  const { root, path } = typeof file === "string" ? { root: "/", path: file.slice(1) } : file;
+  if (!root.startsWith("/")) throw invalid(sandbox, `resolvConf: root "${root}" is not absolute`);
+  if (typeof file === "string" && !file.startsWith("/")) throw invalid(sandbox, `resolvConf "${file}" is not absolute`);
+  if (path.split("/").some((part) => part === "" || part === "." || part === ".."))
+    throw invalid(sandbox, `resolvConf: "${path}" must be names with one "/" between them, below its root`);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these it is about
+  if (/[\x00-\x1f\x7f]/.test(root + path)) throw invalid(sandbox, "resolvConf has control characters in it");
 }
 
 /** What a listener occupies; port 0 is a free port each time. */

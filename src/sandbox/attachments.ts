@@ -1,10 +1,14 @@
-/** Every sandbox's sockets and resolv.conf, kept as the registry says: one after the other, again when a namespace comes back. */
+/**
+ * Every sandbox's sockets and resolv.conf, kept as the registry says, again when a namespace comes back. A sandbox whose namespace
+ * or file is slow, gone or hostile has a problem, and nobody else has.
+ */
 
 import type { Notice } from "../model/notice.ts";
 import type { Found, Sandbox, SandboxId } from "../model/types.ts";
 import type { StateDir } from "../os/state-dir.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
 import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "./resolv-conf.ts";
+import { Turns } from "./turns.ts";
 import { NamespaceWatch, namespaceAt } from "./watch.ts";
 
 export interface AttachmentsOptions {
@@ -16,8 +20,13 @@ export interface AttachmentsOptions {
   readonly onDetach: (sandbox: SandboxId) => Promise<void>;
   /** Where files that were rewritten are kept as they were. */
   readonly stateDir: StateDir;
+  /** Why no namespace can be entered here, if so. */
+  readonly noNamespaces?: string | undefined;
   readonly onNotice: Notice;
 }
+
+/** Sandboxes that are attached or let go at a time: most of that is waiting for tools. */
+const AT_A_TIME = 32;
 
 /** How a sandbox is wired now. */
 interface Attachment {
@@ -32,10 +41,14 @@ export class Attachments {
   readonly #options: AttachmentsOptions;
   readonly #wanted = new Map<SandboxId, Sandbox>();
   readonly #attached = new Map<SandboxId, Attachment>();
-  /** Why a sandbox is not attached though it should be. */
+  /** Why a sandbox is not attached though it should be, or its file is not as it should be. */
   readonly #problems = new Map<SandboxId, Error>();
+  readonly #fileProblems = new Map<SandboxId, Error>();
+  /** In turn for each sandbox and for each namespace. */
+  readonly #turns = new Turns(AT_A_TIME);
+  /** Namespaces where something of a sandbox is, was, or will be. */
+  readonly #places = new Map<SandboxId, Set<string>>();
   readonly #watch = new NamespaceWatch((path) => this.#namespaceChanged(path));
-  #queue: Promise<void> = Promise.resolve();
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
@@ -57,7 +70,7 @@ export class Attachments {
    * once; a sandbox whose namespace can't be entered is noticed, and tried again when something else is there.
    */
   async ready(): Promise<void> {
-    await this.#queue;
+    await this.#turns.settled();
     for (const [id, problem] of this.#problems) {
       if (this.#wanted.get(id)?.netns !== undefined) continue;
       this.#problems.delete(id);
@@ -69,18 +82,18 @@ export class Attachments {
     return this.#attached.get(id)?.bound ?? [];
   }
 
-  /** Sandboxes that should be attached and are not, and why. */
+  /** Sandboxes that should be attached and are not, or whose resolv.conf may not be rewritten, and why. */
   get problems(): ReadonlyMap<SandboxId, Error> {
-    return this.#problems;
+    return new Map([...this.#fileProblems, ...this.#problems]);
   }
 
   /** Stops following. With `restore`, files of sandboxes are what they were before. */
   async close({ restore }: { readonly restore: boolean }): Promise<void> {
     this.#watch.close();
-    await this.#queue;
+    await this.#turns.settled();
     if (!restore) return;
     for (const { resolvConf } of this.#attached.values())
-      if (resolvConf) this.#try(() => restoreResolvConf(resolvConf));
+      if (resolvConf) this.#try(() => restoreResolvConf(resolvConf.file, this.#options.stateDir));
   }
 
   #uses(netns: string): boolean {
@@ -92,48 +105,64 @@ export class Attachments {
   }
 
   #enqueue(id: SandboxId): void {
-    this.#queue = this.#queue.then(() => this.#reconcile(id));
+    const wanted = this.#wanted.get(id);
+    const places = this.#places.get(id) ?? new Set();
+    if (wanted !== undefined) this.#places.set(id, places.add(placeOf(wanted)));
+    this.#turns.add([`sandbox ${id}`, ...places], async () => {
+      if (this.#wanted.get(id) !== wanted) return; // the one that follows has its turn where that is
+      try {
+        await this.#reconcile(id, wanted);
+      } catch (error) {
+        this.#failed(id, reason(error));
+      }
+      if (this.#wanted.get(id) !== wanted) return;
+      if (wanted === undefined) this.#places.delete(id);
+      else this.#places.set(id, new Set([placeOf(wanted)]));
+    });
   }
 
-  /** Makes the sandbox's wiring what is wanted now, whatever it was. Never rejects. */
-  async #reconcile(id: SandboxId): Promise<void> {
-    const wanted = this.#wanted.get(id);
+  /** Makes the sandbox's wiring what is wanted now, whatever it was. Rejects with why it can't be. */
+  async #reconcile(id: SandboxId, wanted: Sandbox | undefined): Promise<void> {
     const attached = this.#attached.get(id);
     const namespace = wanted?.netns === undefined ? undefined : namespaceAt(wanted.netns);
     if (attached !== undefined) {
       if (wanted !== undefined && namespace === attached.namespace && same(attached.sandbox, wanted, SOCKETS))
         return this.#rewrite(attached, wanted);
-      await this.#detach(id, attached);
-      if (attached.namespace !== undefined && namespace === undefined && wanted !== undefined)
-        this.#options.onNotice(`sandbox ${id}: its namespace ${wanted.netns} is gone; nothing listens there any more`);
+      await this.#detach(id, attached).catch((error) =>
+        this.#options.onNotice(`sandbox ${id}: ${reason(error).message}`),
+      );
+      if (wanted?.netns !== undefined && namespace === undefined && wanted.netns === attached.sandbox.netns)
+        throw new Error(`its namespace ${wanted.netns} is gone; nothing listens there any more`);
     }
     this.#problems.delete(id);
-    if (wanted === undefined || (attached !== undefined && wanted.netns !== undefined && namespace === undefined))
-      return;
-    try {
-      await this.#attach(wanted, namespace);
-    } catch (error) {
-      const problem = error instanceof Error ? error : new Error(String(error));
-      this.#problems.set(id, problem);
-      if (wanted.netns !== undefined) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
-    }
+    if (wanted !== undefined) await this.#attach(wanted, namespace);
+  }
+
+  /** What goes wrong in this process's own namespace is for whoever waits until all is ready. */
+  #failed(id: SandboxId, problem: Error): void {
+    this.#problems.set(id, problem);
+    const { netns } = this.#wanted.get(id) ?? {};
+    if (netns !== undefined) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
   }
 
   async #attach(sandbox: Sandbox, namespace: string | undefined): Promise<void> {
     const { id, listen, netns, bind } = sandbox;
+    const { plane, noNamespaces, onAttached } = this.#options;
+    if (netns !== undefined && noNamespaces !== undefined)
+      throw new Error(`a network namespace can't be entered here: ${noNamespaces}`);
     const place = { ...(netns !== undefined && { netns }), ...(bind === "redirect" && { redirect: true }) };
-    const bound = await this.#options.plane.attach(id, listen, place);
+    const bound = await plane.attach(id, listen, place);
     const resolvConf = resolvConfOf(sandbox);
     this.#attached.set(id, { sandbox, bound, resolvConf, namespace });
-    this.#options.onAttached(sandbox);
+    onAttached(sandbox);
     this.#write(sandbox, resolvConf);
   }
 
   async #detach(id: SandboxId, { resolvConf }: Attachment): Promise<void> {
     this.#attached.delete(id);
+    this.#restore(id, resolvConf);
     await this.#options.onDetach(id);
     await this.#options.plane.detach(id);
-    this.#restore(id, resolvConf);
   }
 
   /** What the file says has changed, if anything: the sockets stay, and with them what waits in them. */
@@ -145,18 +174,27 @@ export class Attachments {
     this.#write(sandbox, resolvConf);
   }
 
+  /** What may not be rewritten stays as it is; the sandbox is answered all the same, from the node's upstreams. */
   #write({ id }: Sandbox, resolvConf: ResolvConfOptions | undefined): void {
+    this.#fileProblems.delete(id);
     if (resolvConf === undefined) return;
-    this.#try(() => {
-      const { found, problem } = writeResolvConf(resolvConf);
-      if (problem !== undefined) this.#options.onNotice(`sandbox ${id}: ${problem}`);
-      this.#options.onFound(id, found);
-    });
+    const { stateDir, onFound, onNotice } = this.#options;
+    try {
+      const { found, problem } = writeResolvConf(resolvConf, stateDir);
+      if (problem !== undefined) onNotice(`sandbox ${id}: ${problem}`);
+      onFound(id, found);
+    } catch (error) {
+      const problem = reason(error);
+      this.#fileProblems.set(id, problem);
+      onNotice(`sandbox ${id}: ${problem.message}`);
+      onFound(id, undefined);
+    }
   }
 
   #restore(id: SandboxId, resolvConf: ResolvConfOptions | undefined): void {
+    this.#fileProblems.delete(id);
     if (resolvConf === undefined) return;
-    this.#try(() => restoreResolvConf(resolvConf));
+    this.#try(() => restoreResolvConf(resolvConf.file, this.#options.stateDir));
     this.#options.onFound(id, undefined);
   }
 
@@ -164,15 +202,19 @@ export class Attachments {
     try {
       work();
     } catch (error) {
-      this.#options.onNotice(error instanceof Error ? error.message : String(error));
+      this.#options.onNotice(reason(error).message);
     }
   }
 }
 
-function resolvConfOf({ resolvConf, listen, search, ndots, upstreams }: Sandbox): ResolvConfOptions | undefined {
-  const address = listen.find((l) => l.port === 53)?.address;
-  if (resolvConf === undefined || address === undefined) return undefined;
-  return { path: resolvConf, address, search, ndots, upstreams };
+const reason = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/** Sandboxes in one namespace may share what listens there. */
+const placeOf = ({ netns }: Sandbox): string => `in ${netns ?? "this process's namespace"}`;
+
+function resolvConfOf({ resolvConf: file, listen, search, ndots, upstreams }: Sandbox): ResolvConfOptions | undefined {
+  const [address, ...own] = listen.filter((l) => l.port === 53).map((l) => l.address);
+  return file === undefined || address === undefined ? undefined : { file, address, own, search, ndots, upstreams };
 }
 
 /** What a sandbox's sockets depend on, and what its resolv.conf does. */

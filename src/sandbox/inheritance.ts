@@ -4,7 +4,9 @@
  */
 import { createHash } from "node:crypto";
 import type { Listen } from "../model/types.ts";
-import { closeFd, isDatagram } from "../os/socket.ts";
+import { OsError } from "../os/error.ts";
+import { inNetns } from "../os/netns.ts";
+import { closeFd, isDatagram, netnsCookie, netnsCookieHere } from "../os/socket.ts";
 import { notify } from "../os/unix.ts";
 import type { Place, Sockets } from "../server/data-plane.ts";
 
@@ -32,15 +34,23 @@ export class Inheritance {
   /** Set before everything is closed for a restart: what is let go from then on is for the next process. */
   ending = false;
 
-  /** The pair that was left for this address, if there is one. */
+  /**
+   * The pair that was left for this address, if there is one. A pair that is in another namespace than the one that the path leads to
+   * now is given back: a path may lead to a new namespace after every restart.
+   */
   take(listen: Listen, place: Place): Inherited | undefined {
     for (const redirected of [false, true]) {
       const name = nameOf(listen, place, redirected);
-      const fds = this.#found.get(name) ?? []; // in any order
-      const [udp, tcp] = [fds.find((fd) => isDatagram(fd)), fds.find((fd) => !isDatagram(fd))];
+      const fds = this.#found.get(name);
+      if (fds === undefined) continue;
+      if (!areIn(fds, place.netns)) {
+        this.#giveBack(name, fds);
+        continue;
+      }
+      const [udp, tcp] = [fds.find((fd) => isDatagram(fd)), fds.find((fd) => !isDatagram(fd))]; // in any order
       if (udp === undefined || tcp === undefined) continue;
       this.#found.delete(name);
-      return { udp, tcp, port: listen.port, redirected };
+      return { udp, tcp, port: listen.port, redirected: redirected || place.redirect === true };
     }
     return undefined;
   }
@@ -59,17 +69,33 @@ export class Inheritance {
 
   /** Closes and gives back what nobody took: sandboxes that are not there any more. Where they were, as far as that is known. */
   discard(): Discarded[] {
-    const all = [...this.#found];
-    this.#found.clear();
-    return all.flatMap(([name, fds]) => {
-      for (const fd of fds) closeFd(fd);
-      this.forget(name);
-      return placeIn(name) ?? [];
+    return [...this.#found].flatMap(([name, fds]) => {
+      const place = placeIn(name);
+      const stillThere = place !== undefined && areIn(fds, place.netns);
+      this.#giveBack(name, fds);
+      return stillThere ? place : [];
     });
   }
 
   ready(): void {
     notify(this.#manager, "READY=1");
+  }
+
+  #giveBack(name: string, fds: readonly number[]): void {
+    this.#found.delete(name);
+    for (const fd of fds) closeFd(fd);
+    this.forget(name);
+  }
+}
+
+/** All of them are sockets in the namespace that the path leads to; missing: in ours. False if it can't be told. */
+function areIn(fds: readonly number[], netns: string | undefined): boolean {
+  try {
+    const there = netns === undefined ? netnsCookieHere() : inNetns(netns, netnsCookieHere);
+    return there !== undefined && fds.every((fd) => netnsCookie(fd) === there);
+  } catch (error) {
+    if (error instanceof OsError) return false; // there is no namespace
+    throw error;
   }
 }
 

@@ -4,7 +4,8 @@
  * is there stays, and doing it again ends the same.
  */
 import { isIPv6 } from "node:net";
-import { exec } from "../os/exec.ts";
+import { CAP_NET_ADMIN, CAP_NET_RAW } from "../os/caps.ts";
+import { type Done, exec } from "../os/exec.ts";
 import { portOf } from "../os/socket.ts";
 
 export interface Redirect {
@@ -17,18 +18,21 @@ export interface Redirect {
 /** The pair of sockets that is listening behind it. */
 export type Behind = { readonly udp: number; readonly tcp: number };
 
-/** What is there of it, in the words of the tool that it is installed with. */
+/**
+ * What is there of it, in the words of the tool that it is installed with: to be compared, nothing else. Empty if nothing is, or if
+ * it can't be told. Only our own table and chains are asked for: others in there may hold as many rules as they like.
+ */
 export async function presentRedirect(at: Redirect): Promise<string> {
-  const listed = async (command: string, args: string[]) =>
-    (await exec(command, args, { netns: at.netns }).catch(() => undefined))?.stdout ?? "";
-  const ours = await listed("nft", ["list", "table", family(at), table(at)]);
+  const ours = await listed(at, "nft", ["list", "table", family(at), table(at)]);
   if (ours !== "") return ours;
-  const names = CHAINS.map((chain) => chainName(chain, at));
-  const saved = await listed(`${iptables(at)}-save`, ["-t", "nat"]);
-  return saved
-    .split("\n")
-    .filter((line) => line.startsWith("-A") && names.some((name) => line.includes(name)))
-    .join("\n");
+  let all = "";
+  for (const chain of CHAINS) {
+    const own = await listed(at, iptables(at), ["-w", "-t", "nat", "-S", chainName(chain, at)]);
+    if (own === "" || (await run(at, iptables(at), ["-w", "-t", "nat", "-C", ...jump(chain, at)])) !== undefined)
+      return "";
+    all += own;
+  }
+  return all;
 }
 
 /** With nft, else with iptables; rejects if neither works. */
@@ -45,8 +49,7 @@ export async function removeRedirect(at: Redirect): Promise<void> {
   await run(at, "nft", ["delete", "table", family(at), table(at)]);
   for (const chain of CHAINS) {
     const own = chainName(chain, at);
-    if ((await run(at, iptables(at), ["-w", "-t", "nat", "-D", chain, "-d", at.address, "-j", own])) !== undefined)
-      continue;
+    if ((await run(at, iptables(at), ["-w", "-t", "nat", "-D", ...jump(chain, at)])) !== undefined) continue;
     await run(at, iptables(at), ["-w", "-t", "nat", "-F", own]);
     await run(at, iptables(at), ["-w", "-t", "nat", "-X", own]);
   }
@@ -83,6 +86,14 @@ const CHAINS = ["OUTPUT", "POSTROUTING"] as const;
 const chainName = (chain: (typeof CHAINS)[number], { address, port }: Redirect): string =>
   `E11${chain[0]}_${address.replace(/[^0-9a-f]/gi, "")}_${port}`.slice(0, 28);
 
+const jump = (chain: (typeof CHAINS)[number], at: Redirect): string[] => [
+  chain,
+  "-d",
+  at.address,
+  "-j",
+  chainName(chain, at),
+];
+
 async function installChains(at: Redirect, ports: Ports): Promise<string | undefined> {
   const [output, postrouting] = CHAINS.map((c) => chainName(c, at));
   const rules = (["tcp", "udp"] as const).flatMap((p) => [
@@ -93,20 +104,43 @@ async function installChains(at: Redirect, ports: Ports): Promise<string | undef
   const problem = await run(at, `${iptables(at)}-restore`, ["-w", "--noflush"], input);
   if (problem !== undefined) return problem;
   for (const chain of CHAINS) {
-    const jump = [chain, "-d", at.address, "-j", chainName(chain, at)];
-    if ((await run(at, iptables(at), ["-w", "-t", "nat", "-C", ...jump])) === undefined) continue;
-    const refused = await run(at, iptables(at), ["-w", "-t", "nat", "-I", ...jump]);
+    if ((await run(at, iptables(at), ["-w", "-t", "nat", "-C", ...jump(chain, at)])) === undefined) continue;
+    const refused = await run(at, iptables(at), ["-w", "-t", "nat", "-I", ...jump(chain, at)]);
     if (refused !== undefined) return refused;
   }
   return undefined;
 }
 
+/** What a tool printed; nothing if it failed, or printed too much. */
+async function listed(at: Redirect, command: string, args: string[]): Promise<string> {
+  const done = await inside(at, command, args).catch(() => undefined);
+  return done?.status === 0 ? done.stdout : "";
+}
+
 /** What went wrong, on one line; undefined if nothing did. */
-async function run({ netns }: Redirect, command: string, args: string[], input = ""): Promise<string | undefined> {
+async function run(at: Redirect, command: string, args: string[], input = ""): Promise<string | undefined> {
   try {
-    const { status, stderr } = await exec(command, args, { netns, input });
-    return status === 0 ? undefined : `${command}: ${stderr.trim().split("\n")[0] || `status ${status}`}`;
+    const { status, stderr } = await inside(at, command, args, input);
+    if (status < 0) return `${command}: ended after ${TIMEOUT / 1000} s, or for printing too much`;
+    return status === 0 ? undefined : `${command}: ${firstLine(stderr) || `status ${status}`}`;
   } catch (error) {
     return `${command}: ${error instanceof Error ? error.message : error}`;
   }
 }
+
+/** The tool reads rules that the sandbox may have written for its parser: it can do little, has little time and little to say. */
+const inside = ({ netns }: Redirect, command: string, args: string[], input = ""): Promise<Done> =>
+  exec(command, args, {
+    netns,
+    input,
+    capabilities: command === "nft" ? [CAP_NET_ADMIN] : [CAP_NET_ADMIN, CAP_NET_RAW], // raw sockets: iptables' legacy flavour
+    timeout: TIMEOUT,
+    most: MOST,
+  });
+
+/** Octets: far more than our own table or chain prints. */
+const MOST = 65_536;
+const TIMEOUT = 10_000;
+
+/** As a tool says it, but without what a terminal or a log would take for more than text. */
+const firstLine = (text: string): string => (text.trim().split("\n")[0] ?? "").replace(/[^ -~]/g, "?").slice(0, 200);

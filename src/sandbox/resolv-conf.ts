@@ -1,138 +1,108 @@
 /**
- * The sandbox's resolv.conf, rewritten as Docker does it (libnetwork internal/resolvconf): 127.0.0.11 is asked, search list
- * and options stay, ndots:0, and comments say where everything came from. What it was is kept beside it, so that a file
- * that somebody has changed since is seen, and left alone.
+ * The sandbox's resolv.conf, rewritten as Docker does it: 127.0.0.11 is asked, search list and options stay, ndots:0, and
+ * comments say where everything came from. A file that somebody has changed since is seen, and left alone. The file is the
+ * container's: what it says is asked for from the container's own namespace, and from nowhere else.
  */
-import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { hasNdots, parseResolvConf, type ResolvConf, resolvConfUpstreams } from "../forwarder/resolv-conf.ts";
-import type { Found, Upstream } from "../model/types.ts";
+import { canonicalAddress } from "../model/address.ts";
+import type { FileBeneath, Found, Upstream } from "../model/types.ts";
+import type { StateDir } from "../os/state-dir.ts";
+import { withForeignFile } from "./foreign-file.ts";
+import { type Kept, ResolvConfRecord } from "./resolv-conf-record.ts";
+import { render } from "./resolv-conf-text.ts";
 
 export interface ResolvConfOptions {
-  readonly path: string;
-  /** What the sandbox listens on: the file's only name server. */
+  /** A path without links, or a file in a container's root file system. */
+  readonly file: string | FileBeneath;
+  /** What the sandbox listens on, the file's only name server, … */
   readonly address: string;
+  /** … and what else it listens on. */
+  readonly own: readonly string[];
   /** Given for the sandbox; else the old file's stand. */
   readonly search?: readonly string[] | undefined;
   readonly ndots?: number | undefined;
-  /** The sandbox's own upstreams, for the comment. Missing: those of the old file are used. */
+  /** The sandbox's own upstreams. Missing: those of the old file are used. */
   readonly upstreams?: readonly Upstream[] | undefined;
 }
 
 export interface Written {
-  /** What the old file said: its name servers are asked from the host's namespace, as Docker asks them. */
+  /** What the old file said. */
   readonly found: Found;
-  /** Why the file was left alone. */
+  /** Why the file was left alone: it is somebody else's now. */
   readonly problem?: string;
 }
 
-/** Where the old file is kept. */
-const kept = (path: string): string => `${path}.before-eleven`;
-
-/** Rewrites the file unless it was changed since we last did. A missing file is an empty one. Throws what the system says. */
-export function writeResolvConf(options: ResolvConfOptions): Written {
-  const { path } = options;
-  const now = read(path);
-  const before = read(kept(path));
-  const old = parseResolvConf(before ?? now ?? "");
-  const upstreams = resolvConfUpstreams(old).map((u): Upstream => ({ ...u, host: true }));
-  const found = { upstreams: options.upstreams === undefined ? upstreams : [], ndots: hasNdots(old) };
-  if (before !== undefined && now !== undefined && !isOurs(now, before, options)) {
-    return { found, problem: `${path} was changed by somebody else since it was written; it is left alone` };
-  }
-  const text = render(path, old, options);
-  if (before === undefined) replace(kept(path), now ?? "");
-  if (text !== now) replace(path, text);
-  return { found };
+/** Rewrites the file unless it was changed since we last did. A missing file is an empty one. Throws an Error that says why it may not. */
+export function writeResolvConf(options: ResolvConfOptions, stateDir: StateDir): Written {
+  const place = placeOf(options.file);
+  const record = new ResolvConfRecord(stateDir, place.full);
+  return withForeignFile(place, (file) => {
+    const now = file.read();
+    const last = record.read(file.folder);
+    const changed = last !== undefined && now !== undefined && !isOurs(now, last);
+    const kept = changed && last.stale ? undefined : last;
+    const before = kept === undefined ? now : (kept.before ?? undefined);
+    const old = parseResolvConf(Buffer.from(before ?? "", "latin1").toString());
+    const upstreams = upstreamsIn(old, options);
+    const found: Found = { upstreams: options.upstreams === undefined ? upstreams : [], ndots: hasNdots(old) };
+    if (changed && kept !== undefined) {
+      return { found, problem: `${place.full} was changed by somebody else since it was written; it is left alone` };
+    }
+    const servers = (options.upstreams ?? upstreams).map((u) => u.address);
+    const text = render(old, { ...options, path: place.shown, servers, override: options.upstreams !== undefined });
+    const octets = Buffer.from(text).toString("latin1");
+    if (octets === now) return { found };
+    record.write({ before: before ?? null, written: [...(kept?.written.slice(-1) ?? []), octets] }, file.folder);
+    file.replace(octets);
+    return { found };
+  });
 }
 
-/** Puts the old file back, unless ours was changed; nothing of us stays either way. */
-export function restoreResolvConf(options: ResolvConfOptions): void {
-  const { path } = options;
-  const [now, before] = [read(path), read(kept(path))];
-  if (before === undefined) return;
-  if (now !== undefined && isOurs(now, before, options)) replace(path, before);
-  rmSync(kept(path), { force: true });
-}
-
-/** The first line of what we write; options of ours may have changed since, somebody else's edit has not our last line. */
-function isOurs(now: string, before: string, options: ResolvConfOptions): boolean {
-  if (now === before) return true; // it was put back
-  const [body, mark] = splitMark(now);
-  return mark === checksum(body) || now === render(options.path, parseResolvConf(before), options);
-}
-
-/** The file for the sandbox. */
-export function render(
-  path: string,
-  old: ResolvConf,
-  { address, search, ndots, upstreams }: ResolvConfOptions,
-): string {
-  const searched = search ?? old.search;
-  const valid = old.options.filter((o) => !/^ndots:/.test(o) || /^ndots:\d+$/.test(o));
-  const own = ndots === undefined ? valid : [...valid.filter((o) => !o.startsWith("ndots:")), `ndots:${ndots}`];
-  const options = own.some((o) => o.startsWith("ndots:")) ? own : [...own, "ndots:0"];
-  const from = ndots !== undefined ? "override" : options.length === own.length ? "host" : "internal";
-  const servers = upstreams?.map((u) => u.address) ?? old.nameservers.map((a) => `host(${a})`);
-  const overrides = [
-    ...(upstreams === undefined ? [] : ["nameservers"]),
-    ...(search === undefined ? [] : ["search"]),
-    ...(ndots === undefined ? [] : ["options"]),
-  ];
-  const body = [
-    "# Generated by eleven, as Docker Engine does it.",
-    "# This file can be edited; eleven will not change it again once it",
-    "# has been edited.",
-    "",
-    `nameserver ${address}`,
-    ...(searched.length > 0 ? [`search ${searched.join(" ")}`] : []),
-    `options ${options.join(" ")}`,
-    ...old.other,
-    "",
-    `# Based on host file: '${path}' (internal resolver)`,
-    ...(servers.length === 0 ? ["# NO EXTERNAL NAMESERVERS DEFINED"] : []),
-    ...(servers.length > 0 ? [`# ExtServers: [${servers.join(" ")}]`] : []),
-    ...(old.invalid.length > 0 ? [`# Invalid nameservers: [${old.invalid.join(" ")}]`] : []),
-    `# Overrides: [${overrides.join(" ")}]`,
-    `# Option ndots from: ${from}`,
-    "",
-  ].join("\n");
-  return `${body}${MARK}${checksum(body)}\n`;
-}
-
-const MARK = "# Checksum: ";
-
-function splitMark(text: string): [body: string, mark: string] {
-  const at = text.lastIndexOf(MARK);
-  return at < 0 ? [text, ""] : [text.slice(0, at), text.slice(at + MARK.length).trim()];
-}
-
-/** FNV-1a: it must notice an edit, not an enemy. */
-function checksum(text: string): string {
-  let hash = 0x811c9dc5;
-  for (const octet of Buffer.from(text)) hash = Math.imul(hash ^ octet, 0x01000193) >>> 0;
-  return hash.toString(16).padStart(8, "0");
-}
-
-function read(path: string): string | undefined {
+/** Puts the old file back, unless ours was changed; nothing of us stays either way. Throws an Error that says why it may not. */
+export function restoreResolvConf(given: ResolvConfOptions["file"], stateDir: StateDir): void {
+  const place = placeOf(given);
+  const record = new ResolvConfRecord(stateDir, place.full);
+  const last = record.read();
+  if (last === undefined) return;
+  record.forget();
   try {
-    return readFileSync(path, "utf8");
+    withForeignFile(place, (file) => {
+      const now = file.read();
+      if (now === undefined || now === last.before || !isOurs(now, last)) return;
+      if (last.before === null) file.remove();
+      else file.replace(last.before);
+    });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error; // with its directory, everything is gone
   }
 }
 
-/** By renaming, so that a reader sees the old or the new; in place only where that can't be: a file that is a mount point. */
-function replace(path: string, text: string): void {
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0o644;
-  const beside = `${path}.eleven-${process.pid}`;
-  try {
-    writeFileSync(beside, text, { mode: mode & 0o777 });
-    renameSync(beside, path);
-  } catch (error) {
-    rmSync(beside, { force: true });
-    if (!["EBUSY", "EXDEV", "EACCES", "EPERM", "EROFS"].includes((error as NodeJS.ErrnoException).code ?? ""))
-      throw error;
-    writeFileSync(path, text, { mode: 0o644 });
-  }
+const isOurs = (now: string, { before, written }: Kept): boolean => now === before || written.includes(now);
+
+/** Name servers that are asked at the most: a file can name thousands. The C library takes three. */
+const MOST = 8;
+
+/**
+ * Loopback is nobody that we could ask: it meant the host's when somebody copied the host's file, and in the namespace it may be us.
+ * Nor are addresses with a zone: its interface is a name in there.
+ */
+function upstreamsIn(old: ResolvConf, { address, own }: ResolvConfOptions): Upstream[] {
+  const isOwn = (a: string) => a === address || own.includes(a) || LOCAL.test(a) || canonicalAddress(a) === undefined;
+  return resolvConfUpstreams(old, { isOwn }).slice(0, MOST);
+}
+
+/** 127.0.0.0/8, ::1, and the wildcards, to which connect(2) finds the same. */
+const LOCAL = /^(::ffff:)?(127|0)\.|^::1?$/;
+
+interface Place extends FileBeneath {
+  /** As we know it. */
+  readonly full: string;
+  /** As the container knows it. */
+  readonly shown: string;
+}
+
+function placeOf(file: string | FileBeneath): Place {
+  if (typeof file === "string") return { root: "/", path: file.replace(/^\/+/, ""), full: file, shown: file };
+  const { root, path } = file;
+  return { root, path, full: `${root.replace(/\/+$/, "")}/${path}`, shown: `/${path}` };
 }

@@ -309,6 +309,9 @@ describe("sandboxes in namespaces, and balancing", () => {
       resolvConf: "/x",
       listen: [{ address: "127.0.0.11", port: 53 }],
     });
+    expect(sandboxOf("netns: web, resolv_conf: { root: /c, path: etc/resolv.conf }")).toMatchObject({
+      resolvConf: { root: "/c", path: "etc/resolv.conf" },
+    });
     const balance = (text: string) => parseConfig(`${NET}${SANDBOX}${text}`, "f").options.balance;
     expect(balance("netns: 4711 }")).toEqual({ backend: "auto", placement: "sandbox", node: "node-1", networks: [] });
     expect(balance("netns: 4711 }\nbalance: { backend: none }")).toBeUndefined();

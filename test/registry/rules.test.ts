@@ -355,6 +355,24 @@ describe("sandboxes", () => {
     ["no port", [sandbox("a", [{ address: "::1", port: 65536 }])], "listen port 65536 is not in 0-65535"],
     ["no source", [sandbox("a", at("::1", ["10.0.0.1/24"]))], 'source "10.0.0.1/24" is no IP address and no range'],
     ["no upstream", [sandbox("a", [], { upstreams: [{ address: "x", port: 53 }] })], 'upstream "x" is no IP address'],
+    ["no namespace, but a file", [sandbox("a", [], { resolvConf: "/x" })], "resolvConf needs a netns"],
+    [
+      "a file with links behind it, of a container",
+      [sandbox("a", [], { netns: "a", resolvConf: { root: "/run/links", path: "etc/resolv.conf" } })],
+      undefined,
+    ],
+    ["a file nowhere", [sandbox("a", [], { netns: "a", resolvConf: "x" })], 'resolvConf "x" is not absolute'],
+    [
+      "a file in a root nowhere",
+      [sandbox("a", [], { netns: "a", resolvConf: { root: "x", path: "y" } })],
+      'root "x" is not absolute',
+    ],
+    ...["../x", "/x", "x/", "", "./x"].map((path): [string, Change[], string] => [
+      `a detour: "${path}"`,
+      [sandbox("a", [], { netns: "a", resolvConf: { root: "/", path } })],
+      `resolvConf: "${path}" must be names with one "/" between them`,
+    ]),
+    ["a file with two lines", [sandbox("a", [], { netns: "a", resolvConf: "/x\ny" })], "has control characters in it"],
     [
       "upstream port",
       [sandbox("a", [], { upstreams: [{ address: "::1", port: 0 }] })],

@@ -51,6 +51,7 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("iptables"))("port 
     await ns.exec("a", "sh", "-c", FLUSH);
     expect(await rules()).toEqual([]);
     await vi.waitFor(async () => expect(await rules()).toHaveLength(2), { timeout: 10_000, interval: 50 });
+    await vi.waitFor(() => expect(notices).toHaveLength(1), { timeout: 10_000, interval: 50 });
     expect(notices).toEqual([expect.stringMatching(/somebody changed the redirect of port 53; put right/)]);
     await kept.remove();
     await removeRedirect(at);

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ServiceManager } from "../support/service-manager.ts";
 import { have } from "./dig.ts";
-import { Namespaces, withoutNamespaces } from "./namespaces.ts";
+import { eventually, Namespaces, withoutNamespaces } from "./namespaces.ts";
 
 const run = promisify(execFile);
 
@@ -78,6 +78,35 @@ ${binds.map((b) => `  ${b}: { container: one, netns: ${ns.name(b)}, bind: ${b} }
       const waiting = ns.exec("direct", "dig", "@127.0.0.11", "+short", "+time=5", "+tries=1", "two");
       await manager.start("dist/main.js", "serve", file);
       expect(await waiting).toMatch(/^10\./);
+    });
+
+    test.each(["direct", "redirect"] as const)(
+      "a namespace that was made anew at the same path meanwhile has sockets of its own, %s",
+      async (bind) => {
+        config(bind);
+        await manager.start("dist/main.js", "serve", file);
+        await manager.stop();
+        await ns.remove(bind);
+        await ns.add(bind);
+        await manager.start("dist/main.js", "serve", file);
+        for (const transport of ["+notcp", "+tcp"])
+          expect(await ns.exec(bind, "dig", "@127.0.0.11", transport, "+short", "+time=2", "+tries=1", "one")).toMatch(
+            /^10\./,
+          );
+        expect([...manager.stored.values()].map((fds) => fds.length)).toEqual([2]);
+      },
+    );
+
+    test("a redirect that was taken over is kept as one that was made", async () => {
+      config("redirect");
+      await manager.start("dist/main.js", "serve", file);
+      await manager.stop();
+      await manager.start("dist/main.js", "serve", file);
+      const rules = () => ns.exec("redirect", "nft", "list", "tables");
+      expect(await rules()).toMatch(/eleven_dns/);
+      await ns.exec("redirect", "nft", "flush", "ruleset");
+      await eventually(rules, (tables) => /eleven_dns/.test(tables));
+      expect(await ns.exec("redirect", "dig", "@127.0.0.11", "+short", "one")).toMatch(/^10\./);
     });
 
     test("a sandbox that is not there any more: its sockets are given back, its rules removed", async () => {
