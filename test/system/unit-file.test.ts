@@ -1,6 +1,6 @@
 /** examples/eleven.service: what it forbids is not needed, and what it allows is. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -89,10 +89,31 @@ sandboxes:
       ["CAP_SYS_ADMIN", /direct is not attached: setns .*EPERM/],
       ["CAP_NET_ADMIN", /Operation not permitted|EPERM/],
       ["CAP_NET_BIND_SERVICE", /direct is not attached: bind .*EACCES/],
-      ["CAP_DAC_OVERRIDE", /EACCES/],
+      ["CAP_SETPCAP", /redirect is not attached: .*prctl PR_SET_SECUREBITS: EPERM/],
+      ["CAP_DAC_OVERRIDE", /resolv\.conf is left alone: .*EACCES/],
+      ["CAP_FOWNER", /resolv\.conf is left alone: .*EPERM/],
     ])("needs %s", async (cap, misses) => {
       const served = await started({ capabilities: capabilitiesOf(unit).filter((c) => c !== cap) });
       await eventually(served.errors, (text) => misses.test(text));
+    });
+
+    test.each([
+      ["with CAP_CHOWN a rewritten file stays its owner's", [], SOMEBODY],
+      ["and without it is ours", ["CAP_CHOWN", "CAP_FOWNER"], 0],
+    ])("%s", async (_, without, owner) => {
+      await started({ capabilities: capabilitiesOf(unit).filter((c) => !without.includes(c)) });
+      expect([statSync(conf).uid, readFileSync(conf, "utf8")]).toEqual([owner, expect.stringMatching(/127\.0\.0\.11/)]);
+    });
+
+    test("legacy iptables, which is needed where there is no nftables, needs CAP_NET_RAW", ({ skip }) => {
+      const list = (...within: string[]) => {
+        const words = ["netns", "exec", ns.name("direct"), ...within, "/usr/sbin/iptables-legacy", "-t", "nat", "-S"];
+        return spawnSync("ip", words, { encoding: "utf8" }).status;
+      };
+      if (list() !== 0) skip("this kernel or this machine has none");
+      const without = capabilitiesOf(unit).filter((c) => c !== "CAP_NET_RAW");
+      expect(list(...confined(unit, { writable: ["/run"] }))).toBe(0);
+      expect(list(...confined(unit, { writable: ["/run"], capabilities: without }))).not.toBe(0);
     });
   },
 );
