@@ -17,6 +17,7 @@ export default defineConfig({
           name: "unit",
           include: ["test/**/*.test.ts"],
           exclude: ["test/system/**", "test/kernel/**", "test/hostile/**", "test/fuzz/**"],
+          testTimeout: 30_000,
           env,
         },
       },

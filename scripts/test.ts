@@ -16,6 +16,8 @@ const TOOLS: Record<string, string> = {
   iptables: "iptables",
   modprobe: "kmod",
   setpriv: "util-linux",
+  script: "bsdutils",
+  "systemd-analyze": "systemd",
 };
 /** For a kernel with IPVS, in User Mode Linux. */
 const KERNEL_TOOLS: Record<string, string> = {

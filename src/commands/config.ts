@@ -2,6 +2,7 @@
 import { configJsonSchema } from "../config/json-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import { Registry } from "../registry/registry.ts";
+import { print } from "./print.ts";
 import { applyConfig } from "./serve.ts";
 
 /** Loads the file and puts it into a registry, as `serve` would, but opens nothing. */
@@ -11,11 +12,11 @@ export async function checkConfig(file: string): Promise<number> {
   applyConfig(registry, config);
   const { networks, services, tasks, containers, sandboxes } = registry.state;
   const counts = Object.entries({ networks, services, tasks, containers, sandboxes }).map(([k, v]) => `${v.size} ${k}`);
-  console.log(`${file}: good (${counts.join(", ")})`);
+  print(`${file}: good (${counts.join(", ")})`);
   return 0;
 }
 
 export function printSchema(): number {
-  console.log(JSON.stringify(configJsonSchema(), null, 2));
+  print(JSON.stringify(configJsonSchema(), null, 2));
   return 0;
 }

@@ -5,12 +5,14 @@
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ElevenNode } from "../daemon.ts";
+import { beTheOnlyOne } from "../demo/only-one.ts";
 import { invitation, play } from "../demo/story.ts";
 import { Swarm } from "../demo/swarm.ts";
 import { exec } from "../os/exec.ts";
 import { libcProblem } from "../os/libc.ts";
 import { packetText, queryPacket } from "../server/object-edge.ts";
-import { startFile, untilStopped } from "./serve.ts";
+import { startFile } from "./serve.ts";
+import { untilStopped } from "./signals.ts";
 
 /** Sandbox, question, and why it is worth a look. */
 const TOUR: readonly [sandbox: string, question: string, why: string][] = [
@@ -31,8 +33,10 @@ const TOUR: readonly [sandbox: string, question: string, why: string][] = [
 
 /** With `once`, it ends when it has shown everything. */
 export async function demo({ once = false }: { readonly once?: boolean | undefined } = {}): Promise<number> {
+  const unread = new Promise<void>((resolve) => void process.stdout.on("error", () => resolve())); // `| head` has seen enough
+  const stopped = Promise.race([untilStopped((message) => console.log(`eleven: ${message}`)), unread]);
   const missing = await whatIsMissing();
-  return missing === undefined ? swarmDemo(once) : loopbackDemo(missing, once);
+  return missing === undefined ? swarmDemo(once, stopped) : loopbackDemo(missing, once, stopped);
 }
 
 /** Why there can be no swarm here. */
@@ -46,12 +50,12 @@ async function whatIsMissing(): Promise<string | undefined> {
   return undefined;
 }
 
-async function swarmDemo(once: boolean): Promise<number> {
+async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<number> {
   let over = false;
-  const unread = new Promise((resolve) => process.stdout.on("error", resolve)); // `| head` has seen enough
-  const stopped = Promise.race([untilStopped(), unread]).then(() => {
+  void stopped.then(() => {
     over = true;
   });
+  const place = await beTheOnlyOne();
   console.log(
     "A swarm on one machine, in network namespaces of its own: web (3 tasks, port 8080 published), db (dnsrr), client.",
   );
@@ -68,13 +72,13 @@ async function swarmDemo(once: boolean): Promise<number> {
     if (!over) throw error; // else Ctrl-C has ended a tool that had just been started
   } finally {
     await swarm.close();
+    place.close();
     console.log("\nEverything is cleaned up.");
   }
   return 0;
 }
 
-async function loopbackDemo(missing: string, once: boolean): Promise<number> {
-  const stopped = untilStopped();
+async function loopbackDemo(missing: string, once: boolean, stopped: Promise<void>): Promise<number> {
   const { node, stop } = await startFile(fileURLToPath(new URL("../../examples/swarm.yaml", import.meta.url)));
   console.log("A resolver for two sandboxes of examples/swarm.yaml. Try these from another terminal:\n");
   for (const [sandbox, question, why] of TOUR) await show(node, sandbox, question, why);

@@ -4,10 +4,12 @@ import { ConfigError, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/options.ts";
 import { createNode, type ElevenNode } from "../daemon.ts";
 import { hasNdots, type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf.ts";
-import type { Notice } from "../model/notice.ts";
 import type { Change } from "../model/types.ts";
 import { RegistryError } from "../registry/error.ts";
 import { version } from "../version.ts";
+import { log, logEverything } from "./log.ts";
+import { Output } from "./output.ts";
+import { untilStopped } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 
 export interface ServeOptions {
@@ -15,11 +17,12 @@ export interface ServeOptions {
   readonly netns?: string | undefined;
 }
 
-/** Runs until SIGTERM or SIGINT; resolves to the exit code. */
+/** Runs until a signal says stop; resolves to the exit code. */
 export async function serveFile(file: string, options: ServeOptions = {}): Promise<number> {
-  const stopped = untilStopped();
+  logEverything();
+  const stopped = untilStopped(log);
   const { node, stop } = await startFile(file, options);
-  console.log(`eleven ${version}: ${whereItListens(node)}`);
+  new Output(1, (lost) => `lines lost: ${lost}`).write(`eleven ${version}: ${whereItListens(node)}`);
   await stopped;
   await stop();
   return 0;
@@ -41,6 +44,7 @@ export async function startFile(
     if (error instanceof ConfigError) throw error;
     throw new Error(`can't listen: ${error instanceof Error ? error.message : error}`);
   }
+  if (config.options.balance?.backend === "dry-run") process.stdout.on("error", () => {}); // whoever read it has gone
   const unwatch = followResolvConf(config, node);
   return {
     node,
@@ -125,14 +129,3 @@ function ownAddresses(node: ElevenNode): ReadonlySet<string> {
     for (const i of Object.values(networkInterfaces()).flat()) if (i) own.add(i.address);
   return own;
 }
-
-/** One JSON object a line on stderr. */
-const log: Notice = (message, level = "warn") =>
-  console.error(JSON.stringify({ time: new Date().toISOString(), level, message }));
-
-/** Resolves on SIGTERM or SIGINT. Call it before anything starts, so that an early signal is not lost. */
-export const untilStopped = (): Promise<void> =>
-  new Promise((resolve) => {
-    process.once("SIGTERM", resolve);
-    process.once("SIGINT", resolve);
-  });

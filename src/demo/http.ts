@@ -19,15 +19,20 @@ export function killWeb(server: Server): void {
   server.closeAllConnections();
 }
 
-/** Who answered on a new connection from a namespace, or what went wrong ("ECONNREFUSED"). */
+/** Milliseconds until a failure is told: who asks in a loop would else leave no moment for anything, not for a signal either. */
+const AFTER_FAILURE = 50;
+
+/** Who answered on a new connection from a namespace, or what went wrong ("ECONNREFUSED"). Never rejects. */
 export function fetchFrom(netns: string, address: string, port: number): Promise<string> {
   return new Promise((resolve) => {
-    const failed = (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message);
+    const failed = (error: NodeJS.ErrnoException) =>
+      void setTimeout(resolve, AFTER_FAILURE, error.code ?? error.message);
     const createConnection = () => new Socket({ fd: inNetns(netns, () => connectTcp(address, port)) });
     const asked = request({ createConnection, host: address, port, timeout: 2_000 }, (response) => {
       const parts: Buffer[] = [];
       response.on("data", (part: Buffer) => parts.push(part));
       response.on("end", () => resolve(Buffer.concat(parts).toString()));
+      response.on("error", failed);
     });
     asked.on("timeout", () => asked.destroy(Object.assign(new Error("timeout"), { code: "timeout" })));
     asked.on("error", failed);

@@ -1,5 +1,5 @@
 /** Runs the built command and real dig against it. */
-import { execFile, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, execFile, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -39,18 +39,32 @@ export interface Served {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
+export interface ServeOptions {
+  /** A descriptor that is its standard error. */
+  readonly stderr?: number;
+  /** Added to our own environment. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What runs it, before node: setpriv and its words, say. */
+  readonly within?: readonly string[];
+  /** Called as soon as there is a process, long before it serves. */
+  readonly started?: (child: ChildProcess) => void;
+}
+
 /** `eleven serve` on a config text; resolves when it says where it listens. */
-export async function serve(config: string): Promise<Served> {
+export async function serve(config: string, options: ServeOptions = {}): Promise<Served> {
+  const { stderr = "pipe", env, within = [], started } = options;
   const file = join(mkdtempSync(join(tmpdir(), "eleven-")), "config.yaml");
   writeFileSync(file, config);
-  const child = spawn(process.execPath, ["dist/main.js", "serve", file], { stdio: ["ignore", "pipe", "pipe"] });
+  const [command, ...args] = [...within, process.execPath, "dist/main.js", "serve", file];
+  const child = spawn(command!, args, { stdio: ["ignore", "pipe", stderr], env: { ...process.env, ...env } });
+  started?.(child);
   let errors = "";
-  child.stderr.on("data", (text) => {
+  child.stderr?.on("data", (text) => {
     errors += text;
   });
   const line = await new Promise<string>((resolve, reject) => {
-    child.stdout.once("data", (text) => resolve(String(text).trim()));
-    child.once("exit", (code) => reject(new Error(`eleven serve ended with ${code}: ${errors}`)));
+    child.stdout!.once("data", (text) => resolve(String(text).trim()));
+    child.once("exit", (code, signal) => reject(new Error(`eleven serve ended with ${code ?? signal}: ${errors}`)));
   });
   return {
     line,

@@ -1,0 +1,80 @@
+/** The `eleven` command: reads its arguments, runs one subcommand, and turns errors into exit codes. */
+import { parseArgs } from "node:util";
+import { ConfigError } from "../config/load.ts";
+import { version } from "../version.ts";
+import { checkConfig, printSchema } from "./config.ts";
+import { demo } from "./demo.ts";
+import { complain, print } from "./print.ts";
+import { serveFile } from "./serve.ts";
+import { UsageError } from "./usage.ts";
+
+/** Resolves to the exit code. Never rejects. */
+export async function command(argv: readonly string[]): Promise<number> {
+  try {
+    return await run(argv);
+  } catch (error) {
+    const known = error instanceof ConfigError || error instanceof UsageError;
+    complain(known ? error.message : `eleven: ${error instanceof Error ? error.message : error}`);
+    return known ? 2 : 1;
+  }
+}
+
+const HELP = `eleven ${version}: container names, as Docker's embedded DNS answers them
+
+  eleven serve FILE           answer for the sandboxes of a config file, until SIGTERM, SIGINT, SIGHUP or SIGQUIT
+    --netns NAME|PATH|PID     the file's one sandbox listens on 127.0.0.11:53 in this network namespace
+  eleven config check FILE    say whether the file is good, and if not, what is wrong where
+  eleven config schema        print the JSON Schema of the file, for editors
+  eleven demo                 as root, a swarm on one machine, live; else a resolver on loopback to try dig on
+    --once                    end when everything has been shown
+
+  -h, --help   -V, --version
+
+Exit codes: 0 done, 1 it could not run, 2 the command or the config file is wrong.`;
+
+async function run(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = readArguments(argv);
+  if (values.version) return said(version);
+  if (values.help || positionals.length === 0) return said(HELP);
+  const [command, ...rest] = positionals;
+  switch (command) {
+    case "serve":
+      return serveFile(one(rest, "eleven serve FILE"), { netns: values.netns });
+    case "config":
+      if (rest[0] === "check") return checkConfig(one(rest.slice(1), "eleven config check FILE"));
+      if (rest[0] === "schema") return printSchema();
+      throw new UsageError("eleven config check FILE, or eleven config schema");
+    case "demo":
+      return demo({ once: values.once });
+    default:
+      throw new UsageError(`there is no command "${command}"; eleven --help lists them`);
+  }
+}
+
+function readArguments(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        help: { type: "boolean", short: "h" },
+        version: { type: "boolean", short: "V" },
+        netns: { type: "string" },
+        once: { type: "boolean" },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error));
+  }
+}
+
+function one(words: readonly string[], usage: string): string {
+  const [file, ...more] = words;
+  if (file === undefined || more.length > 0) throw new UsageError(`usage: ${usage}`);
+  return file;
+}
+
+function said(text: string): number {
+  print(text);
+  return 0;
+}
