@@ -168,7 +168,10 @@ export class Scope {
     return false;
   }
 
-  /** `9.web` or `_x._tcp.web` where `web` is a service: nobody outside can know them, so nobody outside is asked. */
+  /**
+   * `9.web` or `_x._tcp.web` where `web` is a service: nobody outside can know them, so nobody outside is asked. That an alias
+   * is below one of them (`db.9.web`) is not looked for: it would take an index of all names.
+   */
   #belowService(key: string): boolean {
     const first = key.charCodeAt(1);
     if (first === UNDERSCORE) {
