@@ -26,6 +26,7 @@ let full = 0;
 
 /** Reads a name for `subnetOf`; undefined if it is not below in-addr.arpa or ip6.arpa. */
 export function readReverse(key: string): typeof ADDRESS | typeof PREFIX | typeof OTHER | undefined {
+  if (key.charCodeAt(key.length - 1) !== 0x61) return undefined; // most names don't end in "a"
   const suffix = key.endsWith(IN_ADDR) ? IN_ADDR : key.endsWith(IP6) ? IP6 : undefined;
   if (suffix === undefined) return undefined;
   const end = key.length - suffix.length;
