@@ -73,11 +73,11 @@ export class Scope {
     if (reverse >= 0) return reverse;
     const known = this.#find(key);
     if (known?.service) return 0;
+    const special = known === undefined ? specialZone(key) : undefined;
+    if (special !== undefined) return special.denied ? key.length : key.length - special.apex.length;
     for (let at = key.charCodeAt(0) + 1; at < key.length; at += key.charCodeAt(at) + 1)
       if (this.#find(key.slice(at))?.service) return at;
-    const special = known === undefined ? specialZone(key) : undefined;
-    if (special === undefined) return 0;
-    return special.denied ? key.length : key.length - special.apex.length;
+    return 0;
   }
 
   /** True if a network's name, or a name on an internal one, is at or below `key`: who denies it denies them, too (RFC 8020). */
