@@ -4,7 +4,7 @@ import { OWN_STYLE, writeAnswer, writeNegative } from "../src/wire/answer.ts";
 import { parseQuery, Query } from "../src/wire/query.ts";
 import { query } from "../test/support/packets.ts";
 import { report, timed } from "./measure.ts";
-import { addresses, zoneOf } from "./zone.ts";
+import { addresses, PLAIN, zoneOf } from "./zone.ts";
 
 export function run(): void {
   const scope = new Scope(
@@ -18,7 +18,7 @@ export function run(): void {
         links: undefined,
       },
     ],
-    { upstreams: [], internal: false, ndots: false },
+    PLAIN,
   );
   const q = new Query();
   const out = Buffer.alloc(4096);
@@ -29,7 +29,7 @@ export function run(): void {
     for (let i = 0; i < q.questionEnd; i++) out[i] = packet[i]!;
     const outcome = scope.lookup(q.key, q.type);
     if (outcome.count > 0) writeAnswer(q, out, 4096, OWN_STYLE, outcome);
-    else writeNegative(q, out, OWN_STYLE, 0, soa);
+    else writeNegative(q, out, OWN_STYLE, 0, soa, scope.apex(q.key));
   };
   const microseconds = (question: string) => timed(answer(query(question, { edns: 4096 })), 200_000) / 1000;
 

@@ -14,7 +14,7 @@ export function balanceOf(file: ConfigFile): BalanceFile | undefined {
     node: file.node ?? "node-1",
     ...(idle && { idle: { ...(idle.tcp && { tcp: idle.tcp }), ...(idle.udp && { udp: idle.udp }) } }),
     networks: Object.entries(networks).map(([name, at]) => ({
-      network: file.networks?.[name]?.id ?? name,
+      network: (Object.hasOwn(file.networks ?? {}, name) && file.networks?.[name]?.id) || name,
       ...placeOf(at),
     })),
     ...(mesh && { mesh: { ingress: placeOf(mesh), host: hostOf(mesh.host) } }),
@@ -44,7 +44,7 @@ export function checkBalance(file: ConfigFile, complain: Complain): void {
     complain(["balance", "placement"], "needs balance.networks: this node's load-balancer sandbox of each network");
   for (const [name, { ip, ip6 }] of Object.entries(networks)) {
     const path = ["balance", "networks", name];
-    if (!(name in (file.networks ?? {}))) complain(path, `there is no network "${name}" in this file`);
+    if (!Object.hasOwn(file.networks ?? {}, name)) complain(path, `there is no network "${name}" in this file`);
     else if (ip === undefined && ip6 === undefined) complain(path, "needs its ip or ip6: tasks answer to it");
   }
   if (mesh !== undefined && mesh.ip === undefined && mesh.ip6 === undefined)

@@ -48,8 +48,11 @@ export function convertOptions(file: ConfigFile): Options {
 /** Everything in the file as changes, in the order a registry takes them. What is wrong goes to `complain`. */
 export function convertObjects(file: ConfigFile, complain: Complain): Located[] {
   const out: Located[] = [];
-  const networkId = (name: string): string => file.networks?.[name]?.id ?? name;
+  const networkId = (name: string): string => own(file.networks, name)?.id ?? name;
   const entries = <T>(map: Record<string, T> | undefined): [string, T][] => Object.entries(map ?? {});
+
+  /** Ids by "service.slot", as sandboxes name them. */
+  const tasks = new Map<string, string>();
 
   checkBalance(file, complain);
   if (needsMesh(file)) {
@@ -76,10 +79,10 @@ export function convertObjects(file: ConfigFile, complain: Complain): Located[] 
     for (const [i, task] of slots.entries()) {
       const path = given.tasks === undefined ? ["services", name] : ["services", name, "tasks", i];
       const slot = given.mode === "global" ? undefined : i + 1;
-      out.push({
-        path,
-        change: { kind: "task.put", task: taskOf(service, task, slot, file.node ?? "node-1", networkId) },
-      });
+      const put = taskOf(service, task, slot, file.node ?? "node-1", networkId);
+      out.push({ path, change: { kind: "task.put", task: put } });
+      const known = `${name}.${put.slot ?? put.node}`;
+      if (!tasks.has(known)) tasks.set(known, put.id);
     }
   }
   for (const [name, { id, hostname, state, networks, labels }] of entries(file.containers)) {
@@ -95,7 +98,7 @@ export function convertObjects(file: ConfigFile, complain: Complain): Located[] 
   }
   checkUnique(out, complain);
   for (const [name, given] of entries(file.sandboxes)) {
-    const member = memberOf(file, given, out);
+    const member = memberOf(file, given, tasks);
     if (member === undefined)
       complain(
         ["sandboxes", name, given.task ? "task" : "container"],
@@ -233,18 +236,14 @@ function port(file: NonNullable<ServiceFile["ports"]>[number]): Port {
 function memberOf(
   file: ConfigFile,
   { container, task }: SandboxFile,
-  all: readonly Located[],
+  tasks: ReadonlyMap<string, string>,
 ): Sandbox["member"] | undefined {
   if (container !== undefined) {
-    const known = file.containers?.[container];
+    const known = own(file.containers, container);
     return known && { kind: "container", id: known.id ?? containerId(container) };
   }
-  for (const { change } of all) {
-    if (change.kind !== "task.put") continue;
-    const service = Object.entries(file.services ?? {}).find(([name, s]) => (s.id ?? name) === change.task.service);
-    if (`${service?.[0]}.${change.task.slot ?? change.task.node}` === task) return { kind: "task", id: change.task.id };
-  }
-  return undefined;
+  const id = tasks.get(task ?? "");
+  return id === undefined ? undefined : { kind: "task", id };
 }
 
 function sandbox(id: string, file: SandboxFile, member: Sandbox["member"]): Sandbox {
@@ -277,6 +276,10 @@ function labelsOf(file: ServiceFile["labels"]): Record<string, string> {
   if (!Array.isArray(file)) return file ?? {};
   return Object.fromEntries(file.map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
 }
+
+/** A mapping's own entry: "constructor" is in every object. */
+const own = <T>(map: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
+  map !== undefined && Object.hasOwn(map, name) ? map[name] : undefined;
 
 /** Without the keys that are there and undefined. */
 const defined = <T extends object>(object: T) =>

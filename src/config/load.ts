@@ -1,9 +1,11 @@
 /** A config file, read and checked as a whole: every problem at once, or a Config. */
 import { readFile } from "node:fs/promises";
 import { convertObjects, convertOptions } from "./convert.ts";
+import { schemaProblems } from "./issues.ts";
 import type { Config, Path } from "./options.ts";
-import { ConfigError, type Problem, Source, schemaProblems } from "./problems.ts";
+import { ConfigError, type Problem } from "./problems.ts";
 import { schema } from "./schema.ts";
+import { Source } from "./source.ts";
 
 export { ConfigError } from "./problems.ts";
 

@@ -1,15 +1,20 @@
 /** The config file's shape. Compose's words where compose has them; anything unknown is an error, never ignored. */
 import { z } from "zod";
 import { addressBytes, parseCidr } from "../model/address.ts";
-import { nameProblem } from "../model/name.ts";
+import { callingProblem, nameProblem } from "../model/name.ts";
 
 const named = (problemOf: (value: string) => string | undefined) =>
   z.string().superRefine((value, ctx) => {
     const problem = problemOf(value);
-    if (problem !== undefined) ctx.addIssue({ code: "custom", message: `name "${value}" ${problem}` });
+    if (problem !== undefined) ctx.addIssue({ code: "custom", message: `name ${JSON.stringify(value)} ${problem}` });
   });
-const name = named((v) => (v.includes("*") ? "has a wildcard, which only aliases may have" : nameProblem(v)));
-const alias = named((v) => nameProblem(v.replace(/^\*\./, "")));
+const wildcard = (v: string) => (v.includes("*") ? "has a wildcard, which only aliases may have" : undefined);
+/** What Docker would take: DNS need not have a form for it. */
+const name = named((v) => wildcard(v) ?? callingProblem(v));
+const spacedName = named((v) => wildcard(v) ?? callingProblem(v, true));
+const alias = named((v) => callingProblem(v));
+/** A name that is compared with what is asked for. */
+const domain = named((v) => wildcard(v) ?? nameProblem(v));
 const address = z
   .string()
   .refine((v) => addressBytes(v) !== undefined, { error: (i) => `must be an IP address, got "${i.input}"` });
@@ -35,7 +40,7 @@ const upstream = z.union([
   z.strictObject({
     address,
     port: z.int().min(1).max(65_535).optional(),
-    domains: z.array(name).min(1).optional().describe("only names at or below these are asked there"),
+    domains: z.array(domain).min(1).optional().describe("only names at or below these are asked there"),
   }),
 ]);
 const upstreams = z.array(upstream);
@@ -176,7 +181,7 @@ const sandbox = z
     listen: z.union([listen, z.array(listen)]).optional(),
     upstreams: upstreams.optional(),
     ndots: z.int().min(0).optional().describe("set at all: unknown single-label names are not forwarded"),
-    search: z.array(name).optional(),
+    search: z.array(domain).optional(),
     netns: z
       .union([z.string().min(1), z.int().min(1)])
       .optional()
@@ -261,10 +266,10 @@ export const schema = z.strictObject({
     .optional()
     .describe("what is remembered over restarts; root's alone. Default /var/lib/eleven"),
   transport: z.enum(["batched", "dgram"]).optional().describe("dgram: node's own sockets. Default batched, on Linux"),
-  networks: z.record(name, network).optional(),
+  networks: z.record(spacedName, network).optional(),
   services: z.record(z.string(), service).optional(),
   containers: z.record(name, container).optional(),
-  sandboxes: z.record(z.string(), sandbox).optional(),
+  sandboxes: z.record(spacedName, sandbox).optional(),
 });
 
 export type ConfigFile = z.output<typeof schema>;

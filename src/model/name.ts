@@ -36,7 +36,38 @@ export function foldCase(latin1: string): string {
 const UPPER = /[A-Z]/;
 
 /**
- * Why a name can't be served, or undefined if it can: labels of 1-63 octets, at most 253 in all, no empty label, no
+ * True if DNS has a form for the name: labels of 1 to 63 octets, at most 253 in all. Networks, containers and aliases may be
+ * called otherwise; then they can't be asked for by that name, and that is all.
+ */
+export function isServable(name: string): boolean {
+  const end = name.endsWith(".") ? name.length - 1 : name.length;
+  if (end === 0 || end > 253) return false;
+  for (let i = 0, label = 0; i <= end; i++) {
+    const c = i < end ? name.charCodeAt(i) : DOT;
+    if (c > 127)
+      return isServable(
+        Buffer.from(name, "utf8")
+          .toString("latin1")
+          .replace(/[^\0-\x7f]/g, "x"),
+      );
+    if (c !== DOT) label++;
+    else if (label === 0 || label > 63) return false;
+    else label = 0;
+  }
+  return true;
+}
+
+const DOT = 46;
+
+/** Why nothing may be called this, or undefined: there must be something to read, and no control characters. */
+export function callingProblem(name: string, spaces = false): string | undefined {
+  if (name.trim() === "") return "is empty";
+  if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return "has control characters";
+  return !spaces && /\s/.test(name) ? "has white space" : undefined;
+}
+
+/**
+ * Why a name can't be asked for, or undefined if it can: labels of 1-63 octets, at most 253 in all, no empty label, no
  * white space or control characters. Underscores, digits and dots are fine, as in Docker's container names and aliases.
  */
 export function nameProblem(name: string): string | undefined {

@@ -3,7 +3,7 @@ import { addressText, canonicalAddress, cidrsOverlap, inCidr, parseCidr } from "
 import type { Network, NetworkId, Subnet } from "../model/types.ts";
 import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
-import { checkNames, folded } from "./names.ts";
+import { checkName, folded } from "./names.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -71,7 +71,7 @@ function complete(step: Step, network: Network, before: Network | undefined): Ne
 }
 
 function check(state: State, network: Network): void {
-  checkNames("network", [network.name]);
+  checkName("network", network.name);
   const named = state.networkNames.get(folded(network.name));
   if (named !== undefined && named !== network.id) {
     throw new RegistryError("conflict", `network ${network.name}: there is a network of this name (${named})`);

@@ -3,12 +3,14 @@ import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
+import { checkName } from "./names.ts";
 import { same } from "./same.ts";
 import type { Step } from "./step.ts";
 import { checkedUpstreams } from "./upstreams.ts";
 
 export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   const { state, undo, touched } = step;
+  checkName("sandbox", given.id);
   const before = state.sandboxes.get(given.id);
   const upstreams = checkedUpstreams(`sandbox ${given.id}`, given.upstreams);
   if (given.netns === undefined && given.bind === "redirect") throw invalid(given, "bind: redirect needs a netns");

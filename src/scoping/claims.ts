@@ -4,7 +4,7 @@
  */
 import { addressBytes, reverseKey } from "../model/address.ts";
 import { answering, containerAnswers } from "../model/answering.ts";
-import { nameKey, nameLabels } from "../model/name.ts";
+import { isServable, nameKey, nameLabels } from "../model/name.ts";
 import type {
   Container,
   Endpoint,
@@ -46,6 +46,7 @@ export function serviceClaims(service: Service, state: ReadonlyState, policy: Po
     const vip = service.mode === "vip" ? addressRecords(attachment.vip4, attachment.vip6, ttl) : [];
     claim(own, [...vip, txt(ttl, serviceFacts(service))], true);
     claim(shared, []);
+    if (service.ports.length > 0) claim(aboveSrv(service, attachment), []);
     if (service.mode === "vip") {
       claims.push(...reverseClaims(vip, service.name, network, ttl));
       claims.push(...srvClaims(service, attachment, network, service.name, ttl));
@@ -140,9 +141,15 @@ function addressRecords(ip4: Endpoint["ip4"], ip6: Endpoint["ip6"], ttl: number)
 
 /** A PTR for each of the addresses among `records`. */
 function reverseClaims(records: readonly RRSet[], name: string, network: Network, ttl: number): Claim[] {
-  const ptr = [rrset(TYPE_PTR, ttl, [nameRdata(nameLabels(`${name}.${network.name}`))])];
+  const target = targetName(name, network);
+  if (target === undefined) return [];
+  const ptr = [rrset(TYPE_PTR, ttl, [nameRdata(nameLabels(target))])];
   return records.map(({ data }) => ({ network: network.id, keys: [reverseKey(data)], records: ptr, service: false }));
 }
+
+/** What records that lead to `name` on the network say: `name.network`, or the name alone if the network's has no form in DNS. */
+const targetName = (name: string, network: Network): string | undefined =>
+  [`${name}.${network.name}`, name].find(isServable);
 
 /** SRV for each port of the service, leading to `target` on the network. */
 function srvClaims(
@@ -152,7 +159,9 @@ function srvClaims(
   target: string,
   ttl: number,
 ): Claim[] {
-  const rdata = nameKey(`${target}.${network.name}`);
+  const name = targetName(target, network);
+  if (name === undefined) return [];
+  const rdata = nameKey(name);
   return srvKeys(service, attachment).map(([keys, ports]) => ({
     network: network.id,
     keys,
@@ -181,6 +190,12 @@ function srvKeys(service: Service, { aliases }: ServiceNetwork): [keys: string[]
   return [...found].map(([label, ports]) => [unique(names.map((n) => label.replace("*", n))), [...ports]]);
 }
 
+/** What SRV names are below: `_tcp.web` and `_tcp` exist, for whoever denied them would deny those, too (RFC 8020). */
+function aboveSrv({ name, ports }: Service, { aliases }: ServiceNetwork): string[] {
+  const protocols = ports.map((p) => `_${p.protocol}`);
+  return unique(protocols.flatMap((p) => [p, ...[name, ...aliases].map((n) => `${p}.${n}`)]));
+}
+
 const serviceFacts = (service: Service): Record<string, string> => ({
   ...service.labels,
   service: service.name,
@@ -188,12 +203,18 @@ const serviceFacts = (service: Service): Record<string, string> => ({
   mode: service.mode,
 });
 
-/** RFC 1464 strings, `key=value`, in order of key. */
+/** RFC 1464 strings, `key=value`, in order of key; what is too much for one record (64 KiB) is left out. */
 function txt(ttl: number, facts: Readonly<Record<string, string>>): RRSet {
-  const strings = Object.keys(facts)
-    .sort()
-    .map((k) => `${k}=${facts[k]}`);
-  return rrset(TYPE_TXT, ttl, [txtRdata(strings)]);
+  let room = 65_535;
+  const pieces: string[] = [];
+  for (const key of Object.keys(facts).sort()) {
+    const rdata = txtRdata([`${key}=${facts[key]}`]);
+    if (rdata.length > room) continue;
+    room -= rdata.length;
+    pieces.push(rdata);
+  }
+  return rrset(TYPE_TXT, ttl, [pieces.join("")]);
 }
 
-const unique = (names: readonly string[]): string[] => [...new Set(names.map(nameKey))];
+/** Keys, each once, of those names that DNS has a form for. */
+const unique = (names: readonly string[]): string[] => [...new Set(names.filter(isServable).map(nameKey))];

@@ -2,7 +2,7 @@
  * State into patches. Every object's claims are kept; when an object changes, its claims are made anew and only the names
  * that differ are combined again. So a patch is what the whole would compile to, whatever the order things came in.
  */
-import { nameKey } from "../model/name.ts";
+import { isServable, nameKey } from "../model/name.ts";
 import type { Found, NetworkId, ReadonlyState, Sandbox, SandboxId, Touched } from "../model/types.ts";
 import { type RRSet, rdataOf, rrset } from "../wire/rrset.ts";
 import { type Claim, containerClaims, serviceClaims, taskClaims } from "./claims.ts";
@@ -99,7 +99,7 @@ export class Compiler {
     const zones: ZoneSpec[] = [];
     for (const id of networks) {
       const network = state.networks.get(id);
-      const suffix = network && nameKey(network.name);
+      const suffix = network && (isServable(network.name) ? nameKey(network.name) : "");
       if (suffix === this.#zones.get(id)) continue;
       zones.push({ id, suffix });
       if (suffix === undefined) this.#zones.delete(id);

@@ -1,4 +1,4 @@
-/** What a lookup says: records, or one of four constants compared by identity (nothing is allocated on the query road). */
+/** What a lookup says: records, or one of six constants compared by identity (nothing is allocated on the query road). */
 import type { RRSet } from "../wire/rrset.ts";
 
 const constant = (): RRSet => Object.freeze({ type: 0, ttl: 0, count: 0, size: 0, data: "" });
@@ -9,8 +9,12 @@ export const NODATA = constant();
 export const NXDOMAIN = constant();
 /** Not ours: ask upstream. */
 export const FORWARD = constant();
+/** Not ours and of one label, and the stub has a search list: no data sends it on there (Docker's ndots rule). */
+export const SEARCH = constant();
 /** Not ours, and nothing may leave this sandbox. */
 export const BLOCKED = constant();
+/** The same, but names of ours are below it: to deny it would be to deny them (RFC 8020). */
+export const BLOCKED_ABOVE = constant();
 
-/** An RRset, or NODATA, NXDOMAIN, FORWARD, BLOCKED. */
+/** An RRset, or NODATA, NXDOMAIN, FORWARD, SEARCH, BLOCKED, BLOCKED_ABOVE. */
 export type Outcome = RRSet;

@@ -24,7 +24,7 @@ export interface ScopePatch {
 
 export interface ZoneSpec {
   readonly id: NetworkId;
-  /** Key of the network's name: what `name.network` ends with. */
+  /** Key of the network's name: what `name.network` ends with. Empty if DNS has no form for the name. */
   readonly suffix: string | undefined;
 }
 
@@ -39,6 +39,10 @@ export interface ScopeSpec {
   readonly internal: boolean;
   /** An explicit ndots option: unknown single-label A/AAAA are NODATA, not forwarded. */
   readonly ndots: boolean;
+  /** Of its networks, as `subnetText` writes them: their reverse zones are ours. Empty with `compat: docker`. */
+  readonly subnets: readonly string[];
+  /** "docker": whatever no network knows is forwarded, but for a few names that mean this host or nothing. */
+  readonly compat: "none" | "docker";
 }
 
 export interface LinkSpec {

@@ -1,9 +1,11 @@
 /** What one sandbox's lookups need beside the zones: networks in order, links, where to forward. */
-import { nameKey } from "../model/name.ts";
+import { parseCidr } from "../model/address.ts";
+import { isServable, nameKey } from "../model/name.ts";
 import type { Endpoint, Found, Network, ReadonlyState, Sandbox, Upstream } from "../model/types.ts";
 import type { ScopeSpec } from "./patch.ts";
 import type { Policy } from "./policy.ts";
 import { precedence } from "./precedence.ts";
+import { subnetText } from "./reverse.ts";
 
 /** `found` is what the sandbox's own resolv.conf says. */
 export function scopeSpec(sandbox: Sandbox, state: ReadonlyState, policy: Policy, found?: Found): ScopeSpec {
@@ -15,7 +17,9 @@ export function scopeSpec(sandbox: Sandbox, state: ReadonlyState, policy: Policy
     id: sandbox.id,
     zones: attached.map((a) => a.network.id),
     links: attached.flatMap(({ endpoint, network }) =>
-      endpoint.links.map((l) => ({ zone: network.id, alias: nameKey(l.alias), target: nameKey(l.target) })),
+      endpoint.links
+        .filter((l) => isServable(l.alias) && isServable(l.target))
+        .map((l) => ({ zone: network.id, alias: nameKey(l.alias), target: nameKey(l.target) })),
     ),
     upstreams: internal
       ? []
@@ -27,8 +31,27 @@ export function scopeSpec(sandbox: Sandbox, state: ReadonlyState, policy: Policy
         ),
     internal,
     ndots: sandbox.ndots !== undefined || (found?.ndots ?? policy.ndots),
+    subnets: policy.compat === "docker" ? NONE : subnetsOf(networks),
+    compat: policy.compat,
   };
 }
+
+const NONE: readonly string[] = [];
+
+/** One copy for all sandboxes of a network, when it is their only one. */
+function subnetsOf(networks: readonly Network[]): readonly string[] {
+  const all = networks.map((network) => {
+    const known = subnetCache.get(network);
+    if (known !== undefined) return known;
+    const subnets = network.subnets.map((s) => parseCidr(s.cidr)).filter((c) => c !== undefined);
+    const texts = subnets.map(({ bits, base }) => subnetText(bits, base));
+    subnetCache.set(network, texts);
+    return texts;
+  });
+  return all.length === 1 ? all[0]! : all.flat();
+}
+
+const subnetCache = new WeakMap<Network, readonly string[]>();
 
 function endpointsOf({ member }: Sandbox, state: ReadonlyState): readonly Endpoint[] {
   const found = member.kind === "task" ? state.tasks.get(member.id) : state.containers.get(member.id);

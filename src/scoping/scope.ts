@@ -1,9 +1,12 @@
 /** One sandbox's view: which of its networks answers for a name. Docker's order, but folded case and no leaks. */
+import { nameKey } from "../model/name.ts";
 import type { Upstream } from "../model/types.ts";
 import { TYPE_A, TYPE_AAAA, TYPE_ANY } from "../wire/constants.ts";
 import type { RRSet } from "../wire/rrset.ts";
-import { BLOCKED, FORWARD, NODATA, NXDOMAIN, type Outcome } from "./outcome.ts";
-import { minimalAny, specialName } from "./special.ts";
+import { BLOCKED, BLOCKED_ABOVE, FORWARD, NODATA, NXDOMAIN, type Outcome, SEARCH } from "./outcome.ts";
+import type { ScopeSpec } from "./patch.ts";
+import { PREFIX, readReverse, subnetOf } from "./reverse.ts";
+import { minimalAny, specialZone, under } from "./special.ts";
 
 /** The records of one name in one network. `others` holds what is neither A nor AAAA. */
 export interface Entry {
@@ -16,11 +19,13 @@ export interface Entry {
 
 /** The names of one network. */
 export interface Zone {
-  /** Key of the network's own name; `name.network` ends with it. */
+  /** Key of the network's own name; `name.network` ends with it. Empty: DNS has no form for it. */
   suffix: string;
   readonly names: Map<string, Entry>;
   /** How many names start with a "*" label: none, and the wildcard walk is skipped. */
   wildcards: number;
+  /** What `names` are below, each with how many; only where a sandbox is that nothing leaves. */
+  above: Map<string, number> | undefined;
 }
 
 /** A zone as one sandbox sees it. */
@@ -35,19 +40,56 @@ export class Scope {
   readonly internal: boolean;
   readonly #views: readonly View[];
   readonly #ndots: boolean;
+  readonly #subnets: readonly string[];
+  readonly #docker: boolean;
+  /** Keys of the suffixes that an upstream is there for. */
+  readonly #domains: ReadonlySet<string> | undefined;
 
   /** `views` in order of precedence. */
-  constructor(views: readonly View[], options: { upstreams: readonly Upstream[]; internal: boolean; ndots: boolean }) {
+  constructor(views: readonly View[], options: Omit<ScopeSpec, "id" | "zones" | "links">) {
     this.#views = views;
     this.upstreams = options.upstreams;
     this.internal = options.internal;
     this.#ndots = options.ndots;
+    this.#subnets = options.subnets;
+    this.#docker = options.compat === "docker";
+    const domains = options.upstreams.flatMap((u) => u.domains ?? []).map(nameKey);
+    this.#domains = domains.length > 0 ? new Set(domains) : undefined;
   }
 
   /** `key` as `nameKey` makes it. The first network that knows the name answers, whatever types it has (moby 28+). */
   lookup(key: string, type: number): Outcome {
     const entry = this.#find(key) ?? this.#wildcard(key);
     return entry === undefined ? this.#unknown(key, type) : ofType(entry, type);
+  }
+
+  /**
+   * Where in `key` the zone begins whose SOA belongs into a NODATA or NXDOMAIN of ours: at the closest service at or above the
+   * name, where a reverse or special zone begins, else at the name itself, for what is above it may be somebody else's. The
+   * key's end is the root.
+   */
+  apex(key: string): number {
+    const reverse = this.#reverseZone(key);
+    if (reverse >= 0) return reverse;
+    const known = this.#find(key);
+    if (known?.service) return 0;
+    const special = known === undefined ? specialZone(key) : undefined;
+    if (special !== undefined) return special.denied ? key.length : key.length - special.apex.length;
+    for (let at = key.charCodeAt(0) + 1; at < key.length; at += key.charCodeAt(at) + 1)
+      if (this.#find(key.slice(at))?.service) return at;
+    return 0;
+  }
+
+  /** True if a network's name, or a name on an internal one, is at or below `key`: who denies it denies them, too (RFC 8020). */
+  isAbove(key: string): boolean {
+    if (key.length === 0) return true;
+    for (const { zone, links } of this.#views) {
+      const { suffix, above } = zone;
+      if (above?.has(key) || (suffix.length > 0 && under(suffix, key))) return true;
+      if (suffix.length > 0 && key.endsWith(suffix) && above?.has(key.slice(0, -suffix.length))) return true;
+      if (links !== undefined) for (const alias of links.keys()) if (alias !== key && under(alias, key)) return true;
+    }
+    return false;
   }
 
   /**
@@ -78,7 +120,8 @@ export class Scope {
     let shortest = Number.POSITIVE_INFINITY;
     for (const { links, zone } of this.#views) {
       const { suffix } = zone;
-      if (suffix.length >= key.length || suffix.length >= shortest || !key.endsWith(suffix)) continue;
+      if (suffix.length === 0 || suffix.length >= key.length || suffix.length >= shortest || !key.endsWith(suffix))
+        continue;
       const name = key.slice(0, -suffix.length);
       const entry = search(zone, links?.get(name) ?? name) ?? search(zone, name);
       if (entry === undefined) continue;
@@ -100,16 +143,35 @@ export class Scope {
   }
 
   #unknown(key: string, type: number): Outcome {
-    const special = specialName(key, type);
-    if (special !== undefined) return special;
+    const special = specialZone(key);
+    if (special !== undefined && !(special.dockerAsks && this.#docker) && !(special.yields && this.#routed(key)))
+      return special.answer(key, type);
     if (this.#belowService(key)) return NXDOMAIN;
-    if (this.internal) return BLOCKED;
+    if (this.#reverseZone(key) >= 0) return readReverse(key) === PREFIX ? NODATA : NXDOMAIN;
+    if (this.internal) return this.isAbove(key) || isArpa(key) ? BLOCKED_ABOVE : BLOCKED;
     const single = key.length > 0 && key.length === key.charCodeAt(0) + 1;
-    if (this.#ndots && single && (type === TYPE_A || type === TYPE_AAAA)) return NODATA;
+    if (this.#ndots && single && (type === TYPE_A || type === TYPE_AAAA)) return SEARCH;
     return FORWARD;
   }
 
-  /** `9.web` or `_x._tcp.web` where `web` is a service: nobody outside can know them, so nobody outside is asked. */
+  /** Where the reverse zone of one of our subnets begins that `key` is in; -1 if it is in none, or an upstream has it. */
+  #reverseZone(key: string): number {
+    if (this.#subnets.length === 0 || readReverse(key) === undefined || this.#routed(key)) return -1;
+    return subnetOf(key, this.#subnets);
+  }
+
+  /** True if there is an upstream for this name in particular. */
+  #routed(key: string): boolean {
+    if (this.#domains === undefined) return false;
+    for (let at = 0; at < key.length; at += key.charCodeAt(at) + 1)
+      if (this.#domains.has(at === 0 ? key : key.slice(at))) return true;
+    return false;
+  }
+
+  /**
+   * `9.web` or `_x._tcp.web` where `web` is a service: nobody outside can know them, so nobody outside is asked. That an alias
+   * is below one of them (`db.9.web`) is not looked for: it would take an index of all names.
+   */
   #belowService(key: string): boolean {
     const first = key.charCodeAt(1);
     if (first === UNDERSCORE) {
@@ -129,6 +191,11 @@ export class Scope {
 }
 
 const UNDERSCORE = 95;
+
+/** What reverse zones and resolver.arpa are below. */
+const isArpa = (key: string): boolean => key === ARPA || readReverse(key) === PREFIX;
+
+const ARPA = nameKey("arpa");
 
 function ofType(entry: Entry, type: number): Outcome {
   if (type === TYPE_A) return entry.a ?? NODATA;

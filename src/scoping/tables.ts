@@ -33,14 +33,19 @@ export class Tables {
       const key = names[i++] as string;
       const n = names[i++] as number;
       if (n === GONE) {
-        if (zone.names.delete(key) && isWildcard(key)) zone.wildcards--;
+        if (!zone.names.delete(key)) continue;
+        if (isWildcard(key)) zone.wildcards--;
+        if (zone.above !== undefined) count(zone.above, key, -1);
         continue;
       }
       if (n !== SAME) {
         before = readEntry(names, i, n);
         i += (n & ~SERVICE) * 5;
       }
-      if (isWildcard(key) && !zone.names.has(key)) zone.wildcards++;
+      if (!zone.names.has(key)) {
+        if (isWildcard(key)) zone.wildcards++;
+        if (zone.above !== undefined) count(zone.above, key, 1);
+      }
       zone.names.set(key, before);
     }
   }
@@ -48,7 +53,7 @@ export class Tables {
   #zone(id: NetworkId): Zone {
     let zone = this.#zones.get(id);
     if (zone === undefined) {
-      zone = { suffix: "", names: new Map(), wildcards: 0 };
+      zone = { suffix: "", names: new Map(), wildcards: 0, above: undefined };
       this.#zones.set(id, zone);
     }
     return zone;
@@ -57,8 +62,10 @@ export class Tables {
   #build(spec: ScopeSpec): Scope {
     const views = spec.zones.map((id): View => {
       const links = spec.links.filter((l) => l.zone === id);
+      const zone = this.#zone(id);
+      if (spec.internal) zone.above ??= namesAbove(zone);
       return {
-        zone: this.#zone(id),
+        zone,
         links: links.length > 0 ? new Map(links.map((l) => [l.alias, l.target])) : undefined,
       };
     });
@@ -69,6 +76,22 @@ export class Tables {
 const NOTHING: Entry = { a: undefined, aaaa: undefined, others: undefined, service: false };
 
 const isWildcard = (key: string): boolean => key.startsWith("\x01*");
+
+/** Made when the first sandbox needs it that nothing leaves: elsewhere upstreams say what exists, and it costs memory. */
+function namesAbove({ names }: Zone): Map<string, number> {
+  const above = new Map<string, number>();
+  for (const key of names.keys()) count(above, key, 1);
+  return above;
+}
+
+function count(above: Map<string, number>, key: string, by: 1 | -1): void {
+  for (let at = key.charCodeAt(0) + 1; at < key.length; at += key.charCodeAt(at) + 1) {
+    const rest = key.slice(at);
+    const names = (above.get(rest) ?? 0) + by;
+    if (names === 0) above.delete(rest);
+    else above.set(rest, names);
+  }
+}
 
 function readEntry(names: ScopePatch["names"], from: number, n: number): Entry {
   let a: RRSet | undefined;

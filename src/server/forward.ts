@@ -1,8 +1,10 @@
 /** The slow road: a question that is not ours goes to the forwarder, and what comes back is fitted to this client. */
 import type { Forwarder } from "../forwarder/types.ts";
 import type { Scope } from "../scoping/scope.ts";
-import { writeError, writeTruncated } from "../wire/answer.ts";
+import { writeError, writeNegative, writeTruncated } from "../wire/answer.ts";
+import { NOERROR, NXDOMAIN } from "../wire/constants.ts";
 import { parseQuery, Query } from "../wire/query.ts";
+import { headerRcode } from "../wire/reply.ts";
 import { limitOf, type Serving } from "./serve.ts";
 
 /**
@@ -24,15 +26,25 @@ export function forward(
     query.key + String.fromCharCode(query.type >> 8, query.type & 255, query.class >> 8, query.class & 255);
   const { questionEnd, edns } = query;
   forwarder.forward({ packet, questionEnd, question, edns, upstreams: scope.upstreams, from }, (outcome) => {
-    if (outcome instanceof Uint8Array && outcome.length <= limit) return send(outcome);
+    const denied = outcome instanceof Uint8Array && deniesOurs(serving, scope, question, outcome);
+    if (outcome instanceof Uint8Array && outcome.length <= limit && !denied) return send(outcome);
     parseQuery(packet, packet.length, again);
     out.set(packet.subarray(0, questionEnd));
-    const length =
-      outcome instanceof Uint8Array
+    const length = denied
+      ? writeNegative(again, out, serving.style, NOERROR, serving.soa, again.key.length)
+      : outcome instanceof Uint8Array
         ? writeTruncated(again, out, serving.style)
         : writeError(again, out, serving.style, outcome.rcode, { code: outcome.ede, text: outcome.text });
     send(Buffer.from(out.subarray(0, length)));
   });
+}
+
+/**
+ * True if an upstream says that a name does not exist which names of ours are below, `mynet` say: whoever believed that would
+ * not ask for `web.mynet` any more (RFC 8020). The name exists, and has no data.
+ */
+function deniesOurs({ compat }: Serving, scope: Scope, question: string, reply: Uint8Array): boolean {
+  return headerRcode(reply) === NXDOMAIN && compat !== "docker" && scope.isAbove(question.slice(0, -4));
 }
 
 const again = new Query(); // by now `serving.query` holds some later packet

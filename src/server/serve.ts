@@ -2,7 +2,7 @@
  * The hot path: one packet in, one answer out, from the sandbox's tables. No promise, no exception, no closure; what must
  * be asked upstream is handed to `forward`, which is the slow road and lives in forward.ts.
  */
-import { BLOCKED, FORWARD, NXDOMAIN as NO_NAME, NODATA } from "../scoping/outcome.ts";
+import { BLOCKED, BLOCKED_ABOVE, FORWARD, NXDOMAIN as NO_NAME, NODATA, SEARCH } from "../scoping/outcome.ts";
 import type { Scope } from "../scoping/scope.ts";
 import {
   DOCKER_STYLE,
@@ -133,17 +133,17 @@ export function serve(
   }
   if (outcome === NODATA) {
     counters.nodata++;
-    return writeNegative(query, out, style, NOERROR, serving.soa);
+    return writeNegative(query, out, style, NOERROR, serving.soa, scope.apex(query.key));
   }
   if (outcome === NO_NAME) {
     counters.nxdomain++;
-    return writeNegative(query, out, style, NXDOMAIN, serving.soa);
+    return writeNegative(query, out, style, NXDOMAIN, serving.soa, scope.apex(query.key));
   }
   if (outcome === FORWARD) {
     counters.forwarded++;
     return LATER;
   }
-  return blocked(serving, out, outcome);
+  return outside(serving, out, outcome);
 }
 
 /** Most octets the client takes (RFC 6891 6.2.3: below 512 counts as 512). */
@@ -161,12 +161,18 @@ function refuse({ query, style, counters }: Serving, out: Uint8Array, ede: { cod
   return writeError(query, out, style, REFUSED, ede);
 }
 
-/** A sandbox with internal networks only: for it, nothing else exists. Docker says SERVFAIL, which clients retry. */
-function blocked(serving: Serving, out: Uint8Array, outcome: RRSet): number {
-  if (outcome !== BLOCKED) return SILENT;
-  serving.counters.nxdomain++;
-  if (serving.compat === "docker") return writeError(serving.query, out, serving.style, SERVFAIL);
-  return writeNegative(serving.query, out, serving.style, NXDOMAIN, serving.soa, INTERNAL);
+/** What is not ours and not forwarded either: the answer is nobody's, so the SOA is the root's. */
+function outside(serving: Serving, out: Uint8Array, outcome: RRSet): number {
+  const { query, style, soa, counters } = serving;
+  if (outcome === SEARCH) {
+    counters.nodata++;
+    return writeNegative(query, out, style, NOERROR, soa, query.key.length);
+  }
+  if (outcome !== BLOCKED && outcome !== BLOCKED_ABOVE) return SILENT;
+  // A sandbox with internal networks only: for it, nothing else exists. Docker says SERVFAIL, which clients retry.
+  counters.nxdomain++;
+  if (serving.compat === "docker") return writeError(query, out, style, SERVFAIL);
+  return writeNegative(query, out, style, outcome === BLOCKED ? NXDOMAIN : NOERROR, soa, query.key.length, INTERNAL);
 }
 
 /** CHAOS has version.bind and id.server; nothing else lives outside class IN. */

@@ -21,9 +21,9 @@ import {
   RA,
   RD,
   TC,
-  TYPE_OPT,
   TYPE_SOA,
 } from "./constants.ts";
+import { type Ede, OPT_SIZE, writeOpt } from "./opt.ts";
 import type { Query } from "./query.ts";
 import { nameRdata, type RRSet } from "./rrset.ts";
 
@@ -37,15 +37,6 @@ export interface Style {
 
 export const OWN_STYLE: Style = { authoritative: true, soa: true, opt: true, recursionOnErrors: true };
 export const DOCKER_STYLE: Style = { authoritative: false, soa: false, opt: false, recursionOnErrors: false };
-
-/** Extended DNS error to send along (RFC 8914). */
-export interface Ede {
-  readonly code: number;
-  readonly text: string;
-}
-
-/** Largest UDP payload we say we can receive (the size DNS flag day 2020 settled on). */
-const OUR_UDP_SIZE = 1232;
 
 /** Writes positive answers in random order. What does not fit into `limit` octets is left out and TC set (RFC 2181 9). */
 export function writeAnswer(
@@ -75,20 +66,28 @@ export interface OwnedSet {
 
 const NONE: readonly OwnedSet[] = [];
 
-/** NODATA or NXDOMAIN for a name that is ours, with the SOA that bounds how long it is remembered (RFC 2308). */
+/**
+ * NODATA or NXDOMAIN, with the SOA that bounds how long it is remembered (RFC 2308). `apex` is where in the question's key the
+ * name of the zone begins. Its end is the root, which is nobody's to be authoritative for: no AA. Asked for its SOA, an apex has
+ * one.
+ */
 export function writeNegative(
   query: Query,
   out: Uint8Array,
   style: Style,
   rcode: typeof NOERROR | typeof NXDOMAIN,
   soa: Soa,
+  apex: number,
   ede?: Ede,
 ): number {
   at = query.questionEnd;
   recordClass = CLASS_IN;
-  if (style.soa) writeSoa(query, out, soa);
-  const flags = QR | RA | (style.authoritative ? AA : 0);
-  return finish(query, out, flags, rcode, 0, style.soa ? 1 : 0, 0, style, ede);
+  const ours = apex < query.key.length;
+  const flags = QR | RA | (style.authoritative && ours ? AA : 0);
+  if (!style.soa) return finish(query, out, flags, rcode, 0, 0, 0, style, ede);
+  writeSoa(out, ours ? apex : -1, soa);
+  const answers = ours && apex === 0 && query.type === TYPE_SOA ? 1 : 0;
+  return finish(query, out, flags, rcode, answers, 1 - answers, 0, style, ede);
 }
 
 /** An error of the resolver: FORMERR, SERVFAIL, NOTIMP, REFUSED, BADVERS. The question is echoed if it could be read. */
@@ -187,13 +186,12 @@ function writeFixed(out: Uint8Array, from: number, type: number, ttl: number, le
 const SOA_NAMES = nameRdata("\x06eleven\x07invalid") + nameRdata("\x06nobody\x07invalid");
 const SOA_TIMERS = "\0\0\x0e\x10" + "\0\0\x04\xb0" + "\0\x09\x3a\x80";
 
-/** SOA owned by the parent of the name asked for, which is a suffix of the question: a pointer, or the root. */
-function writeSoa(query: Query, out: Uint8Array, { minimum, serial }: Soa): void {
-  const label = query.key.length === 0 ? 0 : query.key.charCodeAt(0) + 1;
+/** SOA owned by what begins at `apex` of the question's name: a pointer into it, or the root. */
+function writeSoa(out: Uint8Array, apex: number, { minimum, serial }: Soa): void {
   let p = at;
-  if (query.key.length > label) {
-    out[p++] = 0xc0;
-    out[p++] = HEADER + label; // a first label is at most 63 octets, so this stays below 256
+  if (apex >= 0) {
+    out[p++] = 0xc0 | ((HEADER + apex) >> 8);
+    out[p++] = HEADER + apex;
   } else out[p++] = 0;
   p = writeFixed(out, p, TYPE_SOA, minimum, SOA_NAMES.length + 20);
   for (let i = 0; i < SOA_NAMES.length; i++) out[p++] = SOA_NAMES.charCodeAt(i);
@@ -210,7 +208,7 @@ function writeSoa(query: Query, out: Uint8Array, { minimum, serial }: Soa): void
 }
 
 /** Octets to keep free for the OPT record of an answer. */
-const optSize = (query: Query, style: Style): number => (query.edns && style.opt ? 11 : 0);
+const optSize = (query: Query, style: Style): number => (query.edns && style.opt ? OPT_SIZE : 0);
 
 /** Writes the OPT record if the client sent one (RFC 6891 6.1.1), then header and counts; returns the length. */
 function finish(
@@ -226,7 +224,7 @@ function finish(
 ): number {
   let more = additional;
   if (query.edns && (style.opt || rcode === BADVERS)) {
-    writeOpt(query, out, rcode, ede);
+    at = writeOpt(query, out, at, rcode, ede);
     more++;
   }
   const word = flags | (query.flags & (OPCODE_MASK | RD | CD)) | (rcode & 15);
@@ -241,33 +239,6 @@ function finish(
   out[10] = more >> 8;
   out[11] = more;
   return at;
-}
-
-function writeOpt(query: Query, out: Uint8Array, rcode: number, ede: Ede | undefined): void {
-  let p = at;
-  out[p++] = 0; // owner: the root
-  out[p++] = 0;
-  out[p++] = TYPE_OPT;
-  out[p++] = OUR_UDP_SIZE >> 8;
-  out[p++] = OUR_UDP_SIZE & 255;
-  out[p++] = rcode >> 4;
-  out[p++] = 0; // version
-  out[p++] = query.dnssecOk ? 0x80 : 0;
-  out[p++] = 0;
-  const text = ede?.text ?? "";
-  const length = ede === undefined ? 0 : 6 + text.length;
-  out[p++] = length >> 8;
-  out[p++] = length;
-  if (ede !== undefined) {
-    out[p++] = 0;
-    out[p++] = 15; // option code: extended DNS error
-    out[p++] = (length - 4) >> 8;
-    out[p++] = length - 4;
-    out[p++] = ede.code >> 8;
-    out[p++] = ede.code;
-    for (let i = 0; i < text.length; i++) out[p++] = text.charCodeAt(i);
-  }
-  at = p;
 }
 
 let positions = new Uint32Array(64);

@@ -48,8 +48,11 @@ export function parseQuery(packet: Uint8Array, length: number, into: Query): Ver
     return NOTIMP;
   }
   const records = packet[7]! + packet[9]! + packet[11]!;
-  if (packet[4] !== 0 || packet[5] !== 1) return FORMERR;
-  if (packet[6]! | packet[8]! | packet[10]! || packet[7]! > 1 || packet[9]! > 1 || packet[11]! > 2) return FORMERR;
+  const odd = packet[4]! | packet[6]! | packet[8]! | packet[10]!; // upper octets of the four counts
+  if (odd || packet[5] !== 1 || packet[7]! > 1 || packet[9]! > 1 || packet[11]! > 2) {
+    findOpt(packet, length, into);
+    return FORMERR;
+  }
 
   const nameEnd = readName(packet, length, into);
   if (nameEnd < 0 || nameEnd + 4 > length) return FORMERR;
@@ -82,15 +85,19 @@ function readName(packet: Uint8Array, length: number, into: Query): number {
   return at + 1;
 }
 
-/** Of an opcode that is not for us, only this: who sent an OPT gets one (RFC 6891 6.1.1). */
+/** Of a packet that is not for us, only this: who sent an OPT gets one (RFC 6891 7). */
 function findOpt(packet: Uint8Array, length: number, into: Query): void {
-  const count = (at: number) => (packet[at]! << 8) | packet[at + 1]!;
-  const nameEnd = count(4) === 1 ? readName(packet, length, into) : HEADER - 4;
-  if (count(4) > 1 || nameEnd < 0) return;
-  into.questionEnd = nameEnd + 4;
-  if (readRecords(packet, length, count(6) + count(8), count(10), into) === FORMERR) into.edns = false;
+  let at = HEADER;
+  for (let questions = count(packet, 4); questions > 0; questions--) {
+    at = skipName(packet, length, at) + 4;
+    if (at < HEADER || at > length) return;
+  }
+  into.questionEnd = at;
+  readRecords(packet, length, count(packet, 6) + count(packet, 8), count(packet, 10), into);
   into.questionEnd = 0;
 }
+
+const count = (packet: Uint8Array, at: number): number => (packet[at]! << 8) | packet[at + 1]!;
 
 /** Walks the records behind the question, for the OPT among the additional ones. */
 function readRecords(packet: Uint8Array, length: number, before: number, additional: number, into: Query): Verdict {

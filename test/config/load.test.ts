@@ -17,6 +17,9 @@ function complaint(text: string): string {
   }
 }
 
+const rows = (n: number, row: (i: number) => string, head: string): string =>
+  [head, ...Array.from({ length: n }, (_, i) => row(i))].join("\n");
+
 const NET = "networks:\n  n: { subnet: 10.0.1.0/24 }\n";
 
 describe("what is wrong is said with file, line, column, path and reason", () => {
@@ -92,7 +95,46 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
       `${NET}services:\n  web: { networks: [n], ports: ["80:x"] }`,
       /^f\.yaml:4:33: services\.web\.ports\.0: must be \[published:\]target/,
     ],
-    ["long label", `networks:\n  ${"n".repeat(64)}: {}`, /has a label of 64 octets, 63 are allowed/],
+    [
+      "a network with any name",
+      `networks:\n  ${"n".repeat(113)}: {}\n  "my net": {}\n  a..b: {}\n  constructor: {}`,
+      "good",
+    ],
+    [
+      "containers and aliases that DNS has no form for",
+      `${NET}containers:\n  ${"c".repeat(64)}: { networks: { n: { aliases: [a..b, toString] } } }\n  constructor: { networks: [n] }`,
+      "good",
+    ],
+    ["a network with no name", 'networks: { " ": {} }', 'f.yaml:1:18: networks. : name " " is empty'],
+    ["control characters", 'networks: { "a\\eb": {} }', /^f\.yaml:1:21: .*name "a\\u001bb" has control characters/],
+    [
+      "a domain is compared with names: long label",
+      `upstreams: [{ address: 192.0.2.1, domains: [${"n".repeat(64)}] }]`,
+      /has a label of 64 octets, 63 are allowed/,
+    ],
+    [
+      "constructor is in every object, and no container",
+      `${NET}containers: { c: { networks: [n] } }\nsandboxes:\n  s: { container: constructor }`,
+      'f.yaml:5:19: sandboxes.s.container: there is no container "constructor" in this file',
+    ],
+    [
+      "nor a network",
+      `${NET}balance: { networks: { toString: { netns: x, ip: 10.0.1.3 } } }`,
+      /there is no network "toString" in this file/,
+    ],
+    ["nor a variable", "node: ${constructor}", /the environment has no constructor/],
+    ["what contains itself", "networks: &a { n: *a }", /f\.yaml:1:16: networks\.n: contains itself/],
+    ["a list in itself", "&a [*a]", /contains itself/],
+    ["depth", `a: ${"[".repeat(100)}${"]".repeat(100)}`, /is nested more than 64 levels deep$/],
+    ["depth without end", "[".repeat(20_000), /is nested more than 64 levels deep/],
+    [
+      "a bomb of aliases",
+      `a: &a [x]\nb: &b [${"*a,".repeat(20)}]\nc: &c [${"*b,".repeat(20)}]\nd: [${"*c,".repeat(20)}]`,
+      /Excessive alias count/,
+    ],
+    ["a mapping as key", "networks: { ? { a: b } : {} }", "f.yaml:1:15: a key must be plain text"],
+    ["a tag that means nothing here", "node: !mine x", "f.yaml:1:7: Unresolved tag: !mine"],
+    ["a set", "%YAML 1.1\n---\nnetworks: !!set { a, b }", "f.yaml:3:17: networks: must be a mapping"],
     [
       "name with a space",
       "containers:\n  'a b': { networks: [] }",
@@ -200,6 +242,40 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
     ],
   ])("the registry refuses: %s", (_, text, expected) => {
     expect(complaint(text)).toMatch(expected);
+  });
+
+  test.each([
+    ["containers", 5_000, (n: number) => rows(n, (i) => `  c${i}: { networks: [n] }`, "containers:"), "good"],
+    [
+      "tasks and their sandboxes",
+      1_000,
+      (n: number) =>
+        `${rows(n, (i) => `  s${i}: { networks: [n] }`, "services:")}\n${rows(n, (i) => `  b${i}: { task: s${i}.1 }`, "sandboxes:")}`,
+      "good",
+    ],
+    [
+      "mistakes",
+      3_000,
+      (n: number) => rows(n, (i) => `  c${i}: { netwrks: [n] }`, "containers:"),
+      /netwrks: is no key/,
+    ],
+    ["variables without end", 20_000, (n: number) => `node: "${"${a:-".repeat(n)}"`, "good"],
+  ])("%s: time grows with the file, not with its square", (_, n, text, expected) => {
+    const took = (count: number) => {
+      const started = process.cpuUsage();
+      let said = "good";
+      try {
+        parseConfig(`networks: { n: { subnet: 10.0.0.0/8 } }\n${text(count)}`, "f.yaml", {});
+      } catch (error) {
+        if (!(error instanceof ConfigError)) throw error;
+        said = error.message;
+      }
+      expect(said).toMatch(expected);
+      return process.cpuUsage(started).user;
+    };
+    took(n / 10);
+    const small = took(n / 10);
+    expect(took(n)).toBeLessThan(Math.max(small, 5_000) * 40); // ten times as long; a hundred would be its square
   });
 
   test("a file that is not there", async () => {

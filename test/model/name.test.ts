@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { foldCase, keyName, nameKey, nameLabels, nameProblem } from "../../src/model/name.ts";
+import {
+  callingProblem,
+  foldCase,
+  isServable,
+  keyName,
+  nameKey,
+  nameLabels,
+  nameProblem,
+} from "../../src/model/name.ts";
 
 const L63 = "a".repeat(63);
 
@@ -74,4 +82,58 @@ describe("problems", () => {
       }),
     );
   });
+});
+
+test.each<[string, boolean]>([
+  ["web", true],
+  ["a.", true],
+  ["a b", true], // a label may hold any octets
+  ["*.app", true],
+  [L63, true],
+  [`${L63}.${L63}.${L63}.${"a".repeat(61)}.`, true],
+  ["ü".repeat(31), true],
+  ["", false],
+  [".", false],
+  ["..", false],
+  ["a..b", false],
+  ["a..", false],
+  [".a", false],
+  [`${L63}a`, false],
+  ["ü".repeat(32), false],
+  [`a.${"ü".repeat(32)}`, false],
+  [`${L63}.${L63}.${L63}.${"a".repeat(62)}`, false],
+  [`${"ü.".repeat(83)}aaa`, true],
+  [`${"ü.".repeat(84)}aa`, false], // 254 octets
+])("DNS has a form for %j: %s", (name, servable) => expect(isServable(name)).toBe(servable));
+
+test("whatever DNS has a form for makes a sound key", () => {
+  const name = fc
+    .array(fc.constantFrom("a", ".", "ü", "x".repeat(30), "🐳", "*"), { maxLength: 40 })
+    .map((p) => p.join(""));
+  fc.assert(
+    fc.property(fc.oneof(name, fc.string({ maxLength: 300 })), (text) => {
+      const key = nameKey(text);
+      let at = 0;
+      let sound = key.length > 0 && key.length <= 254;
+      for (; at < key.length; at += key.charCodeAt(at) + 1) sound &&= key.charCodeAt(at) > 0;
+      if (isServable(text)) expect([sound, at]).toEqual([true, key.length]);
+    }),
+  );
+});
+
+test.each<[string, string | undefined]>([
+  ["web", undefined],
+  [`${L63}${L63}`, undefined],
+  ["my net", undefined],
+  ["a..b.", undefined],
+  ["constructor", undefined],
+  ["__proto__", undefined],
+  ["", "is empty"],
+  [" ", "is empty"],
+  ["a\nb", "has control characters"],
+  ["a\u001b[31m", "has control characters"],
+  ["a\u2028b", "has control characters"],
+])("anything may be called %j unless it %s", (name, problem) => {
+  expect(callingProblem(name, true)).toBe(problem);
+  expect(callingProblem(name)).toBe(problem ?? (name.includes(" ") ? "has white space" : undefined));
 });

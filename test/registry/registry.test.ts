@@ -209,7 +209,7 @@ describe("refused, and nothing of the batch has happened", () => {
     ],
     ["service name", "service -x on n", "name must be valid as a DNS name component"],
     ["long service name", `service ${"x".repeat(64)} on n`, "name must be 63 characters or fewer"],
-    ["bad alias", "service x on n alias=a..b", 'name "a..b" has an empty label'],
+    ["bad alias", "service x on n alias=a\x1bb", 'name "a\\u001bb" has control characters'],
     ["task of no service", "task x.1 on n", 'there is no service "x"'],
     ["task on a network its service is not on", "task web.2 on other", "service web is not on network other"],
     ["container on no network", "container x on nowhere", 'there is no network "nowhere"'],

@@ -185,6 +185,19 @@ describe("addresses backwards", () => {
     ["c1", "9.2.0.10.in-addr.arpa PTR", "forward"], // on another network: not visible
     ["c1", "32.1.0.10.in-addr.arpa A", "NODATA"],
     ["c1", "1.0.0.127.in-addr.arpa PTR", "localhost ttl=86400"],
+    ["c1", "200.1.0.10.in-addr.arpa PTR", "NXDOMAIN"], // in our subnet, and nobody's: nobody outside knows it (RFC 6303)
+    ["c1", "200.1.0.10.in-addr.arpa TXT", "NXDOMAIN"],
+    ["c1", "1.0.10.in-addr.arpa NS", "NODATA"],
+    ["c1", "0.10.in-addr.arpa NS", "forward"],
+    ["c1", "x.1.0.10.in-addr.arpa PTR", "NXDOMAIN"],
+    ["c1", "01.1.0.10.in-addr.arpa PTR", "NXDOMAIN"],
+    ["c1", "1.32.1.0.10.in-addr.arpa PTR", "NXDOMAIN"],
+    ["c1", "9.9.0.10.in-addr.arpa PTR", "forward"], // inn's and ingress's, where c1 is not
+    ["both", "200.2.0.10.in-addr.arpa PTR", "NXDOMAIN"],
+    ["c1", `${"9.".repeat(16)}0.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa PTR`, "NXDOMAIN"],
+    ["c1", "1.0.0.0.0.0.d.f.ip6.arpa NS", "forward"],
+    ["c1", `${"9.".repeat(16)}0.0.0.0.0.0.0.0.2.0.0.0.0.0.d.f.ip6.arpa PTR`, "forward"],
+    ["deflt", "9.0.17.172.in-addr.arpa PTR", "NXDOMAIN"], // also where no names are
   ])("%s asks %s: %s", (sandbox, question, expected) => expect(look(tables, sandbox, question)).toBe(expected));
 });
 
@@ -196,6 +209,10 @@ describe("SRV and TXT", () => {
     ["c1", "_web._tcp SRV", "80/web.mynet ttl=600"],
     ["c1", "_9000._udp.rr SRV", "9000/rr.1.rr-1-id.mynet 9000/rr.2.rr-2-id.mynet ttl=5"],
     ["c1", "_http._udp.web SRV", "NXDOMAIN"],
+    ["c1", "_tcp.web A", "NODATA"], // names of ours are below these (RFC 8020)
+    ["c1", "_tcp.www.mynet A", "NODATA"],
+    ["c1", "_tcp A", "NODATA"],
+    ["c1", "_udp.web A", "forward"],
     ["c1", "_x._y._z._web SRV", "forward"],
     ["c1", "_http._tcp.nosuch SRV", "forward"],
     ["c1", "web SRV", "NODATA"],
@@ -205,7 +222,55 @@ describe("SRV and TXT", () => {
   ])("%s asks %s: %s", (sandbox, question, expected) => expect(look(tables, sandbox, question)).toBe(expected));
 });
 
-describe("names with a meaning everywhere (RFC 6761)", () => {
+describe("which reverse names a subnet has", () => {
+  test.each([
+    ["10.0.0.0/8", "10.in-addr.arpa", "NODATA"],
+    ["10.0.0.0/8", "in-addr.arpa", "forward"],
+    ["10.128.0.0/9", "128.10.in-addr.arpa", "NODATA"],
+    ["10.128.0.0/9", "127.10.in-addr.arpa", "forward"],
+    ["10.128.0.0/9", "10.in-addr.arpa", "forward"], // half of it is somebody else's
+    ["10.128.0.0/9", "9.9.255.10.in-addr.arpa", "NXDOMAIN"],
+    ["172.16.0.0/12", "5.31.172.in-addr.arpa", "NODATA"],
+    ["172.16.0.0/12", "5.32.172.in-addr.arpa", "forward"],
+    ["10.0.1.128/25", "127.1.0.10.in-addr.arpa", "forward"],
+    ["10.0.1.128/25", "254.1.0.10.in-addr.arpa", "NXDOMAIN"],
+    ["10.0.1.128/25", "1.0.10.in-addr.arpa", "forward"],
+    ["10.0.1.9/32", "9.1.0.10.in-addr.arpa", "NXDOMAIN"],
+    ["fd00:1::/63", "1.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa", "NODATA"],
+    ["fd00:1::/63", "2.0.0.0.0.0.0.0.1.0.0.0.0.0.d.f.ip6.arpa", "forward"],
+    ["fd00:1::/32", "g.1.0.0.0.0.0.d.f.ip6.arpa", "NXDOMAIN"],
+    ["fd00:1::/32", "10.1.0.0.0.0.0.d.f.ip6.arpa", "NXDOMAIN"],
+    ["10.0.0.0/8", "1.a.ip6.arpa", "forward"], // 10 is a, but in another family
+  ])("%s, %s: %s", (cidr, name, expected) => {
+    const t = tablesOf(`network n overlay ${cidr}\n container c on n\n sandbox c`);
+    expect(look(t, "c", `${name} PTR`)).toBe(expected);
+  });
+
+  test("compat docker: none, as there", () => {
+    const docker = tablesOf(WORLD, { ...DEFAULT_POLICY, compat: "docker" });
+    expect(look(docker, "c1", "200.1.0.10.in-addr.arpa PTR")).toBe("forward");
+    expect(look(docker, "c1", "_dns.resolver.arpa SVCB")).toBe("forward");
+    expect(look(docker, "c1", "9.0.0.0.in-addr.arpa PTR")).toBe("forward");
+  });
+
+  test("an upstream for a zone has it", () => {
+    const up = "up=192.0.2.1@in-addr.arpa,192.0.2.2@resolver.arpa,192.0.2.3@onion,192.0.2.4@invalid";
+    const t = tablesOf(`network n overlay 10.0.1.0/24 ${up}\n container c on n ip=10.0.1.5\n sandbox c`);
+    expect(
+      [
+        "9.1.0.10.in-addr.arpa PTR",
+        "5.1.0.10.in-addr.arpa PTR",
+        "_dns.resolver.arpa SVCB",
+        "x.onion A",
+        "x.invalid A",
+        "1.0.0.127.in-addr.arpa PTR",
+        "9.0.0.0.in-addr.arpa PTR",
+      ].map((q) => look(t, "c", q)),
+    ).toEqual(["forward", "c.n ttl=5", "forward", "forward", "NXDOMAIN", "localhost ttl=86400", "forward"]);
+  });
+});
+
+describe("names with a meaning everywhere (RFC 6761, 6303, 9462)", () => {
   test.each([
     ["localhost A", "127.0.0.1 ttl=86400"],
     ["x.localhost AAAA", "::1 ttl=86400"],
@@ -213,6 +278,22 @@ describe("names with a meaning everywhere (RFC 6761)", () => {
     ["mylocalhost A", "forward"],
     ["a.invalid A", "NXDOMAIN"],
     ["xyz.onion A", "NXDOMAIN"],
+    ["notonion A", "forward"],
+    ["127.in-addr.arpa NS", "NODATA"],
+    ["0.127.in-addr.arpa PTR", "NODATA"],
+    ["9.9.9.127.in-addr.arpa PTR", "localhost ttl=86400"],
+    ["x.0.0.127.in-addr.arpa PTR", "NXDOMAIN"],
+    ["1127.in-addr.arpa PTR", "forward"],
+    [`1.${"0.".repeat(31)}ip6.arpa PTR`, "localhost ttl=86400"],
+    [`x.1.${"0.".repeat(31)}ip6.arpa PTR`, "NXDOMAIN"],
+    [`${"0.".repeat(32)}ip6.arpa PTR`, "NODATA"],
+    ["1.2.3.0.in-addr.arpa PTR", "NXDOMAIN"],
+    ["3.0.in-addr.arpa PTR", "NODATA"],
+    ["_dns.resolver.arpa SVCB", "NODATA"],
+    ["resolver.arpa A", "NODATA"],
+    ["x.y.resolver.arpa TXT", "NODATA"],
+    ["xresolver.arpa A", "forward"],
+    ["home.arpa A", "forward"],
     ["api.example.com A", "10.0.1.32 ttl=5"],
     ["x.api.example.com A", "forward"],
   ])("%s: %s", (question, expected) => expect(look(tables, "c1", question)).toBe(expected));
@@ -221,8 +302,15 @@ describe("names with a meaning everywhere (RFC 6761)", () => {
 test.each([
   ["shut", "example.com A", "blocked"],
   ["shut", "shut A", "172.28.9.2 ttl=5"],
+  ["shut", "a.b.example.com MX", "blocked"],
+  ["shut", " NS", "blocked above"], // the root is above everything
+  ["shut", "inn A", "blocked above"], // there is shut.inn
+  ["shut", "arpa NS", "blocked above"],
+  ["shut", "28.172.in-addr.arpa NS", "blocked above"], // and there is 2.9.28.172.in-addr.arpa
+  ["shut", "9.9.28.172.in-addr.arpa PTR", "NXDOMAIN"],
+  ["shut", "5.5.5.5.in-addr.arpa PTR", "blocked"],
   ["mixed", "example.com A", "forward"], // one network leads out
-  ["nd", "nosuch A", "NODATA"], // explicit ndots: single labels stay here
+  ["nd", "nosuch A", "search"], // explicit ndots: single labels stay here
   ["nd", "nosuch MX", "forward"],
   ["nd", "no.such A", "forward"],
   ["nd", "web A", "10.0.1.2 ttl=600"],

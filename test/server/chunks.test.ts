@@ -25,7 +25,18 @@ test("a patch in parts, applied in order, is the patch", () => {
           revision: 7,
           names,
           zones: [{ id: "n", suffix: "\x01n" }],
-          scopes: [{ id: "s", zones: ["n"], links: [], upstreams: [], internal: false, ndots: false }],
+          scopes: [
+            {
+              id: "s",
+              zones: ["n"],
+              links: [],
+              upstreams: [],
+              internal: false,
+              ndots: false,
+              subnets: [],
+              compat: "none",
+            },
+          ],
           removedScopes: [],
         };
         const parts = chunks(patch, 12);

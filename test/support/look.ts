@@ -1,7 +1,7 @@
-/** Lookups as text: `look(tables, "c1", "web A")` gives "10.0.1.2 ttl=600", "NODATA", "NXDOMAIN", "forward" or "blocked". */
+/** Lookups as text: `look(tables, "c1", "web A")` gives "10.0.1.2 ttl=600", "NODATA", "NXDOMAIN", "forward", "search", "blocked" or "blocked above". */
 import { addressText } from "../../src/model/address.ts";
 import { keyName, nameKey } from "../../src/model/name.ts";
-import { BLOCKED, FORWARD, NODATA, NXDOMAIN } from "../../src/scoping/outcome.ts";
+import { BLOCKED, BLOCKED_ABOVE, FORWARD, NODATA, NXDOMAIN, SEARCH } from "../../src/scoping/outcome.ts";
 import type { Tables } from "../../src/scoping/tables.ts";
 import { rdataOf } from "../../src/wire/rrset.ts";
 import { typeNumber } from "./packets.ts";
@@ -12,7 +12,9 @@ export function look(tables: Tables, sandbox: string, question: string): string 
   if (outcome === NODATA) return "NODATA";
   if (outcome === NXDOMAIN) return "NXDOMAIN";
   if (outcome === FORWARD) return "forward";
+  if (outcome === SEARCH) return "search";
   if (outcome === BLOCKED) return "blocked";
+  if (outcome === BLOCKED_ABOVE) return "blocked above";
   return `${rdataOf(outcome)
     .map((r) => text(outcome.type, r))
     .join(" ")} ttl=${outcome.ttl}`;

@@ -97,31 +97,59 @@ describe("what dns2 reads in our answers", () => {
       { flags: "qr rd ra", edns: undefined },
     ],
     [
-      "NODATA",
+      "NODATA of a zone's own name",
       "web MX",
       {},
-      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA),
-      { rcode: "NOERROR", flags: "qr aa rd ra", answers: [], authority: [". 5 SOA eleven.invalid nobody.invalid 5"] },
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA, 0),
+      { rcode: "NOERROR", flags: "qr aa rd ra", answers: [], authority: ["web 5 SOA eleven.invalid nobody.invalid 5"] },
     ],
     [
-      "NXDOMAIN's SOA is the parent's",
+      "NXDOMAIN's SOA is the zone's",
       "9.web.mynet A",
       {},
-      (q, out) => writeNegative(q, out, OWN_STYLE, 3, SOA),
-      { rcode: "NXDOMAIN", authority: ["web.mynet 5 SOA eleven.invalid nobody.invalid 5"] },
+      (q, out) => writeNegative(q, out, OWN_STYLE, 3, SOA, 2),
+      { rcode: "NXDOMAIN", flags: "qr aa rd ra", authority: ["web.mynet 5 SOA eleven.invalid nobody.invalid 5"] },
     ],
     [
-      "NODATA of the root",
-      " A",
+      "an apex behind octet 255",
+      `${"x".repeat(63)}.${"y".repeat(63)}.${"y".repeat(63)}.${"y".repeat(54)}.web A`,
       {},
-      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA),
-      { authority: [". 5 SOA eleven.invalid nobody.invalid 5"] },
+      (q, out) => writeNegative(q, out, OWN_STYLE, 3, SOA, 247),
+      { rcode: "NXDOMAIN", authority: ["web 5 SOA eleven.invalid nobody.invalid 5"] },
+    ],
+    [
+      "the root is nobody's: no AA",
+      "web MX",
+      {},
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA, 4),
+      { flags: "qr rd ra", authority: [". 5 SOA eleven.invalid nobody.invalid 5"] },
+    ],
+    [
+      "nor is the root asked for itself",
+      " SOA",
+      {},
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA, 0),
+      { flags: "qr rd ra", answers: [], authority: [". 5 SOA eleven.invalid nobody.invalid 5"] },
+    ],
+    [
+      "an apex asked for its SOA has one",
+      "web SOA",
+      {},
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA, 0),
+      { flags: "qr aa rd ra", answers: ["web 5 SOA eleven.invalid nobody.invalid 5"], authority: [] },
+    ],
+    [
+      "a name below the apex has none",
+      "tasks.web SOA",
+      {},
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, SOA, 6),
+      { answers: [], authority: ["web 5 SOA eleven.invalid nobody.invalid 5"] },
     ],
     [
       "as Docker: no SOA",
       "web MX",
       {},
-      (q, out) => writeNegative(q, out, DOCKER_STYLE, 0, SOA),
+      (q, out) => writeNegative(q, out, DOCKER_STYLE, 0, SOA, 0),
       { authority: [], flags: "qr rd ra" },
     ],
     [
@@ -171,6 +199,41 @@ describe("what dns2 reads in our answers", () => {
     const extra = [{ owner: nameKey("a.n"), set: a(...addresses(40)) }];
     const answer = answerTo("_http._tcp.web SRV", {}, (q, out) => writeAnswer(q, out, 512, OWN_STYLE, set, extra));
     expect(answer).toMatchObject({ additional: [], flags: "qr aa rd ra" });
+  });
+});
+
+describe("extended errors, whatever their text: UTF-8, and never more than a client without EDNS sizes takes", () => {
+  const LONGEST = `${"x".repeat(63)}.${"y".repeat(63)}.${"z".repeat(63)}.${"w".repeat(61)}`;
+  const errors: [string, (text: string) => Write][] = [
+    ["an error", (text) => (q, out) => writeError(q, out, OWN_STYLE, 2, { code: 22, text })],
+    ["a negative answer", (text) => (q, out) => writeNegative(q, out, OWN_STYLE, 3, SOA, 64, { code: 15, text })],
+  ];
+  test.each([
+    ["nothing", "", ""],
+    ["plain", "no server answers", "no server answers"],
+    ["two octets a character", "für Größe", "für Größe"],
+    ["three", "上流サーバー", "上流サーバー"],
+    ["four", "📦🐳", "📦🐳"],
+    ["half a pair", "a\ud83db\udc33", "a\ufffdb\ufffd"],
+    ["long", "x".repeat(5_000), "x".repeat(160)],
+    ["cut before a character that would not fit", `${"x".repeat(159)}ä`, "x".repeat(159)],
+    ["cut before a pair", `${"x".repeat(157)}🐳`, "x".repeat(157)],
+    ["a pair that just fits", `${"x".repeat(156)}🐳`, `${"x".repeat(156)}🐳`],
+  ])("%s", (_, text, expected) => {
+    for (const [what, write] of errors) {
+      const packet = query(`${LONGEST} A`, { edns: 512 });
+      const q = new Query();
+      parseQuery(packet, packet.length, q);
+      const out = Buffer.alloc(1024, 0xee);
+      packet.copy(out, 0, 0, q.questionEnd);
+      const size = write(text)(q, out);
+      expect(size, what).toBeLessThanOrEqual(512);
+      expect(told(out.subarray(0, size)).edns, what).toMatch(/ede=\d+$/);
+      const length = Buffer.byteLength(expected);
+      expect(out.subarray(size - length, size).toString(), what).toBe(expected);
+      expect(out.readUInt16BE(size - length - 4), what).toBe(length + 2);
+      expect(out.readUInt16BE(size - length - 8), what).toBe(length + 6);
+    }
   });
 });
 
