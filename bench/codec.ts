@@ -18,7 +18,7 @@ export function run(): void {
         links: undefined,
       },
     ],
-    { upstreams: [], internal: false, ndots: false },
+    { id: "s", upstreams: [], internal: false, ndots: false },
   );
   const q = new Query();
   const out = Buffer.alloc(4096);

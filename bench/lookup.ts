@@ -7,7 +7,7 @@ import { zoneOf } from "./zone.ts";
 export function run(): void {
   for (const size of [10, 1_000, 100_000]) {
     const zone = zoneOf(Array.from({ length: size }, (_, i) => [`service-${i}`, 3] as const));
-    const scope = new Scope([{ zone, links: undefined }], { upstreams: [], internal: false, ndots: false });
+    const scope = new Scope([{ zone, links: undefined }], { id: "s", upstreams: [], internal: false, ndots: false });
     const keys = Array.from({ length: 1024 }, (_, i) => nameKey(`service-${(i * 7919) % size}`));
     report(
       `lookup: a name among ${size.toLocaleString("en").replace(",", " ")}`,

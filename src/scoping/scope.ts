@@ -1,8 +1,9 @@
 /** One sandbox's view: which of its networks answers for a name. Docker's order, but folded case and no leaks. */
-import type { Upstream } from "../model/types.ts";
+import type { SandboxId, Upstream } from "../model/types.ts";
 import { TYPE_A, TYPE_AAAA, TYPE_ANY } from "../wire/constants.ts";
 import type { RRSet } from "../wire/rrset.ts";
 import { BLOCKED, FORWARD, NODATA, NXDOMAIN, type Outcome } from "./outcome.ts";
+import type { ScopeSpec } from "./patch.ts";
 import { minimalAny, specialName } from "./special.ts";
 
 /** The records of one name in one network. `others` holds what is neither A nor AAAA. */
@@ -31,14 +32,16 @@ export interface View {
 }
 
 export class Scope {
+  readonly id: SandboxId;
   readonly upstreams: readonly Upstream[];
   readonly internal: boolean;
   readonly #views: readonly View[];
   readonly #ndots: boolean;
 
   /** `views` in order of precedence. */
-  constructor(views: readonly View[], options: { upstreams: readonly Upstream[]; internal: boolean; ndots: boolean }) {
+  constructor(views: readonly View[], options: Pick<ScopeSpec, "id" | "upstreams" | "internal" | "ndots">) {
     this.#views = views;
+    this.id = options.id;
     this.upstreams = options.upstreams;
     this.internal = options.internal;
     this.#ndots = options.ndots;

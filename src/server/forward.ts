@@ -1,13 +1,13 @@
-/** The slow road: a question that is not ours goes to the forwarder, and what comes back is fitted to this client. */
+/** The slow road: a question that is not ours goes to the forwarder, and what comes back goes to this client. */
 import type { Forwarder } from "../forwarder/types.ts";
 import type { Scope } from "../scoping/scope.ts";
-import { writeError, writeTruncated } from "../wire/answer.ts";
+import { writeError } from "../wire/answer.ts";
 import { parseQuery, Query } from "../wire/query.ts";
 import { limitOf, type Serving } from "./serve.ts";
 
 /**
- * Forwards the packet that `serve` just said LATER to: `serving.query` still holds it. `send` gets the upstream's answer
- * octet for octet, an error of ours, or a truncated answer if the client can't take the whole one.
+ * Forwards the packet that `serve` just said LATER to: `serving.query` still holds it. `send` gets the upstream's answer as
+ * this client takes it, or an error of ours.
  */
 export function forward(
   serving: Serving,
@@ -19,19 +19,18 @@ export function forward(
   send: (answer: Uint8Array) => void,
 ): void {
   const { query } = serving;
+  const { questionEnd, edns, dnssecOk } = query;
   const limit = limitOf(query, maximum);
   const question =
     query.key + String.fromCharCode(query.type >> 8, query.type & 255, query.class >> 8, query.class & 255);
-  const { questionEnd, edns } = query;
-  forwarder.forward({ packet, questionEnd, question, edns, upstreams: scope.upstreams, from }, (outcome) => {
-    if (outcome instanceof Uint8Array && outcome.length <= limit) return send(outcome);
+  const { id: asker, upstreams } = scope;
+  const request = { packet, questionEnd, question, edns, dnssecOk, limit, upstreams, from, asker };
+  forwarder.forward(request, (outcome) => {
+    if (outcome instanceof Uint8Array) return send(outcome);
     parseQuery(packet, packet.length, again);
     out.set(packet.subarray(0, questionEnd));
-    const length =
-      outcome instanceof Uint8Array
-        ? writeTruncated(again, out, serving.style)
-        : writeError(again, out, serving.style, outcome.rcode, { code: outcome.ede, text: outcome.text });
-    send(Buffer.from(out.subarray(0, length)));
+    const ede = { code: outcome.ede, text: outcome.text };
+    send(Buffer.from(out.subarray(0, writeError(again, out, serving.style, outcome.rcode, ede))));
   });
 }
 

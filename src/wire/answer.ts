@@ -45,7 +45,7 @@ export interface Ede {
 }
 
 /** Largest UDP payload we say we can receive (the size DNS flag day 2020 settled on). */
-const OUR_UDP_SIZE = 1232;
+export const OUR_UDP_SIZE = 1232;
 
 /** Writes positive answers in random order. What does not fit into `limit` octets is left out and TC set (RFC 2181 9). */
 export function writeAnswer(
@@ -95,12 +95,6 @@ export function writeNegative(
 export function writeError(query: Query, out: Uint8Array, style: Style, rcode: number, ede?: Ede): number {
   at = query.questionEnd || HEADER;
   return finish(query, out, QR | (style.recursionOnErrors ? RA : 0), rcode, 0, 0, 0, style, ede);
-}
-
-/** Header, question and TC only: what a client gets whose limit is below the answer that came from upstream. */
-export function writeTruncated(query: Query, out: Uint8Array, style: Style): number {
-  at = query.questionEnd;
-  return finish(query, out, QR | RA | TC, NOERROR, 0, 0, 0, style, undefined);
 }
 
 /** Seconds negative answers may be kept, and the zone's serial (we send the revision). */
