@@ -8,7 +8,7 @@ import { type Share, Shares } from "./shares.ts";
 import { type ForwardFailure, type ForwardReply, STREAM } from "./types.ts";
 
 /** Clients of one sandbox that wait for one answer: all of them are served in one go, and nobody else meanwhile. */
-const MOST_IN_PARTY = 256;
+const MOST_IN_PARTY = 1024;
 
 export class Clients {
   readonly shares = new Shares();
