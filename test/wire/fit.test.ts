@@ -18,6 +18,12 @@ describe("what a reply keeps", () => {
     ["no room at all", reply("0001 0000 0000", A), 22, "len=22 an=0 ns=0 ar=0 tc"],
     ["cut off in mid-record", reply("0003 0000 0000", A, A, A).subarray(0, 60), 512, "len=54 an=2 ns=0 ar=0 tc"],
     ["more promised than there", reply("ffff 0000 0000", A), 512, "len=38 an=1 ns=0 ar=0 tc"],
+    [
+      "an OPT among the answers",
+      reply("0002 0000 0000", A, "00 0029 04d0 00000000 0000"),
+      512,
+      "len=38 an=1 ns=0 ar=0 tc",
+    ],
     ["nothing behind the question", reply("0001 0001 0001"), 512, "len=22 an=0 ns=0 ar=0 tc"],
   ])("%s", (_name, packet, room, expected) => {
     const end = cutReply(packet, 22, packet.length, room);
