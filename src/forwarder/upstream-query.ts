@@ -2,9 +2,8 @@
  * What goes upstream: a query of our own for the client's question. Its name is spelled at random (0x20), which whoever
  * answers without having seen it must guess; its OPT says what we take. No option of the client's goes any further.
  */
-import { OUR_UDP_SIZE } from "../wire/answer.ts";
-import { CD, HEADER, MAX_NAME, RD, TYPE_OPT } from "../wire/constants.ts";
-import { OPT_SIZE } from "../wire/fit.ts";
+import { CD, HEADER, MAX_NAME, RD } from "../wire/constants.ts";
+import { appendOpt, NONE, OPT_SIZE } from "../wire/fit.ts";
 import type { ForwardRequest } from "./types.ts";
 
 /** "Authentic data": in a query, that its sender understands it in a reply (RFC 6840 section 5.7). */
@@ -14,17 +13,14 @@ export const PASSED = RD | AD | CD;
 
 /** The query but for its id. */
 export function writeQuery({ packet, questionEnd, dnssecOk }: ForwardRequest, random: () => number): Uint8Array {
-  const query = new Uint8Array(questionEnd + OPT_SIZE);
+  const query = Buffer.allocUnsafe(questionEnd + OPT_SIZE);
+  for (let at = 0; at < HEADER; at++) query[at] = 0;
   query[2] = packet[2]! & (PASSED >> 8);
   query[3] = packet[3]! & PASSED;
   query[5] = 1;
-  query[11] = 1;
   for (let at = HEADER; at < questionEnd; at++) query[at] = packet[at]!;
   spell(query, HEADER, questionEnd - 4, random);
-  query[questionEnd + 2] = TYPE_OPT;
-  query[questionEnd + 3] = OUR_UDP_SIZE >> 8;
-  query[questionEnd + 4] = OUR_UDP_SIZE & 255;
-  query[questionEnd + 7] = dnssecOk ? 0x80 : 0;
+  appendOpt(query, questionEnd, dnssecOk, NONE);
   return query;
 }
 

@@ -45,7 +45,7 @@ export interface Ede {
 }
 
 /** Largest UDP payload we say we can receive (the size DNS flag day 2020 settled on). */
-export const OUR_UDP_SIZE = 1232;
+const OUR_UDP_SIZE = 1232;
 
 /** Writes positive answers in random order. What does not fit into `limit` octets is left out and TC set (RFC 2181 9). */
 export function writeAnswer(

@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createForwarder, type NodeForwarder } from "../../src/forwarder/forwarder.ts";
+import { createNodeExchange } from "../../src/forwarder/sockets.ts";
 import { type ForwardFailure, STREAM } from "../../src/forwarder/types.ts";
 import { nameKey } from "../../src/model/name.ts";
 import { type Ask, query, told, wireName } from "../support/packets.ts";
@@ -143,4 +145,17 @@ test("an address that can't be reached is a network error, too", async () => {
   );
   expect(outcome).toMatchObject({ rcode: 2, ede: 23 });
   forwarder.close();
+});
+
+test("a server that takes nothing in is given up before much waits for it", async () => {
+  const server = createServer((socket) => socket.pause()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const failed = new Promise((resolve) => {
+    const exchange = createNodeExchange({ received() {}, failed: (_, reason) => resolve(reason) });
+    exchange.open(1, "tcp", "127.0.0.1", port, undefined);
+    for (let i = 0; i < 300; i++) exchange.send(1, Buffer.alloc(500));
+  });
+  expect(await failed).toBe("takes no more questions");
+  server.close();
 });
