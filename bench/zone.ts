@@ -7,6 +7,7 @@ import { type RRSet, rrset } from "../src/wire/rrset.ts";
 
 /** A sandbox that has nothing set. */
 export const PLAIN = {
+  id: "s",
   upstreams: [],
   internal: false,
   ndots: false,

@@ -6,7 +6,10 @@ import type { ForwardReply, ForwardRequest } from "./types.ts";
 import type { Server } from "./upstream-health.ts";
 
 export interface ForwarderOptions {
-  /** Different questions in flight; one more is refused. Default 1024. Sixteen times as many clients may wait for them. */
+  /**
+   * Different questions in flight. Default 1024. When all are taken, whoever has most makes room for a sandbox that has less
+   * than an equal part; who has that is refused. Sixteen times as many clients may wait for them, by the same rule.
+   */
   readonly maxInFlight?: number;
   /** `false`: nothing is kept, and nothing stale is served. */
   readonly cache?: CacheLimits | false;

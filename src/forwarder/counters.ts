@@ -11,8 +11,11 @@ export interface ForwarderCounters {
   staleServed: number;
   /** Clients that were added to a question already in flight. */
   coalesced: number;
+  /** Clients that were told at once what had failed seconds ago (RFC 9520). */
+  failureHits: number;
+  /** Clients refused because too much was in flight: more than their sandbox's part, or in favour of one that has less. */
   refusedOverLimit: number;
-  /** Packets on our sockets that answer nothing we asked: late, forged or broken ones (RFC 5452). */
+  /** Packets on our sockets that answer nothing we asked: late, forged, respelled or broken ones (RFC 5452). */
   mismatched: number;
   /** Tries that got no answer in time. */
   timeouts: number;
@@ -21,6 +24,8 @@ export interface ForwarderCounters {
   hedged: number;
   /** Tries that repeat a question to a server already asked. */
   retransmitted: number;
+  /** Queries sent to see whether a server comes back to us, and those that did. */
+  probes: number;
   loops: number;
   /** Questions that ended without a reply to relay. */
   failures: number;
@@ -33,12 +38,14 @@ export const noCounts = (): ForwarderCounters => ({
   cacheMisses: 0,
   staleServed: 0,
   coalesced: 0,
+  failureHits: 0,
   refusedOverLimit: 0,
   mismatched: 0,
   timeouts: 0,
   tcpRetries: 0,
   hedged: 0,
   retransmitted: 0,
+  probes: 0,
   loops: 0,
   failures: 0,
 });

@@ -2,13 +2,14 @@
 
 /** Collects one connection's bytes into messages. Holds one message at most, whatever the peer does. */
 export class Deframer {
-  readonly #message: (message: Buffer) => void;
+  readonly #message: (message: Buffer) => boolean;
   #length = -1;
   #high = -1;
   #body: Buffer = EMPTY;
   #filled = 0;
 
-  constructor(message: (message: Buffer) => void) {
+  /** `message` says whether to go on: once the connection is closed, what is left of a chunk is nobody's. */
+  constructor(message: (message: Buffer) => boolean) {
     this.#message = message;
   }
 
@@ -24,7 +25,7 @@ export class Deframer {
         this.#filled += part.length;
         at += part.length;
       }
-      if (this.#filled === this.#length) this.#end();
+      if (this.#filled === this.#length && !this.#end()) return;
     }
   }
 
@@ -35,12 +36,12 @@ export class Deframer {
     this.#body = Buffer.allocUnsafeSlow(length); // 64 KiB at most
   }
 
-  #end(): void {
+  #end(): boolean {
     const message = this.#body;
     this.#length = -1;
     this.#filled = 0;
     this.#body = EMPTY;
-    this.#message(message);
+    return this.#message(message);
   }
 }
 
@@ -53,3 +54,6 @@ export function framed(message: Uint8Array): Buffer {
   out.set(message, 2);
   return out;
 }
+
+/** Octets that wait to be written to a server before it is given up: it takes questions in, or it is no server. */
+export const MOST_UNSENT = 1 << 17;

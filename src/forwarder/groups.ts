@@ -15,7 +15,6 @@ export class Groups {
   readonly #byList = new WeakMap<readonly Upstream[], Group>();
   #byText = new Map<string, Group>();
   #servers = new Map<string, Server>();
-  #addresses = new Map<string, true>();
   #serial = 0;
 
   /** The group for a request: split DNS first (a no-op for lists already picked), then the list's identity. */
@@ -39,19 +38,13 @@ export class Groups {
     return this.#servers.values();
   }
 
-  /** True if an upstream has this address. Loopback says nothing: everyone on this host has it. */
-  hasAddress(address: string): boolean {
-    return this.#addresses.has(address);
-  }
-
   #find(list: readonly Upstream[]): Group {
     // Lists come from configuration, but containers come and go: forget all of them now and then. Known lists keep their group.
     if (this.#byText.size >= MOST || this.#servers.size >= MOST) {
       this.#byText = new Map();
       this.#servers = new Map();
-      this.#addresses = new Map();
     }
-    const servers = [...new Set(list.map((upstream) => this.#server(upstream)))];
+    const servers = [...new Set(list.slice(0, MOST_IN_GROUP).map((upstream) => this.#server(upstream)))];
     const text = servers.map((s) => `${s.name} ${s.netns ?? ""}`).join(" ");
     let group = this.#byText.get(text);
     if (group === undefined) {
@@ -68,10 +61,11 @@ export class Groups {
     if (server === undefined) {
       server = new Server(address, port, netns);
       this.#servers.set(name, server);
-      if (!/^127\.|^::1$/.test(address)) this.#addresses.set(address, true);
     }
     return server;
   }
 }
 
 const MOST = 4096;
+/** A list may come from a container's own file: nobody needs more, and each costs a socket when all are silent. */
+const MOST_IN_GROUP = 16;

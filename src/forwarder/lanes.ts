@@ -4,6 +4,7 @@
  */
 import type { Try } from "./flight.ts";
 import type { Server } from "./upstream-health.ts";
+import { copyQuery } from "./upstream-query.ts";
 
 export type LaneKind = "udp" | "tcp";
 
@@ -25,6 +26,9 @@ export interface Lane {
   uses: number;
   /** Takes no new queries; closed when the last answer is in. */
   retired: boolean;
+  /** Messages that answered what was asked, and messages that did not. */
+  answers: number;
+  strays: number;
   /** By query id, oldest first. */
   readonly waiting: Map<number, Try>;
 }
@@ -36,8 +40,26 @@ const POOL = 8;
 const USES = 512;
 const LIFETIME = 10_000;
 const TCP_IDLE = 3_000;
+/** Connections to one server at a time. */
+const MOST_TCP = 16;
+/**
+ * So many messages that answer nothing (late, forged, unsolicited) end a lane: whoever guesses at a port gets no more tries
+ * than these, and whoever floods a connection keeps nobody busy.
+ */
+const MOST_STRAYS = { udp: 16, tcp: 8 } as const;
 /** No answer for so long counts as a failure of the server; the try itself goes on. */
 const PATIENCE = 1_500;
+const SWEEP_EVERY = 500;
+
+/** The lanes of one server. */
+interface Open {
+  /** Those that take new queries. */
+  readonly udp: Lane[];
+  tcp: Lane | undefined;
+  /** All there are, retired ones included: connections, and lanes of either kind. */
+  connections: number;
+  count: number;
+}
 
 export class Lanes {
   readonly #exchange: Exchange;
@@ -45,10 +67,9 @@ export class Lanes {
   readonly #keepFor: number;
   readonly #most: number;
   readonly #lanes = new Map<number, Lane>();
-  readonly #open = new Map<Server, { udp: Lane[]; tcp: Lane | undefined; count: number }>();
-  /** How many tries are out under each id: a cheap first look for our own queries coming back. */
-  readonly #out = new Uint16Array(65536);
+  readonly #open = new Map<Server, Open>();
   #serial = 0;
+  #sweepAt = Number.POSITIVE_INFINITY;
 
   /** `random` gives 16 unpredictable bits. Tries are forgotten after `keepFor` ms. */
   constructor(exchange: Exchange, random: () => number, keepFor: number, maxInFlight: number) {
@@ -58,35 +79,32 @@ export class Lanes {
     this.#most = Math.max(64, Math.ceil(maxInFlight / 64));
   }
 
-  get size(): number {
-    return this.#lanes.size;
+  /** When `sweep` is due. */
+  get sweepAt(): number {
+    return this.#sweepAt;
   }
 
   get(lane: number): Lane | undefined {
     return this.#lanes.get(lane);
   }
 
-  isOut(id: number): boolean {
-    return this.#out[id]! > 0;
-  }
-
-  /** Sends the try's query under a new id on one of its server's lanes. */
-  send(attempt: Try, kind: LaneKind, now: number): void {
-    const lane = this.#pick(attempt.server, kind, now);
+  /** Sends the try's query under a new id on one of its server's lanes; `alone`: on a connection of its own, if there may be one. */
+  send(attempt: Try, kind: LaneKind, now: number, alone = false): void {
+    const lane = this.#pick(attempt.server, kind, now, alone);
     let id = this.#random();
     while (lane.waiting.has(id)) id = (id + 1) & 0xffff; // rare: a lane has 512 of 65536 in use at most
     attempt.lane = lane;
     attempt.id = id;
     lane.waiting.set(id, attempt);
     lane.usedAt = now;
-    this.#out[id]!++;
-    if (++lane.uses >= USES) this.retire(lane);
-    const source = attempt.request.packet; // copied: the client's id must stay in it, and others may be sending it, too
-    const packet = Buffer.allocUnsafe(source.length);
-    packet.set(source);
-    packet[0] = id >> 8;
-    packet[1] = id;
-    this.#exchange.send(lane.number, packet);
+    if (now + SWEEP_EVERY < this.#sweepAt) this.#sweepAt = now + SWEEP_EVERY;
+    if (++lane.uses >= USES || alone) this.retire(lane);
+    this.#exchange.send(lane.number, copyQuery(attempt.query, id, attempt.plain));
+  }
+
+  /** A message came that answers nothing; true if it was one too many. */
+  stray(lane: Lane): boolean {
+    return ++lane.strays > MOST_STRAYS[lane.kind];
   }
 
   /** The try needs no answer any more. */
@@ -94,7 +112,6 @@ export class Lanes {
     const { lane, id } = attempt;
     if (lane.waiting.get(id) !== attempt) return;
     lane.waiting.delete(id);
-    this.#out[id]!--;
     if (lane.retired && lane.waiting.size === 0) this.close(lane);
   }
 
@@ -111,15 +128,16 @@ export class Lanes {
   close(lane: Lane): void {
     if (!this.#lanes.delete(lane.number)) return;
     this.retire(lane);
-    for (const id of lane.waiting.keys()) this.#out[id]!--;
     lane.waiting.clear();
     const open = this.#open.get(lane.server)!;
+    if (lane.kind === "tcp") open.connections--;
     if (--open.count === 0) this.#open.delete(lane.server);
     this.#exchange.close(lane.number);
   }
 
   closeAll(): void {
     for (const lane of this.#lanes.values()) this.close(lane);
+    this.#sweepAt = Number.POSITIVE_INFINITY;
   }
 
   /** Tells which tries have waited too long, forgets the oldest, closes what is not needed. */
@@ -139,15 +157,17 @@ export class Lanes {
       if (idle || (lane.kind === "udp" && now - lane.openedAt >= LIFETIME)) this.retire(lane);
       if (lane.retired && lane.waiting.size === 0) this.close(lane);
     }
+    this.#sweepAt = this.#lanes.size > 0 ? now + SWEEP_EVERY : Number.POSITIVE_INFINITY;
   }
 
-  #pick(server: Server, kind: LaneKind, now: number): Lane {
+  #pick(server: Server, kind: LaneKind, now: number, alone: boolean): Lane {
     let open = this.#open.get(server);
     if (open === undefined) {
-      open = { udp: [], tcp: undefined, count: 0 };
+      open = { udp: [], tcp: undefined, connections: 0, count: 0 };
       this.#open.set(server, open);
     }
     if (kind === "tcp") {
+      if (alone && open.connections < MOST_TCP) return this.#add(server, kind, now);
       open.tcp ??= this.#add(server, kind, now);
       return open.tcp;
     }
@@ -168,10 +188,14 @@ export class Lanes {
       usedAt: now,
       uses: 0,
       retired: false,
+      answers: 0,
+      strays: 0,
       waiting: new Map(),
     };
     this.#lanes.set(number, lane);
-    this.#open.get(server)!.count++;
+    const open = this.#open.get(server)!;
+    open.count++;
+    if (kind === "tcp") open.connections++;
     this.#exchange.open(number, kind, server.address, server.port, server.netns);
     return lane;
   }

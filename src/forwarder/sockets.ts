@@ -1,7 +1,7 @@
 /** The exchange over node:dgram and node:net. It opens, sends, receives and reports; it decides nothing. */
 import { createSocket } from "node:dgram";
 import { connect, Socket } from "node:net";
-import { Deframer, framed } from "./frame.ts";
+import { Deframer, framed, MOST_UNSENT } from "./frame.ts";
 import type { Exchange, LaneKind } from "./lanes.ts";
 
 export interface ExchangeEvents {
@@ -99,8 +99,11 @@ const openUdp: Open = (address, port, received, failed, fd) => {
 
 const openTcp: Open = (address, port, received, failed, fd) => {
   const socket = fd === undefined ? connect({ host: address, port, noDelay: true }) : new Socket({ fd });
-  const deframer = new Deframer(received);
   let closed = false;
+  const deframer = new Deframer((message) => {
+    received(message);
+    return !closed;
+  });
   let problem: NodeJS.ErrnoException = Object.assign(new Error("connection closed"), { code: "connection closed" });
   socket.on("data", (chunk: Buffer) => {
     if (!closed) deframer.push(chunk);
@@ -114,7 +117,8 @@ const openTcp: Open = (address, port, received, failed, fd) => {
   });
   return {
     send(packet) {
-      socket.write(framed(packet));
+      if (socket.writableLength > MOST_UNSENT) socket.destroy(Object.assign(new Error(STUCK), { code: STUCK }));
+      else socket.write(framed(packet));
     },
     close() {
       closed = true;
@@ -122,6 +126,8 @@ const openTcp: Open = (address, port, received, failed, fd) => {
     },
   };
 };
+
+const STUCK = "takes no more questions";
 
 /** Upstreams are addresses: nothing to look up, and no turn of the event loop spent on it. */
 function verbatim(

@@ -2,19 +2,28 @@
 import type { Upstream } from "../model/types.ts";
 
 export interface ForwardRequest {
-  /** The client's query as received; the forwarder owns these bytes from now on. */
+  /** The client's query as received: of its header and question, nothing else goes upstream. The forwarder owns these bytes from now on. */
   readonly packet: Uint8Array;
   /** Offset just behind the question section (12 + name + 4). */
   readonly questionEnd: number;
   /** The question as a key: wire labels lower-cased (latin1), then type and class, two octets each. */
   readonly question: string;
-  /** The client sent an OPT record. */
+  /** The client sent an OPT record: its answer has one. */
   readonly edns: boolean;
+  /** It had the DO bit (RFC 3225). */
+  readonly dnssecOk: boolean;
+  /** Most octets this client takes: `STREAM` over TCP, else 512 at least. */
+  readonly limit: number;
   /** Candidates in order of preference, already chosen for this sandbox; split-DNS suffixes included. */
   readonly upstreams: readonly Upstream[];
-  /** The client's address, text: a query that an upstream sends us for what we just asked it is a loop. */
+  /** The client's address, text: a query that an upstream sends us for what we just asked it may be a loop. */
   readonly from: string;
+  /** The sandbox that asks: what it may have in flight at the others' expense is bounded. */
+  readonly asker: string;
 }
+
+/** `limit` of a client that asks over a stream. */
+export const STREAM = 65_535;
 
 /** Why there is no reply to relay: the server turns it into an answer (RFC 8914 for `ede`). */
 export interface ForwardFailure {
@@ -23,7 +32,7 @@ export interface ForwardFailure {
   readonly text: string;
 }
 
-/** Called exactly once for each request. A packet carries the client's id and its spelling of the question. */
+/** Called exactly once for each request. A packet is this client's in all: id, spelling of the question, size, OPT. */
 export type ForwardReply = (outcome: Uint8Array | ForwardFailure) => void;
 
 export interface Forwarder {

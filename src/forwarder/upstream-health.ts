@@ -1,4 +1,5 @@
 /** What is known about one upstream: how fast it answers, whether it answers at all. Decides nothing but whom to prefer. */
+import { Abilities } from "./abilities.ts";
 
 export class Server {
   readonly address: string;
@@ -13,11 +14,11 @@ export class Server {
   /** Failures in a row. */
   failures = 0;
   downUntil = Number.NEGATIVE_INFINITY;
-  loopingUntil = Number.NEGATIVE_INFINITY;
   /** While one query tries a server that was down, the others pass by. */
   heldUntil = Number.NEGATIVE_INFINITY;
   answeredAt = Number.NEGATIVE_INFINITY;
   backoff = FIRST_BACKOFF;
+  readonly abilities = new Abilities();
 
   constructor(address: string, port: number, netns?: string) {
     this.address = address;
@@ -62,10 +63,7 @@ export function asked(server: Server, now: number): void {
   if (server.failures >= DOWN_AFTER) server.heldUntil = now + ONE_AT_A_TIME;
 }
 
-export const healthy = (server: Server, now: number): boolean =>
-  now >= server.downUntil && now >= server.heldUntil && now >= server.loopingUntil;
-
-export const looping = (server: Server, now: number): boolean => now < server.loopingUntil;
+export const healthy = (server: Server, now: number): boolean => now >= server.downUntil && now >= server.heldUntil;
 
 /** How long to wait for this server before another is asked, too: what nearly all its answers take. */
 export function hedgeDelay(server: Server): number {

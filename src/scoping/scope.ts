@@ -1,6 +1,6 @@
 /** One sandbox's view: which of its networks answers for a name. Docker's order, but folded case and no leaks. */
 import { nameKey } from "../model/name.ts";
-import type { Upstream } from "../model/types.ts";
+import type { SandboxId, Upstream } from "../model/types.ts";
 import { TYPE_A, TYPE_AAAA, TYPE_ANY } from "../wire/constants.ts";
 import type { RRSet } from "../wire/rrset.ts";
 import { BLOCKED, BLOCKED_ABOVE, FORWARD, NODATA, NXDOMAIN, type Outcome, SEARCH } from "./outcome.ts";
@@ -36,6 +36,7 @@ export interface View {
 }
 
 export class Scope {
+  readonly id: SandboxId;
   readonly upstreams: readonly Upstream[];
   readonly internal: boolean;
   readonly #views: readonly View[];
@@ -46,8 +47,9 @@ export class Scope {
   readonly #domains: ReadonlySet<string> | undefined;
 
   /** `views` in order of precedence. */
-  constructor(views: readonly View[], options: Omit<ScopeSpec, "id" | "zones" | "links">) {
+  constructor(views: readonly View[], options: Omit<ScopeSpec, "zones" | "links">) {
     this.#views = views;
+    this.id = options.id;
     this.upstreams = options.upstreams;
     this.internal = options.internal;
     this.#ndots = options.ndots;

@@ -1,15 +1,15 @@
-/** The slow road: a question that is not ours goes to the forwarder, and what comes back is fitted to this client. */
+/** The slow road: a question that is not ours goes to the forwarder, and what comes back goes to this client. */
 import type { Forwarder } from "../forwarder/types.ts";
 import type { Scope } from "../scoping/scope.ts";
-import { writeError, writeNegative, writeTruncated } from "../wire/answer.ts";
+import { writeError, writeNegative } from "../wire/answer.ts";
 import { NOERROR, NXDOMAIN } from "../wire/constants.ts";
 import { parseQuery, Query } from "../wire/query.ts";
 import { headerRcode } from "../wire/reply.ts";
 import { limitOf, type Serving } from "./serve.ts";
 
 /**
- * Forwards the packet that `serve` just said LATER to: `serving.query` still holds it. `send` gets the upstream's answer
- * octet for octet, an error of ours, or a truncated answer if the client can't take the whole one.
+ * Forwards the packet that `serve` just said LATER to: `serving.query` still holds it. `send` gets the upstream's answer as
+ * this client takes it, or an error of ours.
  */
 export function forward(
   serving: Serving,
@@ -21,20 +21,20 @@ export function forward(
   send: (answer: Uint8Array) => void,
 ): void {
   const { query } = serving;
+  const { questionEnd, edns, dnssecOk } = query;
   const limit = limitOf(query, maximum);
   const question =
     query.key + String.fromCharCode(query.type >> 8, query.type & 255, query.class >> 8, query.class & 255);
-  const { questionEnd, edns } = query;
-  forwarder.forward({ packet, questionEnd, question, edns, upstreams: scope.upstreams, from }, (outcome) => {
-    const denied = outcome instanceof Uint8Array && deniesOurs(serving, scope, question, outcome);
-    if (outcome instanceof Uint8Array && outcome.length <= limit && !denied) return send(outcome);
+  const { id: asker, upstreams } = scope;
+  const request = { packet, questionEnd, question, edns, dnssecOk, limit, upstreams, from, asker };
+  forwarder.forward(request, (outcome) => {
+    const reply = outcome instanceof Uint8Array;
+    if (reply && !deniesOurs(serving, scope, question, outcome)) return send(outcome);
     parseQuery(packet, packet.length, again);
     out.set(packet.subarray(0, questionEnd));
-    const length = denied
+    const length = reply
       ? writeNegative(again, out, serving.style, NOERROR, serving.soa, again.key.length)
-      : outcome instanceof Uint8Array
-        ? writeTruncated(again, out, serving.style)
-        : writeError(again, out, serving.style, outcome.rcode, { code: outcome.ede, text: outcome.text });
+      : writeError(again, out, serving.style, outcome.rcode, { code: outcome.ede, text: outcome.text });
     send(Buffer.from(out.subarray(0, length)));
   });
 }

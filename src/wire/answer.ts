@@ -96,12 +96,6 @@ export function writeError(query: Query, out: Uint8Array, style: Style, rcode: n
   return finish(query, out, QR | (style.recursionOnErrors ? RA : 0), rcode, 0, 0, 0, style, ede);
 }
 
-/** Header, question and TC only: what a client gets whose limit is below the answer that came from upstream. */
-export function writeTruncated(query: Query, out: Uint8Array, style: Style): number {
-  at = query.questionEnd;
-  return finish(query, out, QR | RA | TC, NOERROR, 0, 0, 0, style, undefined);
-}
-
 /** Seconds negative answers may be kept, and the zone's serial (we send the revision). */
 export interface Soa {
   readonly minimum: number;

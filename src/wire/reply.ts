@@ -19,6 +19,10 @@ export class ReplySurvey {
   negativeTtl = -1;
   /** Where the OPT record starts; 0 if there is none. */
   optAt = 0;
+  /** Additional records in front of the OPT record. */
+  beforeOpt = 0;
+  /** Some record spells its owner out: it may be the question's name in our spelling. */
+  spelledOut = false;
   /** Offset behind the last record. */
   end = 0;
   /** Where the TTLs are, of all records but OPT: the first `ttlCount` of `ttlAt`. */
@@ -28,9 +32,9 @@ export class ReplySurvey {
 
 /** Walks all records of a reply whose question ends at `questionEnd`. False: it is not well-formed, or too long for a message. */
 export function surveyReply(packet: Uint8Array, questionEnd: number, into: ReplySurvey): boolean {
-  into.answered = false;
+  into.answered = into.spelledOut = false;
   into.minTtl = into.negativeTtl = -1;
-  into.optAt = into.ttlCount = into.end = 0;
+  into.optAt = into.beforeOpt = into.ttlCount = into.end = 0;
   const length = packet.length;
   if (length > 65535 || questionEnd < HEADER + 5 || questionEnd > length) return false;
   into.rcode = headerRcode(packet);
@@ -50,8 +54,10 @@ export function surveyReply(packet: Uint8Array, questionEnd: number, into: Reply
     if (type === TYPE_OPT) {
       if (into.optAt !== 0 || i < authority || packet[owner] !== 0) return false;
       into.optAt = owner;
+      into.beforeOpt = i - authority;
       into.rcode |= packet[at + 4]! << 4;
     } else {
+      if (packet[owner]! < 0xc0) into.spelledOut = true;
       const ttl = readTtl(packet, at + 4);
       into.ttlAt[into.ttlCount++] = at + 4;
       if (into.minTtl < 0 || ttl < into.minTtl) into.minTtl = ttl;
@@ -76,8 +82,18 @@ export const isReply = (packet: Uint8Array): boolean => packet.length >= HEADER 
 
 export const isTruncated = (packet: Uint8Array): boolean => (packet[2]! & (TC >> 8)) !== 0;
 
+/** It repeats no question: all that ties it to ours is its id. */
+export const isBare = (packet: Uint8Array): boolean => packet[4] === 0 && packet[5] === 0;
+
 /** The header's four bits; the survey knows the rest. */
 export const headerRcode = (packet: Uint8Array): number => packet[3]! & 15;
+
+/** True if `reply` repeats the question of `query` octet for octet, its case included. */
+export function sameSpelling(reply: Uint8Array, query: Uint8Array, questionEnd: number): boolean {
+  if (reply.length < questionEnd || query.length < questionEnd || reply[4] !== 0 || reply[5] !== 1) return false;
+  for (let at = HEADER; at < questionEnd; at++) if (reply[at] !== query[at]) return false;
+  return true;
+}
 
 /**
  * True if `reply` repeats the question of `query`, which ends at `questionEnd` and is well-formed: the same name but for

@@ -4,8 +4,7 @@
  */
 import { createForwarderCore } from "../../src/forwarder/core.ts";
 import type { ForwarderCore, ForwarderOptions } from "../../src/forwarder/core-options.ts";
-import type { ForwardFailure } from "../../src/forwarder/types.ts";
-import { nameKey } from "../../src/model/name.ts";
+import { type ForwardFailure, STREAM } from "../../src/forwarder/types.ts";
 import type { Upstream } from "../../src/model/types.ts";
 import { query, RCODES, told, typeNumber, wireName } from "../support/packets.ts";
 
@@ -85,9 +84,15 @@ class World {
     else if (subject === "upstream") this.#upstream(this.#servers[Number(verb) - 1]!, rest);
     else if (subject === "counters") this.#counters([verb, ...rest]);
     else if (subject === "nothing") this.#silence();
+    else if (subject === "repeat") this.#repeat(Number(verb), rest.join(" "));
     else if (subject === "close") this.#forwarder.close();
     else if (subject === "sockets") same(`${this.#lanes.size}`, verb);
     else throw new Error("no such line");
+  }
+
+  /** `repeat 100 client asks n%.example.com A id=a%`: a line as often, % being 1, 2, 3 … */
+  #repeat(times: number, text: string): void {
+    for (let i = 1; i <= times; i++) this.step(text.replaceAll("%", String(i)));
   }
 
   finish(): void {
@@ -122,14 +127,14 @@ class World {
     this.#now = until;
   }
 
-  /** `client asks example.com A id=1 edns do cd ad nord cookie subnet via=list from=192.0.2.9` */
+  /** `client asks example.com A id=1 edns size=4096 do cd ad nord cookie subnet tcp via=list from=192.0.2.9 by=sandbox` */
   #ask([name = "", type = "", ...rest]: readonly string[]): void {
     const word = (key: string) => rest.find((r) => r.startsWith(`${key}=`))?.slice(key.length + 1);
     const has = (key: string) => rest.includes(key);
     const id = word("id")!;
     const edns = has("edns") || has("do") || has("cookie") || has("subnet");
     const packet = query(`${name} ${type}`, {
-      id: Number(id),
+      id: Number.parseInt(id, 36) & 0xffff,
       rd: !has("nord"),
       cd: has("cd"),
       ad: has("ad"),
@@ -138,22 +143,28 @@ class World {
       ...(has("cookie") && { options: Buffer.from("000a00080102030405060708", "hex") }),
       ...(has("subnet") && { options: Buffer.from("0008000700011800c00002", "hex") }),
     });
-    this.#forward(id, packet, word("via"), word("from") ?? "127.0.0.1", nameKey(name), name);
+    this.#forward(id, packet, rest);
   }
 
-  #forward(id: string, packet: Buffer, via: string | undefined, from: string, key: string, name: string): void {
+  #forward(id: string, packet: Buffer, words: readonly string[]): void {
+    const word = (key: string) => words.find((r) => r.startsWith(`${key}=`))?.slice(key.length + 1);
     const asked: Asked = { packet: Buffer.from(packet), replies: [] };
     this.#clients.set(id, asked);
-    const questionEnd = 12 + wireName(name).length + 4;
-    const question = key + packet.toString("latin1", questionEnd - 4, questionEnd);
-    const upstreams = via === undefined ? [...this.#lists.values()][0] : this.#lists.get(via);
+    const nameEnd = packet.indexOf(0, 12) + 1;
+    const questionEnd = nameEnd + 4;
+    const edns = packet.length > questionEnd;
+    const via = word("via");
     const request = {
       packet,
       questionEnd,
-      question,
-      edns: packet.length > questionEnd,
-      upstreams: upstreams ?? [],
-      from,
+      question:
+        packet.toString("latin1", 12, nameEnd - 1).toLowerCase() + packet.toString("latin1", nameEnd, questionEnd),
+      edns,
+      dnssecOk: edns && (packet[questionEnd + 7]! & 0x80) !== 0,
+      limit: words.includes("tcp") ? STREAM : edns ? packet.readUInt16BE(questionEnd + 3) : 512,
+      upstreams: (via === undefined ? [...this.#lists.values()][0] : this.#lists.get(via)) ?? [],
+      from: word("from") ?? "127.0.0.1",
+      asker: word("by") ?? "box",
     };
     this.#forwarder.forward(request, (outcome) => asked.replies.push(outcome));
     if (packet.compare(asked.packet) !== 0) throw new Error("the client's query was changed");
@@ -216,42 +227,56 @@ class World {
     if (tcp && this.#lanes.has(lane)) throw new Error("a broken TCP lane stayed open");
   }
 
-  /** The query as it was received comes in as a client's: a loop. `upstream 1 returns example.com id=x from=…` */
-  #returns(server: Server, [name = "", ...rest]: readonly string[]): void {
+  /** The query as it was received comes in as a client's: a loop, or what looks like one. `upstream 1 returns as=x from=…` */
+  #returns(server: Server, words: readonly string[]): void {
     const { packet } = server.got.at(-1)!;
-    const word = (key: string) => rest.find((r) => r.startsWith(`${key}=`))?.slice(key.length + 1);
-    this.#forward(word("as")!, Buffer.from(packet), word("via"), word("from") ?? "127.0.0.1", nameKey(name), name);
+    this.#forward(words.find((w) => w.startsWith("as="))!.slice(3), Buffer.from(packet), words);
   }
 
+  /** What is usual is left out: our spelling, our OPT. A probe's label is shown as "probe". */
   #describe({ packet, lane }: Sent): string {
     const seen = told(packet);
+    const question = seen.question.replace(/^\S+/, (name) => name.toLowerCase().replace(/^[0-9a-f]{32}\./, "probe."));
     const flags = seen.flags.split(" ").filter((f) => f === "cd" || f === "ad");
-    const edns = seen.edns === undefined ? [] : [seen.edns.includes(" do") ? "do" : "edns"];
-    return [seen.question, ...flags, ...edns, ...(this.#lanes.get(lane)?.kind === "tcp" ? ["tcp"] : [])].join(" ");
+    const edns = seen.edns === undefined ? ["plain"] : seen.edns.split(" ").filter((w) => !USUAL.has(w));
+    return [question, ...flags, ...edns, ...(this.#lanes.get(lane)?.kind === "tcp" ? ["tcp"] : [])].join(" ");
   }
 
   /**
    * `upstream 1 says example.com 60 A 192.0.2.1, example.com 30 A 192.0.2.2` answers the oldest query it got and has not
    * answered; words in brackets change the reply: [NXDOMAIN soa=300/60 tc aa opt], [wrong-id], [wrong-name], [wrong-type],
-   * [other-socket], [a-query], [cut], [short]; those that make it useless leave the query open. [twice] sends it twice.
+   * [other-socket], [a-query], [cut], [short]; those that make it useless leave the query open. [bare] has no question, [lower]
+   * a name in lower case, [broken] half a record, [ede=18] an OPT with that error. [twice] sends it twice, [open] leaves the query open.
    */
   #says(server: Server, words: readonly string[]): void {
     const text = words.join(" ");
     const [, inside = "", outside = ""] = /^(?:\[(.*?)\])?\s*(.*)$/.exec(text)!;
     const how = inside.split(" ");
-    const useless = ["wrong-id", "wrong-name", "wrong-type", "other-socket", "a-query", "cut", "short"].some((w) =>
-      how.includes(w),
+    const useless = ["open", "wrong-id", "wrong-name", "wrong-type", "other-socket", "a-query", "cut", "short"].some(
+      (w) => how.includes(w),
     );
     const sent = useless ? server.got[0]! : server.got.shift()!;
     const packet = replyTo(sent.packet, how, outside);
     if (how.includes("wrong-id")) packet[1]! ^= 1;
     if (how.includes("wrong-name")) packet[13]! ^= 3;
     if (how.includes("wrong-type")) packet[packet.indexOf(0, 12) + 2]! ^= 3;
+    if (how.includes("lower"))
+      for (let i = 12; packet[i]! > 0; i++) if (packet[i]! >= 65 && packet[i]! <= 90) packet[i]! |= 32;
     if (how.includes("a-query")) packet[2]! &= 0x7f;
     const other = [...this.#lanes.keys()].find((l) => l !== sent.lane);
     const lane = how.includes("other-socket") ? (other ?? 999_999) : sent.lane;
-    const cut = how.includes("cut") ? packet.length - 2 : how.includes("short") ? 7 : packet.length;
-    const copies = [packet, ...(how.includes("twice") ? [Buffer.from(packet)] : [])];
+    const cut = how.includes("cut")
+      ? packet.length - 2
+      : how.includes("short")
+        ? 7
+        : how.includes("broken")
+          ? packet.length - 3
+          : packet.length;
+    if (how.includes("bare")) packet.fill(0, 4, 12);
+    const copies = [
+      how.includes("bare") ? packet.subarray(0, 12) : packet,
+      ...(how.includes("twice") ? [Buffer.from(packet)] : []),
+    ];
     for (const copy of copies) this.#forwarder.received(lane, copy.subarray(0, cut));
   }
 
@@ -286,12 +311,14 @@ function replyTo(query: Buffer, how: readonly string[], records: string): Buffer
     ?.slice(4)
     .split("/")
     .map(Number);
-  const opt = how.includes("opt");
+  const ede = how.find((w) => w.startsWith("ede="))?.slice(4);
+  const opt = how.includes("opt") || ede !== undefined;
   head.writeUInt16BE(answers.length, 6);
   head.writeUInt16BE(soa === undefined ? 0 : 1, 8);
   head.writeUInt16BE(opt ? 1 : 0, 10);
   const authority = soa === undefined ? [] : [record("example.com", soa[0]!, 6, soaData(soa[1]!))];
-  const tail = opt ? [Buffer.from("00002904d0000000000000", "hex")] : [];
+  const option = ede === undefined ? [] : [0, 15, 0, 2, 0, Number(ede)];
+  const tail = opt ? [Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, option.length, ...option])] : [];
   return Buffer.concat([head, ...answers.map(answer), ...authority, ...tail]);
 }
 
@@ -315,6 +342,8 @@ function soaData(minimum: number): Buffer {
   numbers.writeUInt32BE(minimum, 16);
   return Buffer.concat([wireName("ns.example.com"), wireName("root.example.com"), numbers]);
 }
+
+const USUAL = new Set(["version=0", "size=1232"]);
 
 function same(actual: string, expected: string): void {
   if (actual !== expected) throw new Error(`  expected: ${expected}\n  but was:  ${actual}`);

@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createForwarder, type NodeForwarder } from "../../src/forwarder/forwarder.ts";
-import type { ForwardFailure } from "../../src/forwarder/types.ts";
+import { createNodeExchange } from "../../src/forwarder/sockets.ts";
+import { type ForwardFailure, STREAM } from "../../src/forwarder/types.ts";
 import { nameKey } from "../../src/model/name.ts";
 import { type Ask, query, told, wireName } from "../support/packets.ts";
 
@@ -24,6 +26,8 @@ function freePort(): Promise<number> {
   });
 }
 
+const REQUEST = { dnssecOk: false, limit: STREAM, from: "127.0.0.1", asker: "a" };
+
 function ask(
   forwarder: NodeForwarder,
   port: number,
@@ -37,7 +41,7 @@ function ask(
   const upstreams = [{ address: "127.0.0.1", port }];
   const edns = packet.length > questionEnd;
   return new Promise((resolve) =>
-    forwarder.forward({ packet, questionEnd, question: key, edns, upstreams, from: "127.0.0.1" }, resolve),
+    forwarder.forward({ ...REQUEST, packet, questionEnd, question: key, edns, upstreams }, resolve),
   );
 }
 
@@ -51,7 +55,7 @@ describe.skipIf(absent)("a real dnsmasq", () => {
     port = await freePort();
     const records = [
       "--host-record=web.test,192.0.2.7",
-      ...[1, 2, 3, 4].map((n) => `--txt-record=big.test,${n}${long}`),
+      ...[1, 2, 3, 4, 5, 6, 7].map((n) => `--txt-record=big.test,${n}${long}`),
     ];
     const quiet = [
       "--conf-file=/dev/null",
@@ -107,7 +111,7 @@ describe.skipIf(absent)("a real dnsmasq", () => {
     );
     for (const [id, reply] of (await Promise.all(asked)).entries()) {
       const seen = told(reply as Uint8Array);
-      expect([seen.id, seen.rcode, seen.answers.length]).toEqual([id, "NOERROR", 4]);
+      expect([seen.id, seen.rcode, seen.answers.length]).toEqual([id, "NOERROR", 7]);
       expect(seen.flags).not.toContain("tc");
     }
     expect(forwarder.counters.tcpRetries).toBeGreaterThan(0);
@@ -137,8 +141,21 @@ test("an address that can't be reached is a network error, too", async () => {
   const question = nameKey("web.test") + packet.toString("latin1", packet.length - 4);
   const upstreams = [{ address: "not an address", port: 53 }];
   const outcome = await new Promise((resolve) =>
-    forwarder.forward({ packet, questionEnd: packet.length, question, edns: false, upstreams, from: "" }, resolve),
+    forwarder.forward({ ...REQUEST, packet, questionEnd: packet.length, question, edns: false, upstreams }, resolve),
   );
   expect(outcome).toMatchObject({ rcode: 2, ede: 23 });
   forwarder.close();
+});
+
+test("a server that takes nothing in is given up before much waits for it", async () => {
+  const server = createServer((socket) => socket.pause()).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  const failed = new Promise((resolve) => {
+    const exchange = createNodeExchange({ received() {}, failed: (_, reason) => resolve(reason) });
+    exchange.open(1, "tcp", "127.0.0.1", port, undefined);
+    for (let i = 0; i < 300; i++) exchange.send(1, Buffer.alloc(500));
+  });
+  expect(await failed).toBe("takes no more questions");
+  server.close();
 });

@@ -2,15 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { addressBytes } from "../../src/model/address.ts";
 import { nameKey } from "../../src/model/name.ts";
-import {
-  DOCKER_STYLE,
-  OWN_STYLE,
-  type Style,
-  writeAnswer,
-  writeError,
-  writeNegative,
-  writeTruncated,
-} from "../../src/wire/answer.ts";
+import { DOCKER_STYLE, OWN_STYLE, type Style, writeAnswer, writeError, writeNegative } from "../../src/wire/answer.ts";
 import { parseQuery, Query } from "../../src/wire/query.ts";
 import { hinfoRdata, nameRdata, type RRSet, rdataOf, rrset, srvRdata, txtRdata } from "../../src/wire/rrset.ts";
 import { type Ask, query, type Told, told } from "../support/packets.ts";
@@ -172,13 +164,6 @@ describe("what dns2 reads in our answers", () => {
       { edns: 512, version: 1 },
       (q, out) => writeError(q, out, OWN_STYLE, 16),
       { rcode: "BADVERS", edns: "version=0 size=1232" },
-    ],
-    [
-      "truncated",
-      "web A",
-      { edns: 512 },
-      (q, out) => writeTruncated(q, out, OWN_STYLE),
-      { flags: "qr tc rd ra", answers: [], edns: "version=0 size=1232" },
     ],
   ])("%s", (_, question, ask, write, expected) => {
     expect(answerTo(question, ask, write)).toMatchObject(expected);

@@ -1,5 +1,5 @@
 /** The forwarder's exchange over sockets opened by hand, for a thread without an event loop. UDP is read in batches. */
-import { Deframer, framed } from "../../forwarder/frame.ts";
+import { Deframer, framed, MOST_UNSENT } from "../../forwarder/frame.ts";
 import type { Exchange } from "../../forwarder/lanes.ts";
 import type { ExchangeEvents } from "../../forwarder/sockets.ts";
 import { Batch } from "../../os/batch.ts";
@@ -44,32 +44,41 @@ export function createPollExchange(
   });
 
   const tcp = (number: number, fd: number): Lane => {
-    const deframer = new Deframer((message) => events.received(number, message));
+    const isOpen = () => lanes.get(number)?.fd === fd;
+    const deframer = new Deframer((message) => {
+      events.received(number, message);
+      return isOpen();
+    });
     const out: Buffer[] = [];
+    let unsent = 0;
     const flush = () => {
       while (out.length > 0) {
         const sent = send(fd, out[0]!);
         if (sent < 0) return;
+        unsent -= sent;
         if (sent === out[0]!.length) out.shift();
         else out[0] = out[0]!.subarray(sent);
       }
     };
     return {
       fd,
+      // One chunk at a time: whoever streams without end takes turns with everyone else. epoll tells us of the rest.
       ready() {
         flush();
         if (out.length === 0) poll.change(fd, EPOLLIN);
-        for (;;) {
-          const n = read(fd, chunk);
-          if (n > 0) deframer.push(chunk.subarray(0, n));
-          if (n > 0 && lanes.get(number)?.fd === fd) continue;
-          if (n === 0) events.failed(number, "connection closed");
-          else if (n < 0 && !AGAIN.has(errnoName(-n))) events.failed(number, errnoName(-n));
-          return;
-        }
+        const n = read(fd, chunk);
+        if (n > 0) deframer.push(chunk.subarray(0, n));
+        else if (n === 0) events.failed(number, "connection closed");
+        else if (!AGAIN.has(errnoName(-n))) events.failed(number, errnoName(-n));
       },
       send(packet) {
-        out.push(framed(packet));
+        const message = framed(packet);
+        if (unsent + message.length > MOST_UNSENT) {
+          failures.push([number, "takes no more questions"]);
+          return;
+        }
+        unsent += message.length;
+        out.push(message);
         poll.change(fd, EPOLLIN | EPOLLOUT);
       },
     };
@@ -107,5 +116,5 @@ export function createPollExchange(
   };
 }
 
-const chunk = Buffer.alloc(65_536);
+const chunk = Buffer.alloc(16_384);
 const AGAIN = new Set(["EAGAIN", "EWOULDBLOCK", "EINTR"]);

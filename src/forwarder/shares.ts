@@ -1,0 +1,74 @@
+/**
+ * What each sandbox has in use of the forwarder, and who gives way when all of it is in use. Past an equal part, a sandbox
+ * may have what is free; below it, it is never refused: whoever has most makes room.
+ */
+import type { Flight } from "./flight.ts";
+
+export interface Share {
+  readonly asker: string;
+  /** The flights it pays for, oldest first. */
+  readonly flights: Set<Flight>;
+  /** Its clients that wait, in whichever flights. */
+  waiters: number;
+}
+
+export class Shares {
+  readonly #all = new Map<string, Share>();
+  #sweepAt = LEAST_SWEPT;
+  /** Shares with a flight, and with a waiter. */
+  #flying = 0;
+  #waiting = 0;
+
+  of(asker: string): Share {
+    let share = this.#all.get(asker);
+    if (share === undefined) {
+      if (this.#all.size >= this.#sweepAt) this.#sweep();
+      share = { asker, flights: new Set(), waiters: 0 };
+      this.#all.set(asker, share);
+    }
+    return share;
+  }
+
+  take(share: Share, flight: Flight): void {
+    if (share.flights.size === 0) this.#flying++;
+    share.flights.add(flight);
+  }
+
+  give(share: Share, flight: Flight): void {
+    if (share.flights.delete(flight) && share.flights.size === 0) this.#flying--;
+  }
+
+  /** `count` more of its clients wait, or fewer. */
+  wait(share: Share, count: number): void {
+    if (share.waiters === 0) this.#waiting++;
+    share.waiters += count;
+    if (share.waiters === 0) this.#waiting--;
+  }
+
+  /** Of all `most` flights that there may be: the share that gives one up for this one. Undefined: it has its part. */
+  richestInFlights(share: Share, most: number): Share | undefined {
+    const parts = this.#flying + (share.flights.size === 0 ? 1 : 0);
+    return share.flights.size < Math.floor(most / parts) ? this.#richest((s) => s.flights.size) : undefined;
+  }
+
+  /** The same for waiters. */
+  richestInWaiters(share: Share, most: number): Share | undefined {
+    const parts = this.#waiting + (share.waiters === 0 ? 1 : 0);
+    return share.waiters < Math.floor(most / parts) ? this.#richest((s) => s.waiters) : undefined;
+  }
+
+  #richest(held: (share: Share) => number): Share | undefined {
+    let richest: Share | undefined;
+    for (const share of this.#all.values()) if (richest === undefined || held(share) > held(richest)) richest = share;
+    return richest;
+  }
+
+  /** Sandboxes come and go: those that have nothing in use are forgotten. */
+  #sweep(): void {
+    for (const [asker, { flights, waiters }] of this.#all)
+      if (flights.size === 0 && waiters === 0) this.#all.delete(asker);
+    this.#sweepAt = Math.max(LEAST_SWEPT, 2 * this.#all.size);
+  }
+}
+
+const LEAST_SWEPT = 512;

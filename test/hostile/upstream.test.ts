@@ -1,0 +1,146 @@
+/** What a container tries by way of the forwarder, and what must not happen to the container next to it. */
+import { createSocket, type Socket } from "node:dgram";
+import { once } from "node:events";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { type Served, serve } from "../system/dig.ts";
+import { eventually, withoutNamespaces } from "../system/namespaces.ts";
+import { Containers } from "./container.ts";
+import {
+  type Asking,
+  asking,
+  CLOSING,
+  DRIPPING,
+  guessing,
+  LONG,
+  program,
+  truncating,
+  UNSOLICITED,
+  ZEROS,
+} from "./upstream-programs.ts";
+
+/** Both containers' upstream, on the host's loopback: an address that nobody else is likely to have. */
+const UPSTREAM = `127.77.${(process.pid >> 8) & 255}.${process.pid & 255}`;
+
+/** Answers names below good.test at once, below slow.test after a second, and others never. */
+class Upstream {
+  readonly #socket: Socket = createSocket({ type: "udp4", recvBufferSize: 1 << 21 });
+  /** What came for each first label, lower-cased, and from which ports. */
+  readonly seen = new Map<string, number[]>();
+
+  async open(): Promise<void> {
+    this.#socket.on("message", (q, { port, address }) => {
+      const labels = q.toString("latin1", 12, q.indexOf(0, 12)).toLowerCase();
+      const first = labels.slice(1, 1 + labels.charCodeAt(0));
+      this.seen.set(first, [...(this.seen.get(first) ?? []), port]);
+      const delay = labels.endsWith("\x04good\x04test") ? 0 : labels.endsWith("\x04slow\x04test") ? 1_000 : undefined;
+      if (delay === undefined) return;
+      const end = q.indexOf(0, 12) + 5;
+      const reply = Buffer.concat([q.subarray(0, end), Buffer.from("c00c00010001000000000004c6336401", "hex")]);
+      reply.writeUInt16BE(0x8180, 2);
+      reply.set([0, 1, 0, 1, 0, 0, 0, 0], 4);
+      if (delay === 0) this.#socket.send(reply, port, address);
+      else setTimeout(() => this.#socket.send(reply, port, address), delay);
+    });
+    this.#socket.bind(53, UPSTREAM);
+    await once(this.#socket, "listening");
+  }
+
+  close(): void {
+    this.#socket.close();
+  }
+}
+
+describe.skipIf(withoutNamespaces())("a container attacks by way of the forwarder", () => {
+  const folder = mkdtempSync(join(tmpdir(), "eleven-upstream-"));
+  const upstream = new Upstream();
+  let containers: Containers;
+  let served: Served;
+
+  beforeAll(() => upstream.open());
+  afterAll(() => {
+    upstream.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  const start = async (upstreams = "", workers = 1) => {
+    containers = new Containers();
+    await containers.add("a", "b");
+    const conf = join(folder, "resolv.conf");
+    writeFileSync(conf, `nameserver ${UPSTREAM}\n`);
+    served = await serve(`
+workers: ${workers}
+upstreams: { resolv_conf: ${conf} }
+networks: { n: {} }
+containers: { one: { networks: [n] } }
+sandboxes:
+  a: { container: one, netns: ${containers.path("a")} ${upstreams} }
+  b: { container: one, netns: ${containers.path("b")} }
+`);
+  };
+  const stop = async () => {
+    await served.stop();
+    containers.clean();
+  };
+  /** Not an attacker; and not in this thread, where the upstream is. */
+  const ask = async (what: Asking, who = "b"): Promise<Record<string, number>> =>
+    JSON.parse(await containers.exec(who, process.execPath, "-e", asking(what)));
+  const attack = (what: Asking) => containers.attacking("a", program(asking(what)));
+
+  describe("with the upstream that both have", () => {
+    beforeEach(async () => {
+      await start();
+      return stop;
+    });
+
+    test("2 000 questions a second that no upstream answers | not one of another's is refused or lost", async () => {
+      await attack({ name: "n%.dead.test", count: Number.POSITIVE_INFINITY, rate: 2_000 });
+      await eventually(() => upstream.seen.has("n1000"), Boolean);
+      // Fewer than its part of 1024, so that none may be refused however slow this machine is.
+      expect(await ask({ name: "b%.good.test", count: 500, rate: 500 })).toMatchObject({ NOERROR: 500 });
+    });
+
+    test("asks what is in flight elsewhere, under every id there is | it is answered there", async () => {
+      const answered = ask({ name: "wanted.slow.test", count: 1, rate: 1_000 });
+      await eventually(() => upstream.seen.has("wanted"), Boolean);
+      await containers.attacking("a", guessing("wanted.slow.test A"));
+      expect(await answered).toMatchObject({ NOERROR: 1 });
+      expect(await ask({ name: "c%.good.test", count: 100, rate: 1_000 })).toMatchObject({ NOERROR: 100 });
+    });
+
+    test("1 000 questions for one name, each with another option | a packet or two upstream, and everyone is answered", async () => {
+      const said = await ask({ name: "birthday.slow.test", count: 1_000, rate: 4_000, options: true }, "a");
+      const ports = upstream.seen.get("birthday") ?? [];
+      console.log(
+        `upstream: ${ports.length} packets from ${new Set(ports).size} ports; client: ${JSON.stringify(said)}`,
+      );
+      expect(said).toMatchObject({ NOERROR: 1_000 });
+      expect(ports.length).toBeGreaterThan(0);
+      expect(ports.length).toBeLessThanOrEqual(4);
+      expect(new Set(ports).size).toBeLessThanOrEqual(4);
+    });
+  });
+
+  describe("as its own upstream, which says TC and over TCP", () => {
+    test.each([
+      ["streams zeros", 1, ZEROS],
+      ["streams zeros", 0, ZEROS],
+      ["streams replies that nobody asked for", 1, UNSOLICITED],
+      ["streams replies that nobody asked for", 0, UNSOLICITED],
+      ["streams messages as long as they may be", 1, LONG],
+      ["drips", 1, DRIPPING],
+      ["closes every connection", 1, CLOSING],
+    ])("%s (workers: %i) | everyone else is answered as ever", async (_, workers, each) => {
+      await start(`, upstreams: ["127.0.0.1"]`, workers);
+      onTestFinished(stop);
+      await containers.attacking("a", `ip link set lo up; ${truncating(each)}`);
+      await attack({ name: "n%.own.test", count: Number.POSITIVE_INFINITY, rate: 200 });
+      const said = await ask({ name: "b%.good.test", count: 1_000, rate: 500 });
+      console.log(`slowest: ${said["slowest"]} ms`);
+      expect(said).toMatchObject({ NOERROR: 1_000 });
+      expect(said["slowest"]).toBeLessThan(3_000); // of an idle machine a few ms; it was for ever
+    });
+  });
+});

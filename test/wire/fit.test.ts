@@ -1,0 +1,71 @@
+import { describe, expect, test } from "vitest";
+import { appendOpt, cutReply, errorOption, extendedErrors, OPT_SIZE, respellOwners } from "../../src/wire/fit.ts";
+import { hex } from "../support/text.ts";
+
+const HEAD = "1234 8180 0001";
+const Q = "04 70656572 00 0001 0001"; // peer A IN: ends at 22
+const A = "c00c 0001 0001 0000003c 0004 01020304"; // 16 octets
+const SOA = "c00c 0006 0001 00000064 0016 00 00 00000001 00000002 00000003 00000004 00000032"; // 34
+
+const reply = (counts: string, ...records: string[]) => hex(`${HEAD} ${counts} ${Q}${records.join("")}`);
+
+describe("what a reply keeps", () => {
+  test.each([
+    ["all, if it fits", reply("0002 0001 0000", A, A, SOA), 88, "len=88 an=2 ns=1 ar=0"],
+    ["one octet less: no authority", reply("0002 0001 0000", A, A, SOA), 87, "len=54 an=2 ns=0 ar=0 tc"],
+    ["whole answers only", reply("0003 0001 0000", A, A, A, SOA), 69, "len=54 an=2 ns=0 ar=0 tc"],
+    ["additional records go without a word", reply("0001 0000 0001", A, A), 53, "len=38 an=1 ns=0 ar=0"],
+    ["no room at all", reply("0001 0000 0000", A), 22, "len=22 an=0 ns=0 ar=0 tc"],
+    ["cut off in mid-record", reply("0003 0000 0000", A, A, A).subarray(0, 60), 512, "len=54 an=2 ns=0 ar=0 tc"],
+    ["more promised than there", reply("ffff 0000 0000", A), 512, "len=38 an=1 ns=0 ar=0 tc"],
+    [
+      "an OPT among the answers",
+      reply("0002 0000 0000", A, "00 0029 04d0 00000000 0000"),
+      512,
+      "len=38 an=1 ns=0 ar=0 tc",
+    ],
+    ["nothing behind the question", reply("0001 0001 0001"), 512, "len=22 an=0 ns=0 ar=0 tc"],
+  ])("%s", (_name, packet, room, expected) => {
+    const end = cutReply(packet, 22, packet.length, room);
+    const [an, ns, ar] = [6, 8, 10].map((at) => packet.readUInt16BE(at));
+    expect(`len=${end} an=${an} ns=${ns} ar=${ar}${packet[2]! & 2 ? " tc" : ""}`).toBe(expected);
+  });
+});
+
+describe("an OPT record", () => {
+  const EDE = "000f 0004 0003 6162";
+  test.each([
+    ["none", "", ""],
+    ["one, among others", `000a 0008 0102030405060708 ${EDE} 000c 0001 00`, EDE],
+    ["two", `${EDE}${EDE}`, `${EDE}${EDE}`],
+    ["one that is too long", `000f 0040 ${"00".repeat(64)} ${EDE}`, EDE],
+    ["one without a code", "000f 0001 00", ""],
+    ["one that ends outside", `${EDE} 000f 0040 0000`, EDE],
+    ["half an option", `${EDE} 000f`, EDE],
+  ])("errors that are kept of %s", (_name, options, expected) => {
+    const data = hex(options);
+    const packet = Buffer.concat([hex(`${HEAD} 0000 0000 0001 ${Q} 00 0029 04d0 00000000 0000`), data]);
+    packet.writeUInt16BE(data.length, 22 + 9);
+    const kept = Buffer.from(extendedErrors(packet, 22, 24));
+    packet.fill(0);
+    expect(kept.toString("hex")).toBe(hex(expected).toString("hex"));
+  });
+
+  test("is written behind the last record", () => {
+    const out = Buffer.concat([reply("0001 0000 0000", A), Buffer.alloc(OPT_SIZE + 8)]);
+    expect(appendOpt(out, 38, true, errorOption(18, "no"))).toBe(out.length);
+    expect(out.toString("hex", 38)).toBe(hex("00 0029 04d0 00 00 8000 0008 000f 0004 0012 6e6f").toString("hex"));
+    expect(out.readUInt16BE(10)).toBe(1);
+  });
+});
+
+test("owners that spell out the question's name get the client's spelling; others stay", () => {
+  const mixed = "04 50654572 00 0001 0001"; // PeEr
+  const owned = (name: string) => `${name} 0001 0001 0000003c 0004 01020304`;
+  const packet = hex(
+    `${HEAD} 0003 0000 0000 ${mixed} ${owned("04 50654572 00")} ${owned("04 70654572 00")} ${owned("c00c")}`,
+  );
+  respellOwners(packet, 22, packet.length, reply("0000 0000 0000"));
+  expect(packet.toString("latin1", 22, 28)).toBe("\x04peer\0");
+  expect(packet.toString("latin1", 42, 48)).toBe("\x04peEr\0");
+});
