@@ -1,5 +1,8 @@
 /** A swarm on one machine, played by this process: the registry says what exists, the demo wires it, eleven does the rest. */
+import { mkdtempSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createNode, type ElevenNode } from "../daemon.ts";
 import type { Change, Endpoint, Network, Port, Service, Task } from "../model/types.ts";
 import { killWeb, startWeb } from "./http.ts";
@@ -13,10 +16,13 @@ export class Swarm {
   readonly node: ElevenNode;
   readonly #wiring = new Wiring();
   readonly #servers = new Map<string, Server>();
+  /** Of its own: what a real node on this machine remembers is not touched. */
+  readonly #state = mkdtempSync(join(tmpdir(), "eleven-demo-"));
 
   constructor(onNotice: (message: string) => void) {
     this.node = createNode({
       onNotice,
+      stateDir: this.#state,
       balance: {
         node: NODE,
         mesh: {
@@ -86,6 +92,7 @@ export class Swarm {
     await this.node.close();
     for (const server of this.#servers.values()) killWeb(server);
     await this.#wiring.close();
+    rmSync(this.#state, { recursive: true, force: true });
   }
 
   /** Gives a member its namespace, with an interface for each endpoint, and a sandbox that is answered there. */

@@ -2,7 +2,7 @@
  * The kernel's own balancer, IPVS, in the current network namespace: services known by firewall mark, and their
  * destinations. Written by netlink (net/netfilter/ipvs/ip_vs_ctl.c, linux/ip_vs.h), read from there and from /proc.
  */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { addressBytes, addressText } from "../model/address.ts";
 import { OsError } from "./error.ts";
 import { type GenericMessage, Genetlink } from "./genetlink.ts";
@@ -151,7 +151,7 @@ function packDestination(to: MessageWriter, { address, port, weight, forwarding 
 
 /** The destinations of all services by mark in this namespace, by mark: one read, however many there are. */
 export function ipvsDestinations(): Map<number, IpvsDestination[]> {
-  return parseDestinations(readFileSync("/proc/thread-self/net/ip_vs", "latin1"));
+  return parseDestinations(readProc("ip_vs").text);
 }
 
 /**
@@ -182,7 +182,7 @@ export function parseDestinations(proc: string): Map<number, IpvsDestination[]> 
 /** Services and destinations of this namespace, without the numbers of their connections, which change all the time; "" without IPVS. */
 export function ipvsList(): string {
   try {
-    return readFileSync("/proc/thread-self/net/ip_vs", "latin1").replaceAll(/^( {2}-> .*?) +\d+ +\d+ *$/gm, "$1");
+    return readProc("ip_vs").text.replaceAll(/^( {2}-> .*?) +\d+ +\d+ *$/gm, "$1");
   } catch {
     return "";
   }
@@ -196,7 +196,29 @@ const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
  * still come. UDP has no end that could be seen.
  */
 export function ipvsConnections(destination: string): number {
-  return countConnections(readFileSync("/proc/thread-self/net/ip_vs_conn", "latin1"), destination);
+  const { text, whole } = readProc("ip_vs_conn");
+  return countConnections(text, destination) || Number(!whole); // of what was not read, one may be
+}
+
+/** Octets. Whoever is in the namespace may have filled the file with services and connections of its own. */
+const MOST = 8 << 20;
+
+/** A file of this thread's namespace, as far as anyone reads it. Throws the file system's error. */
+function readProc(name: string): { readonly text: string; readonly whole: boolean } {
+  const fd = openSync(`/proc/thread-self/net/${name}`, "r");
+  try {
+    const parts: Buffer[] = [];
+    for (let size = 0; size < MOST; ) {
+      const part = Buffer.allocUnsafe(1 << 20);
+      const read = readSync(fd, part);
+      if (read === 0) return { text: Buffer.concat(parts).toString("latin1"), whole: true };
+      parts.push(part.subarray(0, read));
+      size += read;
+    }
+    return { text: Buffer.concat(parts).toString("latin1"), whole: false };
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Lines: protocol, client and its port, VIP and its port, destination and its port, state, seconds. Templates have client port 0. */

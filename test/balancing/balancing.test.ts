@@ -270,6 +270,76 @@ describe("a change", () => {
     expect(balancing.active).toBe(false);
   });
 
+  test("names that can't be changed are said, the last good ones stay, and it is tried again", async () => {
+    let fail = true;
+    balancing = new Balancing(
+      { backend },
+      {
+        state: () => registry.state,
+        changeNames: async (revision) => {
+          if (fail) throw new Error("a worker is gone");
+          happened.push(`names ${revision}`);
+        },
+        stateDir: new StateDir(mkdtempSync(join(tmpdir(), "eleven-state-"))),
+        onNotice: (message) => void said.push(message),
+      },
+    );
+    onTestFinished(() => balancing.close({ clear: false }));
+    registry.apply(changes(BASE));
+    balancing.add(SANDBOX);
+    await vi.waitFor(() => expect(said).toEqual(["a worker is gone"]));
+    fail = false;
+    await vi.waitFor(() => expect(happened.at(-1)).toBe(`names ${registry.state.revision}`), { timeout: 5_000 });
+  });
+
+  test("who is told of something and throws does no harm", async () => {
+    balancing = new Balancing(
+      { backend },
+      {
+        state: () => registry.state,
+        changeNames: async (revision) => void happened.push(`names ${revision}`),
+        stateDir: new StateDir(mkdtempSync(join(tmpdir(), "eleven-state-"))),
+        onNotice: () => {
+          throw new Error("the log is full");
+        },
+      },
+    );
+    onTestFinished(() => balancing.close({ clear: false }));
+    backend.fail({ call: "apply", times: 1, message: "no room" });
+    registry.apply([...changes(BASE), { kind: "sandbox.put", sandbox: SANDBOX }]);
+    balancing.add(SANDBOX);
+    await balancing.settled();
+    await vi.waitFor(() => expect(balancing.status().map((s) => s.state)).toEqual(["equal"]), { timeout: 5_000 });
+    expect(backend.state("sandbox/s").servers).toHaveLength(1);
+  });
+
+  test("marks are the same in the next process, whatever a container wrote meanwhile", async () => {
+    const stateDir = new StateDir(mkdtempSync(join(tmpdir(), "eleven-state-")));
+    const begin = () => {
+      balancing = new Balancing(
+        { backend },
+        { state: () => registry.state, changeNames: async () => {}, stateDir, onNotice: (m) => void said.push(m) },
+      );
+      balancing.add(SANDBOX);
+      return balancing.settled();
+    };
+    registry.apply([...changes(BASE), { kind: "sandbox.put", sandbox: SANDBOX }]);
+    await begin();
+    registry.apply([...changes("service api on n vip=10.0.1.20"), { kind: "service.remove", id: "web" }]);
+    balancing.follow();
+    await balancing.drained();
+    await balancing.close({ clear: false });
+    const [api] = backend.state("sandbox/s").servers;
+    expect(api).toMatchObject({ key: "api/n/4", mark: 257 });
+    backend.set("sandbox/s", { ...backend.state("sandbox/s"), servers: [{ ...api!, mark: 4_194_303 }] });
+    registry.apply(changes("service db on n vip=10.0.1.30"));
+    await begin();
+    await balancing.drained();
+    const marks = backend.state("sandbox/s").servers.map(({ key, mark }) => `${key} ${mark}`);
+    expect(marks.sort()).toEqual(["api/n/4 257", "db/n/4 256"]);
+    await balancing.close({ clear: false });
+  });
+
   test("a published port that is somebody else's is not led away from him", async () => {
     const taken = createServer().listen(0, "0.0.0.0");
     await once(taken, "listening");
