@@ -16,9 +16,8 @@ export class ConfigError extends Error {
     const problems = [...found].sort((a, b) => a.line - b.line || a.column - b.column);
     super(
       problems
-        .map(
-          ({ file, line, column, path, message }) =>
-            `${file}:${line}:${column}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`,
+        .map(({ file, line, column, path, message }) =>
+          visible(`${file}:${line}:${column}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`),
         )
         .join("\n"),
     );
@@ -26,3 +25,7 @@ export class ConfigError extends Error {
     this.problems = problems;
   }
 }
+
+/** What a file says is shown on a terminal: its control characters must not be obeyed there. */
+const visible = (line: string): string =>
+  line.replace(/\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);

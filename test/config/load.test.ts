@@ -106,7 +106,16 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
       "good",
     ],
     ["a network with no name", 'networks: { " ": {} }', 'f.yaml:1:18: networks. : name " " is empty'],
-    ["control characters", 'networks: { "a\\eb": {} }', /^f\.yaml:1:21: .*name "a\\u001bb" has control characters/],
+    [
+      "control characters",
+      'networks: { "a\\eb": {} }',
+      'f.yaml:1:21: networks.a\\u001bb: name "a\\u001bb" has control characters',
+    ],
+    [
+      "control characters in a value",
+      'upstreams: ["\\e]0;x\\a"]',
+      'f.yaml:1:13: upstreams.0: must be an address, address:port or [address]:port, got "\\u001b]0;x\\u0007"',
+    ],
     [
       "a domain is compared with names: long label",
       `upstreams: [{ address: 192.0.2.1, domains: [${"n".repeat(64)}] }]`,
