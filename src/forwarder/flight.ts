@@ -31,8 +31,10 @@ export interface Flight {
   readonly request: ForwardRequest;
   /** What is sent upstream, but for the id. */
   readonly query: Uint8Array;
-  /** The sandbox that pays for it: one of those that wait. */
+  /** The sandbox that pays for it, one of those that wait; and its neighbours among what that one pays for. */
   share: Share;
+  older: Flight | undefined;
+  newer: Flight | undefined;
   /** Empty once a stale answer went out: then the question only refreshes the cache. */
   parties: Party[];
   readonly tries: Try[];

@@ -71,6 +71,8 @@ export class Flights {
       request,
       query: writeQuery(request, random),
       share,
+      older: undefined,
+      newer: undefined,
       parties: [],
       tries: [],
       stale,
@@ -217,13 +219,9 @@ export class Flights {
 }
 
 /** The oldest flight of this share's that ends without harm to others, or the oldest. It has one at least. */
-function leastMissed({ flights }: Share): Flight {
-  let oldest: Flight | undefined;
+function leastMissed({ oldest }: Share): Flight {
   let looked = 0;
-  for (const flight of flights) {
+  for (let flight = oldest; flight !== undefined && looked < MOST_LOOKED_AT; flight = flight.newer, looked++)
     if (flight.parties.length <= 1) return flight;
-    oldest ??= flight;
-    if (++looked === MOST_LOOKED_AT) break;
-  }
   return oldest!;
 }

@@ -4,7 +4,7 @@
  */
 import type { Try } from "./flight.ts";
 import type { Server } from "./upstream-health.ts";
-import { copyQuery } from "./upstream-query.ts";
+import { addressQuery } from "./upstream-query.ts";
 
 export type LaneKind = "udp" | "tcp";
 
@@ -99,7 +99,9 @@ export class Lanes {
     lane.usedAt = now;
     if (now + SWEEP_EVERY < this.#sweepAt) this.#sweepAt = now + SWEEP_EVERY;
     if (++lane.uses >= USES || alone) this.retire(lane);
-    this.#exchange.send(lane.number, copyQuery(attempt.query, id, attempt.plain));
+    const { query, plain, flight } = attempt;
+    const shared = flight !== undefined && flight.tries.length > 1;
+    this.#exchange.send(lane.number, addressQuery(query, id, plain, shared));
   }
 
   /** A message came that answers nothing; true if it was one too many. */

@@ -6,8 +6,10 @@ import type { Flight } from "./flight.ts";
 
 export interface Share {
   readonly asker: string;
-  /** The flights it pays for, oldest first. */
-  readonly flights: Set<Flight>;
+  /** The flights it pays for: how many, and a list of them by `Flight.older` and `newer`. A set would cost more than all the rest. */
+  flights: number;
+  oldest: Flight | undefined;
+  newest: Flight | undefined;
   /** Its clients that wait, in whichever flights. */
   waiters: number;
 }
@@ -23,19 +25,28 @@ export class Shares {
     let share = this.#all.get(asker);
     if (share === undefined) {
       if (this.#all.size >= this.#sweepAt) this.#sweep();
-      share = { asker, flights: new Set(), waiters: 0 };
+      share = { asker, flights: 0, oldest: undefined, newest: undefined, waiters: 0 };
       this.#all.set(asker, share);
     }
     return share;
   }
 
   take(share: Share, flight: Flight): void {
-    if (share.flights.size === 0) this.#flying++;
-    share.flights.add(flight);
+    if (share.flights++ === 0) this.#flying++;
+    flight.older = share.newest;
+    if (share.newest === undefined) share.oldest = flight;
+    else share.newest.newer = flight;
+    share.newest = flight;
   }
 
   give(share: Share, flight: Flight): void {
-    if (share.flights.delete(flight) && share.flights.size === 0) this.#flying--;
+    if (--share.flights === 0) this.#flying--;
+    const { older, newer } = flight;
+    if (older === undefined) share.oldest = newer;
+    else older.newer = newer;
+    if (newer === undefined) share.newest = older;
+    else newer.older = older;
+    flight.older = flight.newer = undefined;
   }
 
   /** `count` more of its clients wait, or fewer. */
@@ -47,8 +58,8 @@ export class Shares {
 
   /** Of all `most` flights that there may be: the share that gives one up for this one. Undefined: it has its part. */
   richestInFlights(share: Share, most: number): Share | undefined {
-    const parts = this.#flying + (share.flights.size === 0 ? 1 : 0);
-    return share.flights.size < Math.floor(most / parts) ? this.#richest((s) => s.flights.size) : undefined;
+    const parts = this.#flying + (share.flights === 0 ? 1 : 0);
+    return share.flights < Math.floor(most / parts) ? this.#richest((s) => s.flights) : undefined;
   }
 
   /** The same for waiters. */
@@ -65,8 +76,7 @@ export class Shares {
 
   /** Sandboxes come and go: those that have nothing in use are forgotten. */
   #sweep(): void {
-    for (const [asker, { flights, waiters }] of this.#all)
-      if (flights.size === 0 && waiters === 0) this.#all.delete(asker);
+    for (const [asker, { flights, waiters }] of this.#all) if (flights === 0 && waiters === 0) this.#all.delete(asker);
     this.#sweepAt = Math.max(LEAST_SWEPT, 2 * this.#all.size);
   }
 }

@@ -24,11 +24,10 @@ export function writeQuery({ packet, questionEnd, dnssecOk }: ForwardRequest, ra
   return query;
 }
 
-/** A copy under this id, to be sent; `plain`: without the OPT record, for servers that know none. */
-export function copyQuery(query: Uint8Array, id: number, plain: boolean): Uint8Array {
+/** The query under this id, to be sent: itself if nobody else sends it. `plain`: without the OPT record. */
+export function addressQuery(query: Uint8Array, id: number, plain: boolean, shared: boolean): Uint8Array {
   const length = plain ? query.length - OPT_SIZE : query.length;
-  const packet = Buffer.allocUnsafe(length);
-  for (let i = 2; i < length; i++) packet[i] = query[i]!;
+  const packet = plain || shared ? Buffer.from(query.subarray(0, length)) : query;
   packet[0] = id >> 8;
   packet[1] = id;
   if (plain) packet[11] = 0;
