@@ -6,7 +6,18 @@ import { spawnSync } from "node:child_process";
 import { cpus, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 
-const suites = ["codec", "lookup", "registry", "start", "sandboxes", "latency", "balance", "nftables", "peers"];
+const suites = [
+  "codec",
+  "lookup",
+  "registry",
+  "start",
+  "sandboxes",
+  "latency",
+  "balance",
+  "nftables",
+  "hostile",
+  "peers",
+];
 /** What a sandbox costs is told apart from V8's young generation, which grows by 4 MiB at once, in some runs and not in others. */
 const flags: Readonly<Record<string, readonly string[]>> = { sandboxes: ["--max-semi-space-size=1"] };
 const [wanted, alone] = process.argv.slice(2);

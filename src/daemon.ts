@@ -36,8 +36,8 @@ export interface NodeOptions {
   /** What `id.server` says. Default: "eleven". */
   readonly id?: string;
   /**
-   * Threads that answer UDP. 0 (the default): this one does. Needs Linux and the built package; where workers can't be had,
-   * this thread answers, and `onNotice` is told.
+   * Threads that answer, and have no right to anything else. Default 1; 0: this one answers. Needs Linux and the built package;
+   * where workers can't be had, this thread answers, and `onNotice` is told.
    */
   readonly workers?: number;
   /** How datagrams are read. "batched" (the default where it works): recvmmsg and sendmmsg. "dgram": node's own sockets. */
@@ -61,7 +61,6 @@ export class ElevenNode {
   readonly #compiler: Compiler;
   readonly #plane: DataPlane;
   readonly #attachments: Attachments;
-  readonly #forwarder: ReturnType<typeof createForwarder>;
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
   /** Changes of names that wait for the kernel, oldest first. */
@@ -72,7 +71,6 @@ export class ElevenNode {
     const onNotice = options.onNotice ?? (() => {});
     const stateDir = new StateDir(options.stateDir);
     this.#compiler = new Compiler(policy);
-    this.#forwarder = createForwarder(options.forwarder, netnsSockets);
     const batched = hasCalls(options, onNotice);
     this.#inheritance = batched && options.keepSockets ? Inheritance.fromEnvironment(process.env) : undefined;
     this.#plane = this.#createPlane(options, policy, batched, onNotice);
@@ -101,7 +99,7 @@ export class ElevenNode {
   }
 
   get counters(): { readonly serve: Readonly<ServeCounters>; readonly forward: Readonly<ForwarderCounters> } {
-    return { serve: this.#plane.counters, forward: this.#forwarder.counters };
+    return this.#plane.counters;
   }
 
   /**
@@ -146,11 +144,11 @@ export class ElevenNode {
   }
 
   /**
-   * Sandboxes that should listen and do not, and why: they are tried again when their namespace changes. And those whose resolv.conf may
-   * not be rewritten: these listen.
+   * Sandboxes that should listen and do not, and why (they are tried again when their namespace changes); those whose resolv.conf
+   * may not be rewritten, and those whose thread dies again and again: these listen.
    */
   get problems(): ReadonlyMap<SandboxId, Error> {
-    return this.#attachments.problems;
+    return new Map([...this.#plane.problems, ...this.#attachments.problems]);
   }
 
   /**
@@ -175,7 +173,6 @@ export class ElevenNode {
     await this.#attachments.close({ restore: this.#inheritance === undefined });
     await this.#balancing?.close({ clear: this.#inheritance === undefined });
     await this.#plane.close();
-    this.#forwarder.close();
   }
 
   #follow({ touched, revision }: Applied): void {
@@ -210,8 +207,8 @@ export class ElevenNode {
     const serving: ServingOptions = { compat: policy.compat, negativeTtl: policy.ttl.negative, identity };
     const onError = (error: Error) => onNotice(error.message);
     const sockets = batched ? createOpenSockets({ inheritance: this.#inheritance, onNotice }) : undefined;
-    const forwarder = this.#forwarder;
-    const { workers = 0 } = options;
+    const forwarder = createForwarder(options.forwarder, netnsSockets);
+    const { workers = 1 } = options;
     if (workers > 0 && sockets !== undefined && options.transport !== "dgram") {
       if (canHaveWorkers) {
         const snapshot = () => this.#compiler.snapshot(this.state);

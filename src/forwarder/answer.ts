@@ -3,7 +3,8 @@
  * without (RFC 6891 section 7). Each gets its id, its flags, its spelling of the name, and as much as it takes.
  */
 import { CD, HEADER, RD } from "../wire/constants.ts";
-import { appendOpt, cutReply, extendedErrors, NONE, OPT_SIZE, respellOwners } from "../wire/fit.ts";
+import { appendOpt, cutReply, extendedErrors, NONE, respellOwners } from "../wire/fit.ts";
+import { OPT_SIZE } from "../wire/opt.ts";
 import type { ReplySurvey } from "../wire/reply.ts";
 import type { ForwardRequest } from "./types.ts";
 

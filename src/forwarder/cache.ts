@@ -1,6 +1,7 @@
 /** Answers kept until their TTL ends, and a day longer for when no upstream answers (RFC 8767). Bounded in entries and bytes. */
 import { AA, EDE_STALE, NOERROR, NXDOMAIN } from "../wire/constants.ts";
-import { errorOption, OPT_SIZE } from "../wire/fit.ts";
+import { errorOption } from "../wire/fit.ts";
+import { OPT_SIZE } from "../wire/opt.ts";
 import { ageTtls, capTtls, type ReplySurvey, writeTtl } from "../wire/reply.ts";
 import { type Answer, fitted } from "./answer.ts";
 import type { ForwardRequest } from "./types.ts";

@@ -3,7 +3,7 @@
  * below the very name in question, so that it takes the same road; if that comes back to us as a question, it is a loop. Only
  * the server, or who answers for that name, could hand it back unasked; and what follows concerns that one question.
  */
-import { OPT_SIZE } from "../wire/fit.ts";
+import { OPT_SIZE } from "../wire/opt.ts";
 import { sameSpelling } from "../wire/reply.ts";
 import type { Flight, Try } from "./flight.ts";
 import type { ForwardRequest } from "./types.ts";

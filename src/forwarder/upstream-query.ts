@@ -3,7 +3,8 @@
  * answers without having seen it must guess; its OPT says what we take. No option of the client's goes any further.
  */
 import { CD, HEADER, MAX_NAME, RD } from "../wire/constants.ts";
-import { appendOpt, NONE, OPT_SIZE } from "../wire/fit.ts";
+import { appendOpt, NONE } from "../wire/fit.ts";
+import { OPT_SIZE } from "../wire/opt.ts";
 import type { ForwardRequest } from "./types.ts";
 
 /** "Authentic data": in a query, that its sender understands it in a reply (RFC 6840 section 5.7). */

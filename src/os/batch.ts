@@ -71,8 +71,8 @@ export class Batch {
     }
   }
 
-  /** Takes what waits in the socket, at most `size` datagrams, without blocking; how many came. */
-  receive(fd: number): number {
+  /** Takes what waits in the socket, at most `most` datagrams, without blocking; how many came. */
+  receive(fd: number, most = this.size): number {
     const header = this.#header;
     for (let i = 0; i < this.#used; i++) {
       header[i * HDR_WORDS + 2] = SOCKADDR;
@@ -80,7 +80,7 @@ export class Batch {
       this.#iovec[i * 4 + 2] = this.#room;
     }
     this.#fd = fd;
-    const n = this.#recvmmsg(fd, this.#headers, this.size, MSG_DONTWAIT, null);
+    const n = this.#recvmmsg(fd, this.#headers, most, MSG_DONTWAIT, null);
     this.#used = Math.max(0, n);
     if (n < 0) this.failure = libc().koffi.errno();
     return this.#used;

@@ -14,6 +14,7 @@ export interface Libc {
   readonly bind: Call;
   readonly connect: Call;
   readonly listen: Call;
+  readonly accept4: Call;
   readonly setsockopt: Call;
   readonly getsockopt: Call;
   readonly getsockname: Call;
@@ -49,6 +50,7 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   bind: "int bind(int, void *, uint32_t)",
   connect: "int connect(int, void *, uint32_t)",
   listen: "int listen(int, int)",
+  accept4: "int accept4(int, void *, void *, int)",
   setsockopt: "int setsockopt(int, int, int, void *, uint32_t)",
   getsockopt: "int getsockopt(int, int, int, void *, void *)",
   getsockname: "int getsockname(int, void *, void *)",

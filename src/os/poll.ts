@@ -7,6 +7,9 @@ const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
+/** Told whether asked for or not: an error, and that both sides have said all. */
+export const EPOLLERR = 8;
+export const EPOLLHUP = 16;
 const EFD_NONBLOCK_CLOEXEC = 0x800 | 0x80000;
 const MAX_EVENTS = 64;
 
@@ -15,10 +18,18 @@ const EVENT = process.arch === "x64" ? 12 : 16;
 const DATA = process.arch === "x64" ? 4 : 8;
 
 export class Poll {
-  readonly #fd = checked(libc().epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
-  readonly #events = Buffer.alloc(MAX_EVENTS * EVENT);
+  /** Readable when something in it is ready, so it can be in another one. */
+  readonly descriptor = checked(libc().epoll_create1(EPOLL_CLOEXEC), "epoll_create1");
+  readonly #most: number;
+  readonly #events: Buffer;
   readonly #event = Buffer.alloc(16);
   readonly #wait = libc().epoll_wait;
+
+  /** Tells of at most so many at once; who is left comes first the next time. */
+  constructor(most = MAX_EVENTS) {
+    this.#most = most;
+    this.#events = Buffer.alloc(most * EVENT);
+  }
 
   add(fd: number, events = EPOLLIN): void {
     this.#control(EPOLL_CTL_ADD, fd, events);
@@ -31,12 +42,12 @@ export class Poll {
   /** Before the descriptor is closed: a copy of it elsewhere would keep it in the set. Twice is fine. */
   remove(fd: number): void {
     this.#event.writeInt32LE(fd, DATA);
-    libc().epoll_ctl(this.#fd, EPOLL_CTL_DEL, fd, this.#event);
+    libc().epoll_ctl(this.descriptor, EPOLL_CTL_DEL, fd, this.#event);
   }
 
   /** Blocks this thread until something is ready or `timeout` milliseconds are over (-1: for ever); how many are ready. */
   wait(timeout: number): number {
-    return Math.max(0, this.#wait(this.#fd, this.#events, MAX_EVENTS, timeout)); // EINTR is nothing ready
+    return Math.max(0, this.#wait(this.descriptor, this.#events, this.#most, timeout)); // EINTR is nothing ready
   }
 
   /** Descriptor of the i-th ready one. */
@@ -44,14 +55,19 @@ export class Poll {
     return this.#events.readInt32LE(i * EVENT + DATA);
   }
 
+  /** What the i-th one is ready for: EPOLLIN and the like. */
+  events(i: number): number {
+    return this.#events.readUInt32LE(i * EVENT);
+  }
+
   close(): void {
-    libc().close(this.#fd);
+    libc().close(this.descriptor);
   }
 
   #control(operation: number, fd: number, events: number): void {
     this.#event.writeUInt32LE(events, 0);
     this.#event.writeInt32LE(fd, DATA);
-    checked(libc().epoll_ctl(this.#fd, operation, fd, this.#event), "epoll_ctl");
+    checked(libc().epoll_ctl(this.descriptor, operation, fd, this.#event), "epoll_ctl");
   }
 }
 

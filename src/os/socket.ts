@@ -2,7 +2,7 @@
 import { isIPv6 } from "node:net";
 import { checked, libc } from "./libc.ts";
 import { inNetns } from "./netns.ts";
-import { AF_INET, AF_INET6, portOfSockaddr, SOCKADDR, sockaddr } from "./sockaddr.ts";
+import { AF_INET, AF_INET6, addressOfSockaddr, portOfSockaddr, SOCKADDR, sockaddr } from "./sockaddr.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -15,6 +15,10 @@ const SO_RCVBUF = 8;
 const SO_RCVBUFFORCE = 33;
 const SO_NETNS_COOKIE = 71;
 const MSG_NOSIGNAL = 0x4000;
+const IPPROTO_TCP = 6;
+const TCP_NODELAY = 1;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const IPPROTO_IPV6 = 41;
 const IPPROTO_SCTP = 132;
 const IPV6_V6ONLY = 26;
@@ -73,6 +77,26 @@ export function connectTcp(address: string, port: number): number {
     return { port: 0 };
   }).fd;
 }
+
+/** Makes a listening socket one for `accept`, wherever it comes from: asking it never blocks, and its connections send at once. */
+export function prepareAccept(listening: number): void {
+  option(listening, IPPROTO_TCP, TCP_NODELAY, 1); // connections inherit it
+  const { fcntl } = libc();
+  checked(fcntl(listening, F_SETFL, fcntl(listening, F_GETFL, 0) | SOCK_NONBLOCK), "fcntl");
+}
+
+/** Takes a connection that waits, non-blocking: its descriptor, ours to close, or the negative errno. */
+export function accept(listening: number): number {
+  peerLength.writeUInt32LE(SOCKADDR);
+  const fd = libc().accept4(listening, peer, peerLength, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  return fd < 0 ? -libc().koffi.errno() : fd;
+}
+
+/** Address of the peer whose connection was accepted last on this thread. */
+export const acceptedFrom = (): string => addressOfSockaddr(peer);
+
+const peer = Buffer.alloc(SOCKADDR);
+const peerLength = Buffer.alloc(4);
 
 /** Sends on a connected socket without blocking; octets sent, or the negative errno. */
 export function send(fd: number, packet: Uint8Array): number {

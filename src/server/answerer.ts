@@ -1,8 +1,9 @@
 /** One thread's answering side: its tables, its forwarder, and what a packet's road needs to know of a listening address. */
-import type { Forwarder } from "../forwarder/types.ts";
+import type { Forwarder, ForwardFailure, ForwardReply, ForwardRequest } from "../forwarder/types.ts";
 import type { SandboxId } from "../model/types.ts";
 import type { ScopePatch } from "../scoping/patch.ts";
 import { Tables } from "../scoping/tables.ts";
+import { EDE_OTHER, SERVFAIL } from "../wire/constants.ts";
 import type { Senders } from "./binding.ts";
 import { forward } from "./forward.ts";
 import { MAX_TCP, MAX_UDP_LOOPBACK, MAX_UDP_REMOTE, type Serving, SILENT, serve } from "./serve.ts";
@@ -11,12 +12,16 @@ import type { Handler } from "./transports/transport.ts";
 export class Answerer {
   readonly tables = new Tables();
   readonly serving: Serving;
-  readonly forwarder: Forwarder;
+  /** The thread's forwarder, kept from what goes wrong on this side of it. */
+  readonly forwarder: Pick<Forwarder, "forward">;
   readonly #onError: (error: Error) => void;
+  /** Places that have thrown. */
+  readonly #told = new Set<string>();
+  #ending = false;
 
-  constructor(serving: Serving, forwarder: Forwarder, onError: (error: Error) => void) {
+  constructor(serving: Serving, forwarder: Pick<Forwarder, "forward">, onError: (error: Error) => void) {
     this.serving = serving;
-    this.forwarder = forwarder;
+    this.forwarder = { forward: (request, reply) => this.#forward(forwarder, request, reply) };
     this.#onError = onError;
   }
 
@@ -41,6 +46,7 @@ export class Answerer {
         if (scope !== undefined) forward(serving, forwarder, scope, packet, from, kind === "tcp" ? MAX_TCP : udp, send);
       },
       failed: this.#onError,
+      threw: (error) => this.threw(error),
     };
   }
 
@@ -52,9 +58,38 @@ export class Answerer {
     if (length === SILENT || scope === undefined) return Promise.reject(new Error("not a query: nothing to answer"));
     return new Promise((resolve) => forward(this.serving, this.forwarder, scope, query, "", MAX_TCP, resolve));
   }
+
+  /** Questions for upstreams fail from here on; what is in flight goes on. */
+  end(): void {
+    this.#ending = true;
+  }
+
+  /** An exception while a packet or a connection was served, which is all it may cost: counted, and told once for each place. */
+  threw(error: unknown): void {
+    this.serving.counters.errors++;
+    const { message, stack } = error instanceof Error ? error : new Error(String(error));
+    const place = /^ +at .*$/m.exec(stack ?? "")?.[0].trim() ?? "";
+    if (this.#told.has(place) || this.#told.size >= MOST_TOLD) return;
+    this.#told.add(place);
+    this.#onError(new Error(`a query was not answered: ${message} (${place}); from now on this is only counted`));
+  }
+
+  /** What throws in a reply must not keep the forwarder from replying to others. */
+  #forward(forwarder: Pick<Forwarder, "forward">, request: ForwardRequest, reply: ForwardReply) {
+    if (this.#ending) return reply(ENDING);
+    forwarder.forward(request, (outcome) => {
+      try {
+        reply(outcome);
+      } catch (error) {
+        this.threw(error);
+      }
+    });
+  }
 }
 
 const asked = Buffer.alloc(MAX_TCP);
+const MOST_TOLD = 32;
+const ENDING: ForwardFailure = { rcode: SERVFAIL, ede: EDE_OTHER, text: "shutting down" };
 
 /** Loopback carries what a client says it takes; elsewhere a fragment might be lost. */
 export const udpLimit = (address: string): number =>

@@ -40,6 +40,15 @@ export class Senders {
     return true;
   }
 
+  /** The same senders as where `given` comes from. */
+  become(given: readonly Given[]): void {
+    this.#given = [];
+    this.#anyone = undefined;
+    this.#exact.clear();
+    this.#ranges.length = 0;
+    for (const { sandbox, source } of given) this.add(sandbox, source);
+  }
+
   /** What was added, for a copy on another thread. */
   get given(): readonly Given[] {
     return this.#given;

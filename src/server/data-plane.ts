@@ -1,4 +1,6 @@
 /** Who answers: the interface that every data plane fulfils, whether it runs on this thread or on others. */
+
+import type { ForwarderCounters } from "../forwarder/counters.ts";
 import type { Listen, SandboxId } from "../model/types.ts";
 import type { ScopePatch } from "../scoping/patch.ts";
 import type { ServeCounters } from "./serve.ts";
@@ -16,7 +18,10 @@ export interface DataPlane {
   ask(query: Uint8Array, sandbox: SandboxId): Promise<Uint8Array>;
   /** Before a restart that keeps the sockets: reads no more where it can help it, and resolves when nobody waits for an upstream. */
   drain(): Promise<void>;
-  readonly counters: Readonly<ServeCounters>;
+  readonly counters: { readonly serve: Readonly<ServeCounters>; readonly forward: Readonly<ForwarderCounters> };
+  /** Sandboxes whose sockets are open and that are not answered reliably all the same, and why. */
+  readonly problems: ReadonlyMap<SandboxId, Error>;
+  /** Ends, and the forwarder with it. Who waits for an upstream gets its answer if it comes soon, else an error. */
   close(): Promise<void>;
 }
 

@@ -13,7 +13,7 @@ import { limitOf, type Serving } from "./serve.ts";
  */
 export function forward(
   serving: Serving,
-  forwarder: Forwarder,
+  forwarder: Pick<Forwarder, "forward">,
   scope: Scope,
   packet: Uint8Array,
   from: string,

@@ -2,7 +2,7 @@
  * The data plane on this thread. Over node's own sockets it is portable, and the reference for every other one; over
  * sockets opened by hand it answers in other network namespaces, and in batches if asked to.
  */
-import type { Forwarder } from "../forwarder/types.ts";
+import type { NodeForwarder } from "../forwarder/forwarder.ts";
 import type { Listen, SandboxId } from "../model/types.ts";
 import { Answerer } from "./answerer.ts";
 import type { Senders } from "./binding.ts";
@@ -13,11 +13,12 @@ import { openBatchedUdp } from "./transports/batched.ts";
 import { openTcp } from "./transports/tcp.ts";
 import type { Handler, Opened } from "./transports/transport.ts";
 import { openUdp } from "./transports/udp.ts";
-import { until } from "./until.ts";
+import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "./until.ts";
 
 export interface InlineOptions {
   readonly serving: Serving;
-  readonly forwarder: Forwarder;
+  /** Closed with the plane. */
+  readonly forwarder: NodeForwarder;
   /** Missing: node opens the sockets, here. */
   readonly sockets?: OpenSockets | undefined;
   /** Reads and writes UDP with recvmmsg and sendmmsg. Needs `sockets`. */
@@ -37,8 +38,12 @@ export class InlinePlane implements DataPlane {
   }
 
   get counters(): DataPlane["counters"] {
-    return this.#options.serving.counters;
+    const { serving, forwarder } = this.#options;
+    return { serve: serving.counters, forward: forwarder.counters };
   }
+
+  /** This thread answers, or nobody could ask. */
+  readonly problems: DataPlane["problems"] = new Map();
 
   update(patch: Parameters<DataPlane["update"]>[0]): void {
     this.#answerer.update(patch);
@@ -59,11 +64,15 @@ export class InlinePlane implements DataPlane {
   }
 
   async drain(): Promise<void> {
-    await until(() => this.#options.forwarder.inFlight === 0);
+    await until(() => this.#options.forwarder.inFlight === 0, LONGEST_FLIGHT);
   }
 
-  close(): Promise<void> {
-    return this.#listeners.close();
+  async close(): Promise<void> {
+    const { forwarder } = this.#options;
+    this.#answerer.end();
+    await until(() => forwarder.inFlight === 0, LAST_FLIGHT);
+    forwarder.close();
+    await this.#listeners.close();
   }
 
   async #open(listen: Listen, place: Place, senders: Senders): Promise<Listening> {

@@ -67,7 +67,21 @@ export interface ServeCounters {
   nxdomain: number;
   refused: number;
   forwarded: number;
+  /** Packets and connections that serving threw an exception for. */
+  errors: number;
 }
+
+export const noServeCounts = (): ServeCounters => ({
+  queries: 0,
+  dropped: 0,
+  malformed: 0,
+  answered: 0,
+  nodata: 0,
+  nxdomain: 0,
+  refused: 0,
+  forwarded: 0,
+  errors: 0,
+});
 
 export interface ServingOptions {
   readonly compat: "none" | "docker";
@@ -83,7 +97,7 @@ export function createServing({ compat, negativeTtl, identity }: ServingOptions)
     compat,
     identity,
     soa: { minimum: negativeTtl, serial: 0 },
-    counters: { queries: 0, dropped: 0, malformed: 0, answered: 0, nodata: 0, nxdomain: 0, refused: 0, forwarded: 0 },
+    counters: noServeCounts(),
   };
 }
 

@@ -1,6 +1,12 @@
-/** Waiting for upstreams before a restart. */
+/** Waiting for upstreams before an end. */
 
-/** Looks every few milliseconds, until it is so or no upstream would be waited for any longer. */
-export async function until(isSo: () => boolean): Promise<void> {
-  for (let i = 0; i < 450 && !isSo(); i++) await new Promise((done) => setTimeout(done, 10));
+/** Looks every few milliseconds, until it is so or `ms` are over. */
+export async function until(isSo: () => boolean, ms: number): Promise<void> {
+  const deadline = performance.now() + ms;
+  while (!isSo() && performance.now() < deadline) await new Promise((done) => setTimeout(done, 10));
 }
+
+/** Before a restart: no upstream is waited for any longer than this. */
+export const LONGEST_FLIGHT = 4_500;
+/** Before an end: who waits longer is told SERVFAIL. */
+export const LAST_FLIGHT = 2_000;

@@ -3,13 +3,8 @@
  * ours. All in place; nothing here throws, or reads or writes outside the packet.
  */
 import { HEADER, TC, TYPE_OPT } from "./constants.ts";
+import { OPT_SIZE, OUR_UDP_SIZE } from "./opt.ts";
 import { skipName } from "./reply.ts";
-
-/** Largest UDP payload we say we can take, upstream and down (the size DNS flag day 2020 settled on). */
-const OUR_UDP_SIZE = 1232;
-
-/** An OPT record without options. */
-export const OPT_SIZE = 11;
 
 /**
  * Leaves whole answers and authority records while they end within `room`, and no additional ones: those may go silently,

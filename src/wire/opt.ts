@@ -37,8 +37,8 @@ export interface Ede {
 /** Octets of the record when it says nothing beside its header. */
 export const OPT_SIZE = 11;
 
-/** Largest UDP payload we say we can receive (the size DNS flag day 2020 settled on). */
-const OUR_UDP_SIZE = 1232;
+/** Largest UDP payload we say we can receive, upstream and down (the size DNS flag day 2020 settled on). */
+export const OUR_UDP_SIZE = 1232;
 
 /** With the longest question (271 octets), our SOA (64) and the rest of the OPT (17) that is 512, which every client takes. */
 const LONGEST_TEXT = 160;

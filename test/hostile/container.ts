@@ -26,11 +26,12 @@ export class Containers extends Namespaces {
     return stdout;
   }
 
-  /** The same, going on until the end of the test; resolves when it prints something. */
-  async attacking(short: string, script: string): Promise<void> {
+  /** The same, going on until its `end` or the end of the test; resolves when it prints something. */
+  async attacking(short: string, script: string): Promise<{ end(): void }> {
     const child = spawn("ip", this.#words(short, script), { stdio: ["ignore", "pipe", "inherit"] });
     this.#attackers.add(child);
     await once(child.stdout, "data");
+    return { end: () => void child.kill("SIGKILL") };
   }
 
   override clean(): void {

@@ -1,7 +1,9 @@
 /** Worker threads as a library has them: many namespaces, a worker that dies, a wildcard address. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { connect } from "node:net";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Change } from "../../src/model/types.ts";
@@ -56,6 +58,42 @@ test("an error that nobody catches ends the process at once, workers or not: a s
   expect([status, String(stderr)]).toEqual([1, expect.stringContaining("boom")]);
 });
 
+/** What /proc says of each thread of this process: capabilities and no_new_privs, by thread id. */
+function privileges(): Map<number, string> {
+  const of = (tid: string) =>
+    [
+      ...readFileSync(`/proc/self/task/${tid}/status`, "utf8").matchAll(
+        /^(Cap(?:Inh|Prm|Eff|Amb)|NoNewPrivs):\s*(\w+)/gm,
+      ),
+    ]
+      .map(([, what, is]) => `${what} ${is}`)
+      .join(", ");
+  return new Map(readdirSync("/proc/self/task").map((tid) => [Number(tid), of(tid)]));
+}
+
+test.skipIf(process.getuid?.() !== 0)(
+  "workers have no capability and can get none; every other thread has what it had",
+  async () => {
+    const before = privileges().get(process.pid);
+    const node = createNode({ workers: 2 });
+    onTestFinished(() => node.close());
+    await node.ready();
+    await Promise.all(Array.from({ length: 8 }, () => stat("/"))); // the pool has all its threads
+    const none = ["Inh", "Prm", "Eff", "Amb"].map((set) => `Cap${set} ${"0".repeat(16)}`).concat("NoNewPrivs 1");
+    const threads = [...privileges().values()];
+    expect(before).not.toBe(none.join(", "));
+    expect(threads.filter((t) => t === none.join(", "))).toHaveLength(2);
+    expect(threads.filter((t) => t === before)).toHaveLength(threads.length - 2);
+  },
+);
+
+test("a node without sockets does not keep the process alive", () => {
+  const index = new URL("../../dist/index.js", import.meta.url).href;
+  const code = `import { createNode } from "${index}"; await createNode().ready(); console.log("ready");`;
+  const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "-e", code], { timeout: 20_000 });
+  expect([status, String(stdout)]).toEqual([0, "ready\n"]);
+});
+
 describe.skipIf(withoutNamespaces())("many sandboxes", () => {
   test("200 namespaces attached and detached 20 times leave no descriptor open", async () => {
     const ns = new Namespaces();
@@ -82,14 +120,55 @@ describe.skipIf(withoutNamespaces())("many sandboxes", () => {
   });
 });
 
+/** A DNS server that cuts off every answer over UDP, and says NXDOMAIN over TCP. */
+const CUTTING = `
+const answer = (q, flags, rcode) => { q[2] |= flags; q[3] = rcode; return q; };
+const udp = require("dgram").createSocket("udp4").on("message", (q, p) => udp.send(answer(q, 0x82, 0), p.port, p.address));
+require("net").createServer((s) => s.on("data", (q) => { answer(q.subarray(2), 0x80, 3); s.write(q); }))
+  .listen(5353, "127.0.0.1", () => udp.bind(5353, "127.0.0.1", () => console.log("up")));
+`;
+
+describe.skipIf(withoutNamespaces())("an upstream in a sandbox's namespace, where a worker may not go", () => {
+  test("is asked over UDP and TCP on sockets that it is handed; what fails there is told", async () => {
+    const ns = new Namespaces();
+    onTestFinished(() => ns.clean());
+    await ns.add("a");
+    await ns.ip("-n @a link set lo up");
+    await ns.start("a", process.execPath, "-e", CUTTING);
+    const node = createNode({ workers: 1 });
+    onTestFinished(() => node.close());
+    const put = sandbox("a", "127.0.0.11", 53, ns.path("a"));
+    if (put.kind !== "sandbox.put") throw new Error();
+    const upstreams = [{ address: "127.0.0.1", port: 5353 }];
+    node.apply([NETWORK, container("one", "10.5.0.10"), { ...put, sandbox: { ...put.sandbox, upstreams } }]);
+    await node.ready();
+    const ask = (...words: string[]) => ns.exec("a", "dig", "@127.0.0.11", "+tries=1", ...words);
+    expect(await Promise.all(["a.example", "b.example", "c.example"].map((n) => ask(n)))).toEqual(
+      Array(3).fill(expect.stringContaining("status: NXDOMAIN")),
+    );
+    expect(await ask("+tcp", "d.example")).toContain("status: NXDOMAIN");
+    expect(node.counters.forward).toMatchObject({ forwarded: 4, answered: 4, tcpRetries: 4 });
+
+    node.apply([{ ...put, sandbox: { ...put.sandbox, upstreams: [{ address: "fd00::99", port: 53 }] } }]);
+    await node.applied();
+    expect(await ask("e.example")).toMatch(/status: SERVFAIL.*ENETUNREACH/s);
+  });
+});
+
 describe.skipIf(!have("dig"))("a worker", () => {
-  test("that dies is replaced; its sockets, and what waits in them, are its successor's", async () => {
+  /** The worker that was spoken to last. */
+  const spied = (): (() => Worker) => {
     let worker: Worker | undefined;
     const { postMessage } = Worker.prototype;
     vi.spyOn(Worker.prototype, "postMessage").mockImplementation(function (this: Worker, ...args) {
       worker = this;
       postMessage.apply(this, args);
     });
+    return () => worker!;
+  };
+
+  test("that dies is replaced; its sockets, and what waits in them, are its successor's", async () => {
+    const worker = spied();
     const notices: string[] = [];
     const port = await freePort();
     const node = createNode({ workers: 1, onNotice: (m) => notices.push(m) });
@@ -97,14 +176,44 @@ describe.skipIf(!have("dig"))("a worker", () => {
     node.apply([NETWORK, container("one", "10.5.0.10"), sandbox("s", "127.0.0.1", port)]);
     await node.ready();
     expect(await asked(port, "+noedns", "one")).toBe("NOERROR qr aa rd ra | one. 5 A 10.5.0.10");
-    const first = worker!;
+    const open = descriptors();
+    const idle = Array.from({ length: 20 }, () => connect(port, "127.0.0.1"));
+    await Promise.all(idle.map((c) => once(c, "connect")));
+    expect(await asked(port, "+tcp", "+noedns", "one")).toBe("NOERROR qr aa rd ra | one. 5 A 10.5.0.10");
+    const first = worker();
     void first.terminate(); // takes hold when the thread next runs JavaScript: the change below wakes it
     node.apply([container("two", "10.5.0.11")]);
     await once(first, "exit");
+    expect(node.problems.size).toBe(0); // once is nothing
     expect(await asked(port, "+noedns", "one")).toBe("NOERROR qr aa rd ra | one. 5 A 10.5.0.10");
-    expect(await asked(port, "+noedns", "two")).toBe("NOERROR qr aa rd ra | two. 5 A 10.5.0.11");
+    expect(await asked(port, "+tcp", "+noedns", "two")).toBe("NOERROR qr aa rd ra | two. 5 A 10.5.0.11");
     expect(notices).toContain("a worker died; another has taken over its sockets");
-    expect(node.counters.serve.answered).toBeGreaterThanOrEqual(2);
+    expect(node.counters.serve.answered).toBeGreaterThanOrEqual(3);
+    await Promise.all(idle.map((c) => c.closed || once(c, "close"))); // what it had open is closed
+    await eventually(descriptors, (n) => n <= open + 1);
+  });
+
+  test("that dies again and again is a problem of its sandboxes, until one lives", async () => {
+    const worker = spied();
+    const node = createNode({ workers: 1 });
+    onTestFinished(() => node.close());
+    node.apply([NETWORK, container("one", "10.5.0.10"), sandbox("s", "127.0.0.1", await freePort())]);
+    await node.ready();
+    for (let deaths = 1; deaths <= 3; deaths++) {
+      const dying = worker();
+      void dying.terminate();
+      node.apply([container("two", `10.5.0.${20 + deaths}`)]);
+      await once(dying, "exit");
+      await eventually(worker, (w) => w !== dying);
+    }
+    expect([...node.problems].map(([id, { message }]) => `${id}: ${message}`)).toEqual([
+      "s: the thread that answers for it dies again and again (3 times now)",
+    ]);
+    await eventually(
+      () => node.problems.size,
+      (n) => n === 0,
+      15_000,
+    );
   });
 
   test("answers from the address that was asked, on a wildcard address", async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { appendOpt, cutReply, errorOption, extendedErrors, OPT_SIZE, respellOwners } from "../../src/wire/fit.ts";
+import { appendOpt, cutReply, errorOption, extendedErrors, respellOwners } from "../../src/wire/fit.ts";
+import { OPT_SIZE } from "../../src/wire/opt.ts";
 import { hex } from "../support/text.ts";
 
 const HEAD = "1234 8180 0001";

@@ -10,12 +10,9 @@ import { forward } from "../forward.ts";
 import { LATER, serve } from "../serve.ts";
 import type { Handler, Opened } from "./transport.ts";
 
-/** Rounds that one socket may have before others get theirs. */
-const ROUNDS = 4;
-
 export class BatchedUdp {
   readonly fd: number;
-  senders: Senders;
+  readonly #senders: Senders;
   readonly #answerer: Answerer;
   readonly #maximum: number;
   readonly #batch: Batch;
@@ -23,15 +20,18 @@ export class BatchedUdp {
 
   constructor(fd: number, address: string, answerer: Answerer, senders: Senders, batch: Batch) {
     this.fd = fd;
-    this.senders = senders;
+    this.#senders = senders;
     this.#answerer = answerer;
     this.#maximum = udpLimit(address);
     this.#batch = batch;
   }
 
-  /** Answers what waits in the socket, or as much of it as is fair. */
-  ready(): void {
-    for (let i = 0; i < ROUNDS && this.#round() === this.#batch.size; i++);
+  /** Answers what waits in the socket, at most `most` datagrams: so others get their turn. */
+  ready(most = this.#batch.size): void {
+    const batch = this.#batch;
+    const n = batch.receive(this.fd, most);
+    for (let i = 0; i < n; ) i = this.#serve(i, n);
+    batch.flush();
   }
 
   /** Late answers are dropped from here on: the descriptor may soon be another's. */
@@ -39,26 +39,29 @@ export class BatchedUdp {
     this.#open = false;
   }
 
-  #round(): number {
+  /** Serves the datagrams from the i-th on; where to go on. One that throws an exception gets no answer, and that is all. */
+  #serve(first: number, n: number): number {
     const batch = this.#batch;
-    const n = batch.receive(this.fd);
-    if (n === 0) return 0;
     const { serving, tables } = this.#answerer;
-    const { only } = this.senders;
-    const one = only === undefined ? undefined : tables.scope(only);
-    for (let i = 0; i < n; i++) {
-      const packet = batch.slots[i]!;
-      const scope = only === undefined ? this.#scopeOf(i) : one;
-      const length = serve(serving, packet, batch.length(i), this.#maximum, scope, packet);
-      if (length > 0) batch.answer(i, length);
-      else if (length === LATER) this.#forward(i, packet, scope!);
+    const { only } = this.#senders;
+    let i = first;
+    try {
+      const one = only === undefined ? undefined : tables.scope(only);
+      for (; i < n; i++) {
+        const packet = batch.slots[i]!;
+        const scope = only === undefined ? this.#scopeOf(i) : one;
+        const length = serve(serving, packet, batch.length(i), this.#maximum, scope, packet);
+        if (length > 0) batch.answer(i, length);
+        else if (length === LATER) this.#forward(i, packet, scope!);
+      }
+    } catch (error) {
+      this.#answerer.threw(error);
     }
-    batch.flush();
-    return n;
+    return i + 1;
   }
 
   #scopeOf(i: number): Scope | undefined {
-    const id = this.senders.find(this.#batch.from(i));
+    const id = this.#senders.find(this.#batch.from(i));
     return id === undefined ? undefined : this.#answerer.tables.scope(id);
   }
 
@@ -93,12 +96,16 @@ export function openBatchedUdp(
       // By hand, since node would send it after those that are answered below.
       sendTo(fd, { name: sockaddr(peer.address, peer.port), control: NOTHING }, answer);
     };
-    const length = handler.serve(packet, packet.length, peer.address, "udp", out);
-    if (length > 0) send(Buffer.from(out.subarray(0, length)));
-    else if (length === LATER) {
-      handler.forward(packet, peer.address, "udp", (answer) => {
-        if (open) send(answer);
-      });
+    try {
+      const length = handler.serve(packet, packet.length, peer.address, "udp", out);
+      if (length > 0) send(Buffer.from(out.subarray(0, length)));
+      else if (length === LATER) {
+        handler.forward(packet, peer.address, "udp", (answer) => {
+          if (open) send(answer);
+        });
+      }
+    } catch (error) {
+      handler.threw(error);
     }
     batched.ready();
   });

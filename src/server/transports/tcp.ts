@@ -1,24 +1,14 @@
-/**
- * DNS over TCP (RFC 7766): queries are pipelined, answers go out as they are ready. Everything a peer can hold on to is
- * bounded: connections, time to send a query, answers it does not read, questions waiting for upstreams.
- */
+/** DNS over TCP on node's event loop: the portable transport. What a connection does is connection.ts's. */
 import { createServer, type Server, type Socket } from "node:net";
+import { Connection, type Wire } from "./connection.ts";
+import { Connections, MAX_CONNECTIONS, type Times } from "./connections.ts";
 import type { Handler, Opened } from "./transport.ts";
-
-/** Milliseconds until a connection that sends no complete query is closed (moby: 2 s for the first, 8 s between). */
-const FIRST_QUERY = 2_000;
-const IDLE = 8_000;
-/** Past this many connections on one listener the longest idle one makes room. */
-const MAX_CONNECTIONS = 512;
-/** Past this many unanswered questions, or unread octets, nothing more is read until some are gone. */
-const MAX_PENDING = 128;
-const MAX_UNREAD = 1 << 20;
 
 export interface TcpOptions {
   /** A listening socket to adopt; address and port are not bound then. */
   readonly fd?: number;
   /** Milliseconds a peer may take; for tests. */
-  readonly times?: { readonly first: number; readonly idle: number };
+  readonly times?: Times | undefined;
 }
 
 /** Listens and starts to answer; rejects with the system's error. */
@@ -26,130 +16,129 @@ export function openTcp(
   address: string,
   port: number,
   handler: Handler,
-  { fd, times = { first: FIRST_QUERY, idle: IDLE } }: TcpOptions = {},
+  { fd, times }: TcpOptions = {},
 ): Promise<Opened> {
-  const connections = new Set<Connection>();
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    if (connections.size >= MAX_CONNECTIONS) longestIdle(connections)?.close();
-    const connection = new Connection(socket, handler, times, () => connections.delete(connection));
-    connections.add(connection);
-  });
+  const listener = new Listener(handler, times);
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => listener.accept(socket));
   return new Promise((resolve, reject) => {
     server.once("error", reject);
     const at = fd === undefined ? { host: address, port, ipv6Only: true } : { fd };
     server.listen({ ...at, exclusive: true }, () => {
       server.removeListener("error", reject);
       server.on("error", handler.failed);
-      resolve({ port: portOf(server), close: () => closeAll(server, connections) });
+      resolve({ port: portOf(server), close: () => closeAll(server, listener) });
     });
   });
 }
 
-const out = Buffer.alloc(65_537);
-const message = out.subarray(2);
-
-class Connection {
-  readonly #socket: Socket;
+class Listener {
   readonly #handler: Handler;
-  readonly #times: { first: number; idle: number };
-  #unread: Buffer = Buffer.alloc(0);
-  #pending = 0;
-  #ended = false;
-  #deadline: NodeJS.Timeout;
-  /** When the last complete query came (or the connection), milliseconds. */
-  since = Date.now();
+  readonly #connections: Connections<Connection>;
+  #timer: NodeJS.Timeout | undefined;
+  #rings = Number.POSITIVE_INFINITY;
 
-  constructor(socket: Socket, handler: Handler, times: { first: number; idle: number }, gone: () => void) {
-    this.#socket = socket;
+  constructor(handler: Handler, times: Times | undefined) {
     this.#handler = handler;
-    this.#times = times;
-    // Set once for each complete query, not for each octet: a peer that drips octets does not stay.
-    this.#deadline = setTimeout(() => this.#expire(), times.first);
-    socket.on("data", (chunk) => this.#receive(chunk));
-    socket.on("drain", () => this.#continue());
-    socket.on("end", () => this.#finish());
-    socket.on("error", () => this.close());
-    socket.on("close", () => {
-      clearTimeout(this.#deadline);
-      gone();
+    this.#connections = new Connections(times);
+  }
+
+  accept(socket: Socket): void {
+    const connections = this.#connections;
+    if (connections.size >= MAX_CONNECTIONS) connections.longestIdle()?.close();
+    const wire = new SocketWire(socket, () => {
+      if (connection.turn() > 0) connections.served(connection, performance.now());
     });
+    const connection = new Connection(
+      wire,
+      this.#handler,
+      socket.remoteAddress ?? "",
+      connections.held,
+      performance.now(),
+    );
+    wire.connection = connection;
+    connections.add(connection);
+    socket.on("close", () => {
+      connection.close();
+      connections.delete(connection);
+    });
+    this.#arm();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#rings = Number.NEGATIVE_INFINITY; // never armed again
+    for (const connection of this.#connections) connection.close();
+  }
+
+  /** Anew only for an earlier moment: a timer that rings too early costs less than one set for each query. */
+  #arm(): void {
+    const at = this.#connections.nextDeadline();
+    if (at >= this.#rings) return;
+    clearTimeout(this.#timer);
+    this.#rings = at;
+    this.#timer = setTimeout(() => this.#expire(), Math.max(1, at - performance.now()));
+  }
+
+  #expire(): void {
+    for (const connection of this.#connections.expired(performance.now())) {
+      connection.close();
+      this.#connections.delete(connection);
+    }
+    this.#rings = Number.POSITIVE_INFINITY;
+    this.#arm();
+  }
+}
+
+/** A socket of node's under a connection. */
+class SocketWire implements Wire {
+  connection: Connection | undefined;
+  readonly #socket: Socket;
+  readonly #turn: () => void;
+  #scheduled = false;
+
+  constructor(socket: Socket, turn: () => void) {
+    this.#socket = socket;
+    this.#turn = turn;
+    socket.on("data", (chunk) => {
+      this.connection?.received(chunk);
+      turn();
+    });
+    socket.on("end", () => {
+      this.connection?.ended();
+      turn();
+    });
+    socket.on("drain", () => this.connection?.settle());
+    socket.on("error", () => this.connection?.close());
+  }
+
+  get unread(): number {
+    return this.#socket.writableLength;
+  }
+
+  write(octets: Buffer): void {
+    this.#socket.write(octets);
+  }
+
+  changed(): void {
+    const { connection } = this;
+    if (connection === undefined || this.#socket.destroyed) return;
+    if (connection.reads) this.#socket.resume();
+    else this.#socket.pause();
+    if (!connection.more || this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.#turn();
+    });
+  }
+
+  end(): void {
+    this.#socket.end();
   }
 
   close(): void {
     this.#socket.destroy();
   }
-
-  #receive(chunk: Buffer): void {
-    this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
-    this.#continue();
-  }
-
-  /** Serves the complete messages among the unread octets, as far as the bounds allow. */
-  #continue(): void {
-    let at = 0;
-    while (this.#unread.length - at >= 2 && !this.#full()) {
-      const end = at + 2 + this.#unread.readUInt16BE(at);
-      if (end > this.#unread.length) break;
-      this.#serve(this.#unread.subarray(at + 2, end));
-      at = end;
-    }
-    if (at > 0) {
-      this.#unread = this.#unread.subarray(at);
-      this.#rearm();
-    }
-    if (this.#full()) this.#socket.pause();
-    else this.#socket.resume();
-  }
-
-  #serve(packet: Buffer): void {
-    const from = this.#socket.remoteAddress ?? "";
-    const length = this.#handler.serve(packet, packet.length, from, "tcp", message);
-    if (length > 0) {
-      out.writeUInt16BE(length);
-      this.#socket.write(Buffer.from(out.subarray(0, length + 2)));
-    } else if (length < 0) {
-      this.#pending++;
-      this.#handler.forward(Buffer.from(packet), from, "tcp", (answer) => this.#answer(answer));
-    }
-  }
-
-  #answer(answer: Uint8Array): void {
-    this.#pending--;
-    if (this.#socket.destroyed) return;
-    const framed = Buffer.allocUnsafe(answer.length + 2);
-    framed.writeUInt16BE(answer.length);
-    framed.set(answer, 2);
-    this.#socket.write(framed);
-    if (this.#ended) this.#finish();
-    else this.#continue();
-  }
-
-  /** The peer has said all; it still gets what it asked for. */
-  #finish(): void {
-    this.#ended = true;
-    if (this.#pending === 0) this.#socket.end();
-  }
-
-  #expire(): void {
-    if (this.#pending > 0) this.#rearm();
-    else this.close();
-  }
-
-  #rearm(): void {
-    this.since = Date.now();
-    clearTimeout(this.#deadline);
-    this.#deadline = setTimeout(() => this.#expire(), this.#times.idle);
-  }
-
-  #full(): boolean {
-    return this.#pending >= MAX_PENDING || this.#socket.writableLength > MAX_UNREAD;
-  }
-}
-
-function longestIdle(connections: Iterable<Connection>): Connection | undefined {
-  let oldest: Connection | undefined;
-  for (const c of connections) if (oldest === undefined || c.since < oldest.since) oldest = c;
-  return oldest;
 }
 
 function portOf(server: Server): number {
@@ -157,9 +146,9 @@ function portOf(server: Server): number {
   return typeof address === "object" && address !== null ? address.port : 0;
 }
 
-function closeAll(server: Server, connections: Iterable<Connection>): Promise<void> {
+function closeAll(server: Server, listener: Listener): Promise<void> {
   return new Promise((done) => {
     server.close(() => done());
-    for (const connection of connections) connection.close();
+    listener.close();
   });
 }

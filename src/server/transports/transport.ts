@@ -8,6 +8,8 @@ export interface Handler {
   forward(packet: Uint8Array, from: string, kind: "udp" | "tcp", send: (answer: Uint8Array) => void): void;
   /** An error of the socket that is nobody's answer. */
   failed(error: Error): void;
+  /** Serving a packet or a connection threw; it has cost that one, and nothing else. */
+  threw(error: unknown): void;
 }
 
 /** A listening socket. */
@@ -15,3 +17,6 @@ export interface Opened {
   readonly port: number;
   close(): Promise<void>;
 }
+
+/** For a thread that waits in epoll: whose turn it is when a descriptor is ready. `busy`: others are ready, too. */
+export type OnReady = Map<number, { ready(busy: boolean): void }>;

@@ -7,16 +7,21 @@ import type { Handler, Opened } from "./transport.ts";
 export function openUdp(address: string, port: number, handler: Handler, fd?: number): Promise<Opened> {
   const socket = createSocket({
     type: isIPv6(address) ? "udp6" : "udp4",
+    lookup: verbatim,
     ...(fd === undefined && { recvBufferSize: RECEIVE_BUFFER }),
   });
   let open = true;
   socket.on("message", (packet, peer) => {
-    const length = handler.serve(packet, packet.length, peer.address, "udp", out);
-    if (length > 0) socket.send(Buffer.from(out.subarray(0, length)), peer.port, peer.address);
-    else if (length < 0) {
-      handler.forward(packet, peer.address, "udp", (answer) => {
-        if (open) socket.send(answer, peer.port, peer.address);
-      });
+    try {
+      const length = handler.serve(packet, packet.length, peer.address, "udp", out);
+      if (length > 0) socket.send(Buffer.from(out.subarray(0, length)), peer.port, peer.address);
+      else if (length < 0) {
+        handler.forward(packet, peer.address, "udp", (answer) => {
+          if (open) socket.send(answer, peer.port, peer.address);
+        });
+      }
+    } catch (error) {
+      handler.threw(error);
     }
   });
   socket.once("close", () => {
@@ -31,6 +36,15 @@ export function openUdp(address: string, port: number, handler: Handler, fd?: nu
       resolve({ port: socket.address().port, close: () => new Promise((done) => socket.close(done)) });
     });
   });
+}
+
+/** Peers are addresses: nothing to look up, and an answer is on its way before the socket may be closed. */
+function verbatim(
+  host: string,
+  _options: unknown,
+  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
+): void {
+  callback(null, host, isIPv6(host) ? 6 : 4);
 }
 
 /** Bursts wait here while we are busy; the kernel caps it at net.core.rmem_max. */

@@ -1,16 +1,22 @@
 /** The forwarder's exchange over sockets opened by hand, for a thread without an event loop. UDP is read in batches. */
 import { Deframer, framed, MOST_UNSENT } from "../../forwarder/frame.ts";
-import type { Exchange } from "../../forwarder/lanes.ts";
+import type { Exchange, LaneKind } from "../../forwarder/lanes.ts";
 import type { ExchangeEvents } from "../../forwarder/sockets.ts";
 import { Batch } from "../../os/batch.ts";
+import type { Descriptors } from "../../os/descriptors.ts";
 import { errnoName } from "../../os/error.ts";
-import { inNetns } from "../../os/netns.ts";
 import { EPOLLIN, EPOLLOUT, type Poll } from "../../os/poll.ts";
-import { closeFd, connectTcp, connectUdp, read, send } from "../../os/socket.ts";
+import { connectTcp, connectUdp, read, send } from "../../os/socket.ts";
+import type { OnReady } from "../transports/transport.ts";
+import type { LaneWanted } from "./messages.ts";
 
 export interface PollExchange extends Exchange {
   /** Tells of what failed since the last time; never from inside a call of the forwarder's. */
   settle(): void;
+  /** The socket that `wanted` was told of is here; it is ours to close. */
+  opened(lane: number, fd: number): void;
+  /** It can't be had. */
+  notOpened(lane: number, reason: string): void;
 }
 
 /** A socket towards an upstream. */
@@ -22,10 +28,14 @@ interface Lane {
 
 export function createPollExchange(
   poll: Poll,
-  onReady: Map<number, { ready(): void }>,
+  onReady: OnReady,
   events: ExchangeEvents,
+  descriptors: Descriptors,
+  wanted: (lane: LaneWanted) => void,
 ): PollExchange {
   const lanes = new Map<number, Lane>();
+  /** Lanes whose sockets another thread opens, and what is to be sent on each: one packet for a question at most. */
+  const coming = new Map<number, { readonly kind: LaneKind; readonly early: Uint8Array[] }>();
   const batch = new Batch(32, 4096);
   let failures: [lane: number, reason: string][] = [];
 
@@ -84,28 +94,58 @@ export function createPollExchange(
     };
   };
 
+  const add = (number: number, kind: LaneKind, fd: number) => {
+    descriptors.own(fd);
+    try {
+      poll.add(fd);
+    } catch (error) {
+      descriptors.close(fd);
+      throw error;
+    }
+    const lane = (kind === "udp" ? udp : tcp)(number, fd);
+    lanes.set(number, lane);
+    onReady.set(fd, lane);
+  };
+
   return {
-    open(number, kind, address, port, netns) {
-      const make = () => (kind === "udp" ? connectUdp(address, port) : connectTcp(address, port));
+    open(lane, kind, address, port, netns) {
+      if (netns !== undefined) {
+        coming.set(lane, { kind, early: [] });
+        wanted({ lane, transport: kind, address, port, netns });
+        return;
+      }
       try {
-        const fd = netns === undefined ? make() : inNetns(netns, make);
-        const lane = kind === "udp" ? udp(number, fd) : tcp(number, fd);
-        poll.add(fd);
-        lanes.set(number, lane);
-        onReady.set(fd, lane);
+        add(lane, kind, (kind === "udp" ? connectUdp : connectTcp)(address, port));
       } catch (error) {
-        failures.push([number, (error as { code?: string }).code ?? String(error)]);
+        failures.push([lane, (error as { code?: string }).code ?? String(error)]);
       }
     },
+    opened(lane, fd) {
+      const asked = coming.get(lane);
+      coming.delete(lane);
+      if (asked === undefined) return descriptors.close(fd); // nobody waits for it any longer
+      try {
+        add(lane, asked.kind, fd);
+      } catch (error) {
+        failures.push([lane, (error as { code?: string }).code ?? String(error)]);
+      }
+      for (const packet of asked.early) lanes.get(lane)?.send(packet);
+    },
+    notOpened(lane, reason) {
+      if (coming.delete(lane)) failures.push([lane, reason]);
+    },
     send(number, packet) {
-      lanes.get(number)?.send(packet);
+      const lane = lanes.get(number);
+      if (lane !== undefined) lane.send(packet);
+      else coming.get(number)?.early.push(packet);
     },
     close(number) {
+      coming.delete(number);
       const lane = lanes.get(number);
       if (lane === undefined) return;
       lanes.delete(number);
       onReady.delete(lane.fd);
-      closeFd(lane.fd); // which takes it out of the epoll set, too
+      descriptors.close(lane.fd); // which takes it out of the epoll set, too
     },
     settle() {
       if (failures.length === 0) return;

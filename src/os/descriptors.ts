@@ -1,0 +1,42 @@
+/** Which descriptors a thread has opened, in memory that outlives it: they belong to the process, and a dead thread closes none. */
+import { readFileSync } from "node:fs";
+import { closeFd } from "./socket.ts";
+
+/** The kernel gives the lowest free number: nobody has a million of them open. */
+const MOST = 1 << 20;
+
+export class Descriptors {
+  readonly shared: SharedArrayBuffer;
+  readonly #mine: Uint8Array;
+
+  /** `shared`: as another thread has it. */
+  constructor(shared = new SharedArrayBuffer(MOST)) {
+    this.shared = shared;
+    this.#mine = new Uint8Array(shared);
+  }
+
+  /** This one is the thread's from here on. */
+  own(fd: number): void {
+    this.#mine[fd] = 1;
+  }
+
+  close(fd: number): void {
+    this.#mine[fd] = 0; // first: once it is closed, the number may be somebody else's
+    closeFd(fd);
+  }
+
+  /** For whoever comes after the thread. */
+  closeAll(): void {
+    for (let fd = this.#mine.indexOf(1); fd >= 0; fd = this.#mine.indexOf(1, fd)) this.close(fd);
+  }
+}
+
+/** How many descriptors this process may have open (RLIMIT_NOFILE), or Infinity where nobody says. */
+export function descriptorLimit(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8")) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY; // no /proc
+  }
+}
