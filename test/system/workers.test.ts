@@ -124,7 +124,8 @@ describe.skipIf(withoutNamespaces())("many sandboxes", () => {
 const CUTTING = `
 const answer = (q, flags, rcode) => { q[2] |= flags; q[3] = rcode; return q; };
 const udp = require("dgram").createSocket("udp4").on("message", (q, p) => udp.send(answer(q, 0x82, 0), p.port, p.address));
-require("net").createServer((s) => s.on("data", (q) => { answer(q.subarray(2), 0x80, 3); s.write(q); }))
+const frames = (q) => { for (let at = 0; at < q.length; at += 2 + q.readUInt16BE(at)) answer(q.subarray(at + 2), 0x80, 3); return q; };
+require("net").createServer((s) => s.on("data", (q) => s.write(frames(q))))
   .listen(5353, "127.0.0.1", () => udp.bind(5353, "127.0.0.1", () => console.log("up")));
 `;
 
