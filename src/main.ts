@@ -6,5 +6,8 @@ const { look } = refuseDebugger();
 const { command } = await import("./commands/command.ts");
 look();
 
+// A command ends when it says so: the threads that answer keep nothing alive, and a file may have no sandbox that listens yet.
+const held = setInterval(() => {}, 2 ** 30);
 const code = await command(process.argv.slice(2));
+clearInterval(held);
 process.exitCode ||= code;
