@@ -25,6 +25,7 @@ import type { Bound, DataPlane } from "./server/data-plane.ts";
 import { InlinePlane } from "./server/inline-plane.ts";
 import { answerPacket } from "./server/object-edge.ts";
 import { createServing, type ServeCounters, type ServingOptions } from "./server/serve.ts";
+import { tellOnce } from "./server/tell-once.ts";
 import { canHaveWorkers, WorkerPlane } from "./server/worker/plane.ts";
 import { version } from "./version.ts";
 
@@ -207,7 +208,7 @@ export class ElevenNode {
     const serving: ServingOptions = { compat: policy.compat, negativeTtl: policy.ttl.negative, identity };
     const onError = (error: Error) => onNotice(error.message);
     const sockets = batched ? createOpenSockets({ inheritance: this.#inheritance, onNotice }) : undefined;
-    const forwarder = createForwarder(options.forwarder, netnsSockets);
+    const forwarder = createForwarder(options.forwarder, netnsSockets, tellOnce(onError));
     const { workers = 1 } = options;
     if (workers > 0 && sockets !== undefined && options.transport !== "dgram") {
       if (canHaveWorkers) {

@@ -10,17 +10,24 @@ export type { ForwarderOptions } from "./core-options.ts";
 /** What can be read for metrics beside forwarding. */
 export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers">;
 
-export function createForwarder(options: ForwarderOptions = {}, netnsSockets?: NetnsSockets): NodeForwarder {
+/** `threw`: what a packet, an error of a socket or the time made the core throw. It costs that one thing, and never the process. */
+export function createForwarder(
+  options: ForwarderOptions = {},
+  netnsSockets?: NetnsSockets,
+  threw: (error: unknown) => void = () => {},
+): NodeForwarder {
+  const guarded = (work: () => void): void => {
+    try {
+      work();
+    } catch (error) {
+      threw(error);
+    }
+    arm();
+  };
   const exchange = createNodeExchange(
     {
-      received(lane, packet) {
-        core.received(lane, packet);
-        arm();
-      },
-      failed(lane, reason) {
-        core.failed(lane, reason);
-        arm();
-      },
+      received: (lane, packet) => guarded(() => core.received(lane, packet)),
+      failed: (lane, reason) => guarded(() => core.failed(lane, reason)),
     },
     netnsSockets,
   );
@@ -39,8 +46,7 @@ export function createForwarder(options: ForwarderOptions = {}, netnsSockets?: N
   };
   const ring = () => {
     armedFor = Number.POSITIVE_INFINITY;
-    core.tick();
-    arm();
+    guarded(() => core.tick());
   };
 
   return {

@@ -7,6 +7,7 @@ import { EDE_OTHER, SERVFAIL } from "../wire/constants.ts";
 import type { Senders } from "./binding.ts";
 import { forward } from "./forward.ts";
 import { MAX_TCP, MAX_UDP_LOOPBACK, MAX_UDP_REMOTE, type Serving, SILENT, serve } from "./serve.ts";
+import { tellOnce } from "./tell-once.ts";
 import type { Handler } from "./transports/transport.ts";
 
 export class Answerer {
@@ -15,14 +16,14 @@ export class Answerer {
   /** The thread's forwarder, kept from what goes wrong on this side of it. */
   readonly forwarder: Pick<Forwarder, "forward">;
   readonly #onError: (error: Error) => void;
-  /** Places that have thrown. */
-  readonly #told = new Set<string>();
+  readonly #tell: (error: unknown) => void;
   #ending = false;
 
   constructor(serving: Serving, forwarder: Pick<Forwarder, "forward">, onError: (error: Error) => void) {
     this.serving = serving;
     this.forwarder = { forward: (request, reply) => this.#forward(forwarder, request, reply) };
     this.#onError = onError;
+    this.#tell = tellOnce(onError);
   }
 
   update(patch: ScopePatch): void {
@@ -67,11 +68,7 @@ export class Answerer {
   /** An exception while a packet or a connection was served, which is all it may cost: counted, and told once for each place. */
   threw(error: unknown): void {
     this.serving.counters.errors++;
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    const place = /^ +at .*$/m.exec(stack ?? "")?.[0].trim() ?? "";
-    if (this.#told.has(place) || this.#told.size >= MOST_TOLD) return;
-    this.#told.add(place);
-    this.#onError(new Error(`a query was not answered: ${message} (${place}); from now on this is only counted`));
+    this.#tell(error);
   }
 
   /** What throws in a reply must not keep the forwarder from replying to others. */
@@ -88,7 +85,6 @@ export class Answerer {
 }
 
 const asked = Buffer.alloc(MAX_TCP);
-const MOST_TOLD = 32;
 const ENDING: ForwardFailure = { rcode: SERVFAIL, ede: EDE_OTHER, text: "shutting down" };
 
 /** Loopback carries what a client says it takes; elsewhere a fragment might be lost. */

@@ -3,8 +3,9 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { createForwarder, type NodeForwarder } from "../../src/forwarder/forwarder.ts";
+import { Lanes } from "../../src/forwarder/lanes.ts";
 import { createNodeExchange } from "../../src/forwarder/sockets.ts";
 import { type ForwardFailure, STREAM } from "../../src/forwarder/types.ts";
 import { nameKey } from "../../src/model/name.ts";
@@ -158,4 +159,24 @@ test("a server that takes nothing in is given up before much waits for it", asyn
   });
   expect(await failed).toBe("takes no more questions");
   server.close();
+});
+
+test("a packet from upstream that makes the forwarder throw costs no more than that packet", async () => {
+  const upstream = createSocket("udp4").bind(0, "127.0.0.1");
+  await once(upstream, "listening");
+  upstream.on("message", (packet, peer) => {
+    packet[2]! |= 0x80;
+    upstream.send(packet, peer.port, peer.address);
+  });
+  vi.spyOn(Lanes.prototype, "get").mockImplementationOnce(() => {
+    throw new Error("boom");
+  });
+  const errors: unknown[] = [];
+  const forwarder = createForwarder({}, undefined, (error) => errors.push(error));
+  const outcome = await ask(forwarder, upstream.address().port, "other.example A");
+  expect(outcome).toBeInstanceOf(Uint8Array); // the second try's
+  expect(errors).toEqual([expect.objectContaining({ message: "boom" })]);
+  vi.restoreAllMocks();
+  forwarder.close();
+  upstream.close();
 });
