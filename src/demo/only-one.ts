@@ -29,8 +29,8 @@ export async function beTheOnlyOne(path = PATH): Promise<Server> {
 async function whoIs(path: string): Promise<string | undefined> {
   const socket = connect(path);
   try {
-    const [pid] = await once(socket, "data");
-    return String(pid);
+    for await (const pid of socket) return String(pid);
+    return undefined; // it is just going
   } catch {
     return undefined;
   } finally {

@@ -3,13 +3,38 @@ import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { fetchFrom } from "../../src/demo/http.ts";
 import { have } from "./dig.ts";
 import { eventually, withoutNamespaces } from "./namespaces.ts";
 
 const run = promisify(execFile);
 const left = () => execFileSync("ip", ["netns", "list"], { encoding: "utf8" }).match(/^eleven-\S+/gm) ?? [];
+
+/** A demo that has begun. `said` resolves when it has said so, and rejects if it ends before. */
+function started(command = process.execPath, words = ["dist/main.js", "demo"]) {
+  const child = spawn(command, words, { detached: true, stdio: ["pipe", "pipe", "pipe"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  let [output, errors] = ["", ""];
+  child.stderr.on("data", (text) => {
+    errors += text;
+  });
+  child.stdout.on("data", (text) => {
+    output += text;
+  });
+  const ended = once(child, "close").then(([code]) => {
+    throw new Error(`it ended with ${code}: ${output}${errors}`);
+  });
+  ended.catch(() => {});
+  return {
+    child,
+    output: () => output,
+    errors: () => errors,
+    async said(line: string): Promise<void> {
+      while (!output.includes(line)) await Promise.race([once(child.stdout, "data"), ended]);
+    },
+  };
+}
 
 describe.skipIf(withoutNamespaces() || !have("nft") || !have("script"))("eleven demo", () => {
   test("names, virtual IP, published port, scaling, killing, draining: nothing fails, nothing is left", async () => {
@@ -38,67 +63,51 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("script"))("eleven 
     ["# Kill", 5],
     ["# Drain", 50],
   ])("Ctrl-C after %j and %i ms ends it, and nothing is left", async (line, ms) => {
-    const child = spawn(process.execPath, ["dist/main.js", "demo"], { detached: true });
-    let [output, errors] = ["", ""];
-    child.stderr.on("data", (text) => {
-      errors += text;
-    });
-    child.stdout.on("data", (text) => {
-      output += text;
-    });
-    while (!output.includes(line)) await once(child.stdout, "data");
+    const { child, said, errors } = started();
+    await said(line);
     await setTimeout(ms);
     process.kill(-child.pid!, "SIGINT");
-    expect((await once(child, "exit"))[0], errors).toBe(0);
+    expect((await once(child, "exit"))[0], errors()).toBe(0);
     expect(left()).toEqual([]);
-    expect(errors).toBe("");
+    expect(errors()).toBe("");
   });
 
   test("a terminal that is closed ends it, and nothing is left", async () => {
     // `script` gives it a terminal of its own, which goes when `script` is killed.
-    const words = ["-qefc", `${process.execPath} dist/main.js demo`, "/dev/null"];
-    const terminal = spawn("script", words, { stdio: ["pipe", "pipe", "ignore"] });
-    let output = "";
-    terminal.stdout.on("data", (text) => {
-      output += text;
-    });
-    while (!output.includes("Ctrl-C")) await once(terminal.stdout, "data");
+    const { child, said } = started("script", ["-qefc", `${process.execPath} dist/main.js demo`, "/dev/null"]);
+    await said("Ctrl-C");
     expect(left()).not.toEqual([]);
-    terminal.kill("SIGKILL");
+    child.kill("SIGKILL");
     await eventually(left, (names) => names.length === 0);
   });
 
   test("a second one at the same time says so, and harms nothing of the first", async () => {
-    const first = spawn(process.execPath, ["dist/main.js", "demo"]);
-    let output = "";
-    first.stdout.on("data", (text) => {
-      output += text;
-    });
-    await once(first.stdout, "data");
+    const first = started();
+    await first.said("A swarm");
     const second = spawnSync(process.execPath, ["dist/main.js", "demo", "--once"], { encoding: "utf8" });
     expect([second.status, second.stderr]).toEqual([
       1,
-      `eleven: a demo is running on this machine (process ${first.pid}); there can be one at a time: end that first\n`,
+      `eleven: a demo is running on this machine (process ${first.child.pid}); there can be one at a time: end that first\n`,
     ]);
-    while (!output.includes("Ctrl-C")) await once(first.stdout, "data");
-    expect(output.match(/none failed/g)).toHaveLength(2);
-    first.kill("SIGTERM");
-    expect((await once(first, "exit"))[0]).toBe(0);
+    await first.said("Ctrl-C");
+    expect(first.output().match(/none failed/g)).toHaveLength(2);
+    first.child.kill("SIGTERM");
+    expect((await once(first.child, "exit"))[0]).toBe(0);
   });
 
   test("one that was killed is in nobody's way", async () => {
-    const first = spawn(process.execPath, ["dist/main.js", "demo"]);
-    await once(first.stdout, "data");
-    first.kill("SIGKILL");
-    await once(first, "exit");
+    const { child, said } = started();
+    await said("A swarm");
+    child.kill("SIGKILL");
+    await once(child, "exit");
     const { stdout } = await run(process.execPath, ["dist/main.js", "demo", "--once"]);
     expect(stdout).toMatch(/none failed/);
     expect(left()).toEqual([]);
   });
 
   test("whoever reads it may go away: `npm start | head`", async () => {
-    const child = spawn(process.execPath, ["dist/main.js", "demo"]);
-    await once(child.stdout, "data");
+    const { child, said } = started();
+    await said("A swarm");
     child.stdout.destroy();
     expect((await once(child, "exit"))[0]).toBe(0);
     expect(left()).toEqual([]);
