@@ -74,6 +74,7 @@ const PORT_UNREACHABLE = { kind: "reject", type: "icmpx", code: 1 } as const;
 
 function match(what: Selector, is: string, not: boolean, facts: Facts): readonly Compiled[] {
   const { type } = known(what);
+  if (is.includes("/")) return within(what, is, not, facts);
   const wanted = octetsOf([type], is);
   const loaded = load([what], facts);
   if (!not) facts.set(what, is);
@@ -85,6 +86,21 @@ function match(what: Selector, is: string, not: boolean, facts: Facts): readonly
     { kind: "bitwise", from: FIRST, register: FIRST, length, mask: wanted, xor: nothing },
     { kind: "cmp", register: FIRST, op: not ? "eq" : "neq", value: nothing },
   ];
+}
+
+/** Of an address that begins like this one, only as many octets are looked at. */
+function within(what: Selector, range: string, not: boolean, facts: Facts): readonly Compiled[] {
+  const [address = "", bits] = range.split("/");
+  const length = Number(bits) / 8;
+  const loaded = load([what], facts);
+  const last = loaded.at(-1)!;
+  if (last.kind !== "payload" || !Number.isInteger(length) || length < 1 || length > last.length)
+    throw new Error(
+      `${what} ${range}: prefixes of addresses in packets can be matched, if they end between two octets`,
+    );
+  const value = octetsOf([known(what).type], address).slice(0, length);
+  const cmp = { kind: "cmp", register: FIRST, op: not ? "neq" : "eq", value } as const;
+  return [...loaded.slice(0, -1), { ...last, length }, cmp];
 }
 
 function nat({ type, family, to }: Extract<Statement, { kind: "nat" }>, facts: Facts): readonly Compiled[] {

@@ -12,7 +12,7 @@ export type Key =
   | { readonly jhash: Selector; readonly mod: number; readonly seed: number; readonly offset: number };
 
 export type Statement =
-  /** `fib daddr type local`, `ip6 daddr != ::1`; of flags (`ct status dnat`): has it. */
+  /** `fib daddr type local`, `ip6 daddr != ::1`, `ip daddr 127.0.0.0/8`; of flags (`ct status dnat`): has it. */
   | { readonly kind: "match"; readonly what: Selector; readonly is: string; readonly not?: true }
   /** `meta l4proto { tcp, udp }` */
   | { readonly kind: "one of"; readonly what: Selector; readonly values: readonly string[] }

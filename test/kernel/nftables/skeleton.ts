@@ -40,6 +40,11 @@ const led = (map: string) =>
   both((f) => [[transport, { kind: "vmap", key: [`${f} daddr`], map: `${map}${digit(f)}` }]]);
 
 const RULES: Readonly<Record<string, readonly Rule[]>> = {
+  guarding: (["ip daddr", "ip saddr"] as const).map((what) => [
+    { kind: "match", what, is: "127.0.0.0/8" },
+    { kind: "in set", key: ["iifname"], set: "bridges" },
+    { kind: "verdict", verdict: "drop" },
+  ]),
   leaving: [
     ...led("local"),
     ...both((f) => [
