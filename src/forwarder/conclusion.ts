@@ -28,8 +28,7 @@ function reasonCode({ tries }: Flight): number {
   return tries.length > 0 && tries.every((t) => t.state === "failed") ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE_AUTHORITY;
 }
 
-const reasonText = (last: readonly Try[]): string =>
-  last.slice(0, MOST_NAMED).map(reasonOf).join(", ");
+const reasonText = (last: readonly Try[]): string => last.slice(0, MOST_NAMED).map(reasonOf).join(", ");
 
 function reasonOf({ server, state, reason, rcode }: Try): string {
   switch (state) {
