@@ -8,7 +8,7 @@ import type { BalanceOptions } from "./balancing/options.ts";
 import type { ForwarderCounters } from "./forwarder/counters.ts";
 import { createForwarder, type ForwarderOptions } from "./forwarder/forwarder.ts";
 import type { TargetStatus } from "./lb-programmer/reconciler.ts";
-import type { Notice } from "./model/notice.ts";
+import { harmless, type Notice } from "./model/notice.ts";
 import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
@@ -69,11 +69,11 @@ export class ElevenNode {
 
   constructor(options: NodeOptions = {}) {
     const policy = { ...DEFAULT_POLICY, ...options.policy };
-    const onNotice = options.onNotice ?? (() => {});
+    const onNotice = harmless(options.onNotice);
     const stateDir = new StateDir(options.stateDir);
     this.#compiler = new Compiler(policy);
     const batched = hasCalls(options, onNotice);
-    this.#inheritance = batched && options.keepSockets ? Inheritance.fromEnvironment(process.env) : undefined;
+    this.#inheritance = batched && options.keepSockets ? Inheritance.fromEnvironment(process.env, onNotice) : undefined;
     this.#plane = this.#createPlane(options, policy, batched, onNotice);
     this.#balancing =
       options.balance &&

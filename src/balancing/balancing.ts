@@ -19,7 +19,7 @@ import {
   type LbTarget,
   type NetworkTarget,
 } from "../lb-programmer/types.ts";
-import type { Notice } from "../model/notice.ts";
+import { harmless, type Notice } from "../model/notice.ts";
 import type { ReadonlyState, Sandbox, SandboxId } from "../model/types.ts";
 import type { StateDir } from "../os/state-dir.ts";
 import { type BackendOptions, type Choice, chooseBackend } from "./choose.ts";
@@ -47,6 +47,7 @@ export interface BalancingHooks {
 export class Balancing {
   readonly #options: BalanceOptions;
   readonly #hooks: BalancingHooks;
+  readonly #notice: Notice;
   readonly #kept: KeptMarks;
   readonly #backends: BackendOptions;
   readonly #targets = new Map<string, LbTarget>();
@@ -65,6 +66,7 @@ export class Balancing {
   constructor(options: BalanceOptions, hooks: BalancingHooks) {
     this.#options = options;
     this.#hooks = hooks;
+    this.#notice = harmless(hooks.onNotice);
     const remembered = options.backend === "dry-run" ? undefined : hooks.stateDir;
     this.#kept = new KeptMarks(remembered, (problem) => this.#say("marks", problem));
     this.#backends = { localnet: new Localnet(remembered, (problem) => this.#say("route_localnet", problem)) };
@@ -100,6 +102,7 @@ export class Balancing {
     const { left, gone } = this.#sharing.remove(sandbox);
     if (left !== undefined) this.#put(left);
     if (gone === undefined || !this.#targets.delete(gone)) return;
+    this.#said.delete(gone);
     await this.#reconciler?.remove(gone).catch((error) => this.#failedToClear(error));
   }
 
@@ -233,7 +236,10 @@ export class Balancing {
     reconciler.on("repaired", (target, steps) =>
       this.#notice(`${target}: somebody changed our rules; put right in ${steps} steps`),
     );
-    reconciler.on("gone", (target) => this.#targets.delete(target));
+    reconciler.on("gone", (target) => {
+      this.#targets.delete(target);
+      this.#said.delete(target);
+    });
     this.#reconciler = reconciler;
     for (const target of this.#targets.values()) reconciler.add(target);
     this.follow();
@@ -266,13 +272,6 @@ export class Balancing {
     if (this.#said.get(about) === message) return;
     this.#said.set(about, message);
     this.#notice(message);
-  }
-
-  /** Who is told may fail: nothing here depends on it. */
-  #notice(...said: Parameters<Notice>): void {
-    try {
-      this.#hooks.onNotice(...said);
-    } catch {}
   }
 }
 

@@ -2,7 +2,9 @@
  * Published ports are reserved on the host, so that nobody else takes one, and so that one which is somebody's already is
  * seen: it is not led away from him. The sockets are bound and nothing more; connections never reach them.
  */
+
 import type { PublishedPort } from "../lb-programmer/types.ts";
+import { familyOf } from "../model/address.ts";
 import { OsError } from "../os/error.ts";
 import { inNetns } from "../os/netns.ts";
 import { closeFd, reservePort } from "../os/socket.ts";
@@ -48,7 +50,7 @@ export class PortReservations {
 
   #take(key: string, { protocol, port, to }: PublishedPort): void {
     try {
-      this.#held.set(key, reservePort(protocol, to.includes(":") ? "::" : "0.0.0.0", port));
+      this.#held.set(key, reservePort(protocol, familyOf(to) === 6 ? "::" : "0.0.0.0", port));
     } catch (error) {
       if (error instanceof OsError && NO_SOCKETS.has(error.code)) this.#held.set(key, undefined);
       else this.#refused.set(key, error instanceof Error ? error.message : String(error));
@@ -64,4 +66,4 @@ export class PortReservations {
 /** No such protocol, no such address family. */
 const NO_SOCKETS = new Set(["EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EAFNOSUPPORT"]);
 
-const keyOf = ({ protocol, port, to }: PublishedPort): string => `${port}/${protocol} (IPv${to.includes(":") ? 6 : 4})`;
+const keyOf = ({ protocol, port, to }: PublishedPort): string => `${port}/${protocol} (IPv${familyOf(to)})`;

@@ -1,9 +1,11 @@
 /** `eleven serve FILE`: the resolver in the foreground. */
+
 import { networkInterfaces } from "node:os";
 import { ConfigError, loadConfig } from "../config/load.ts";
 import type { Config } from "../config/options.ts";
 import { createNode, type ElevenNode } from "../daemon.ts";
 import { hasNdots, type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf.ts";
+import { placeText } from "../model/address.ts";
 import type { Change } from "../model/types.ts";
 import { RegistryError } from "../registry/error.ts";
 import { version } from "../version.ts";
@@ -96,9 +98,7 @@ export function applyConfig(target: { apply(changes: readonly Change[]): number 
 
 function whereItListens(node: ElevenNode): string {
   const parts = [...node.state.sandboxes.keys()].map((id) => {
-    const at = node
-      .listening(id)
-      .map(({ address, port }) => (address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`));
+    const at = node.listening(id).map(({ address, port }) => placeText(address, port));
     return `${id} on ${at.join(" ")}`;
   });
   return parts.length > 0 ? parts.join(", ") : "no sandboxes, nothing listens";

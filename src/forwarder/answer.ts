@@ -3,8 +3,8 @@
  * without (RFC 6891 section 7). Each gets its id, its flags, its spelling of the name, and as much as it takes.
  */
 import { CD, HEADER, RD } from "../wire/constants.ts";
-import { appendOpt, cutReply, extendedErrors, NONE, respellOwners } from "../wire/fit.ts";
-import { OPT_SIZE } from "../wire/opt.ts";
+import { cutReply, respellOwners } from "../wire/fit.ts";
+import { appendOpt, extendedErrors, NO_OPTIONS, OPT_SIZE } from "../wire/opt.ts";
 import type { ReplySurvey } from "../wire/reply.ts";
 import type { ForwardRequest } from "./types.ts";
 
@@ -27,7 +27,7 @@ export function answerOf(
 ): Answer {
   const { optAt } = survey;
   const end = optAt > 0 ? optAt : survey.end;
-  const errors = optAt > 0 ? extendedErrors(packet, optAt, MOST_ERRORS) : NONE;
+  const errors = optAt > 0 ? extendedErrors(packet, optAt, MOST_ERRORS) : NO_OPTIONS;
   if (optAt > 0) {
     packet[10] = survey.beforeOpt >> 8;
     packet[11] = survey.beforeOpt;
@@ -40,7 +40,7 @@ export function answerOf(
 export function partOf(packet: Uint8Array, { questionEnd }: ForwardRequest): Answer {
   const octets = new Uint8Array(packet);
   const end = cutReply(octets, questionEnd, octets.length, octets.length);
-  return { octets: octets.subarray(0, end), end, errors: NONE };
+  return { octets: octets.subarray(0, end), end, errors: NO_OPTIONS };
 }
 
 /** The rcode and the extended errors alone. */
@@ -64,7 +64,7 @@ export function fitted(out: Uint8Array, end: number, errors: Uint8Array, request
   addressed(out, request);
   const { edns, limit, dnssecOk, questionEnd } = request;
   const fixed = edns ? OPT_SIZE : 0;
-  const kept = end + fixed + errors.length <= limit || end + fixed > limit ? errors : NONE;
+  const kept = end + fixed + errors.length <= limit || end + fixed > limit ? errors : NO_OPTIONS;
   const room = limit - fixed - (edns ? kept.length : 0);
   let at = end > room ? cutReply(out, questionEnd, end, room) : end;
   if (edns) at = appendOpt(out, at, dnssecOk, kept);

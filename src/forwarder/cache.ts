@@ -1,7 +1,6 @@
 /** Answers kept until their TTL ends, and a day longer for when no upstream answers (RFC 8767). Bounded in entries and bytes. */
 import { AA, EDE_STALE, NOERROR, NXDOMAIN } from "../wire/constants.ts";
-import { errorOption } from "../wire/fit.ts";
-import { OPT_SIZE } from "../wire/opt.ts";
+import { errorOption, OPT_SIZE } from "../wire/opt.ts";
 import { ageTtls, capTtls, type ReplySurvey, writeTtl } from "../wire/reply.ts";
 import { type Answer, fitted } from "./answer.ts";
 import type { ForwardRequest } from "./types.ts";
@@ -118,7 +117,7 @@ export function staleAnswer(entry: Entry, request: ForwardRequest): Uint8Array {
   return fitted(out, entry.end, errors, request);
 }
 
-const STALE = errorOption(EDE_STALE, "");
+const STALE = errorOption({ code: EDE_STALE, text: "" });
 
 /** The entry's octets, with room for the OPT record that this client gets, if it gets one. */
 function copyOf({ octets, end, errors }: Entry, { edns }: ForwardRequest, more: number): Buffer {

@@ -1,6 +1,6 @@
 /** What to tell those who wait when nothing is left to try: what all servers agree on, or who said or did what. */
 import { EDE_NETWORK_ERROR, EDE_NO_REACHABLE_AUTHORITY, EDE_OTHER, REFUSED, SERVFAIL } from "../wire/constants.ts";
-import { errorOption } from "../wire/fit.ts";
+import { errorOption } from "../wire/opt.ts";
 import type { Flight, Outcome, Try } from "./flight.ts";
 import type { Server } from "./upstream-health.ts";
 
@@ -11,7 +11,7 @@ export function conclusion(flight: Flight): Outcome {
   const text = reasonText(last);
   const { rejection, part } = flight;
   if (rejection !== undefined && last.every((t) => t.state === "rejected" && t.rcode === last[0]!.rcode))
-    return rejection.errors.length > 0 ? rejection : { ...rejection, errors: errorOption(ede, text) };
+    return rejection.errors.length > 0 ? rejection : { ...rejection, errors: errorOption({ code: ede, text }) };
   return { rcode: SERVFAIL, ede, text, part };
 }
 
@@ -28,8 +28,7 @@ function reasonCode({ tries }: Flight): number {
   return tries.length > 0 && tries.every((t) => t.state === "failed") ? EDE_NETWORK_ERROR : EDE_NO_REACHABLE_AUTHORITY;
 }
 
-const reasonText = (last: readonly Try[]): string =>
-  last.slice(0, MOST_NAMED).map(reasonOf).join(", ").slice(0, LONGEST);
+const reasonText = (last: readonly Try[]): string => last.slice(0, MOST_NAMED).map(reasonOf).join(", ");
 
 function reasonOf({ server, state, reason, rcode }: Try): string {
   switch (state) {
@@ -53,8 +52,6 @@ export const loopText = (server: Server): string => `forwarding loop through ${s
 export const rcodeName = (rcode: number): string => RCODE_NAMES[rcode] ?? `rcode ${rcode}`;
 
 const MOST_NAMED = 4;
-/** Octets of text: with the longest name, an answer that carries it still fits into 512. */
-const LONGEST = 150;
 const RCODE_NAMES: Readonly<Record<number, string>> = {
   1: "FORMERR",
   2: "SERVFAIL",

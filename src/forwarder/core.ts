@@ -19,7 +19,7 @@ import { judge } from "./judge.ts";
 import { isKeepable, isWhole, questionKey } from "./key.ts";
 import { type Lane, Lanes } from "./lanes.ts";
 import { Probes } from "./probes.ts";
-import type { ForwardFailure, ForwardReply, ForwardRequest } from "./types.ts";
+import { type ForwardFailure, type ForwardReply, type ForwardRequest, SHUTTING_DOWN } from "./types.ts";
 import { answered, failed, type Server } from "./upstream-health.ts";
 
 export const createForwarderCore = (options: CoreOptions): ForwarderCore => new Core(options);
@@ -69,7 +69,7 @@ class Core implements ForwarderCore {
   }
 
   forward(request: ForwardRequest, reply: ForwardReply) {
-    if (this.#closed) return reply(CLOSED);
+    if (this.#closed) return reply(SHUTTING_DOWN);
     if (!isWhole(request)) return reply(NOT_WHOLE);
     const now = this.#now();
     const looping = this.#probes.met(request.question);
@@ -147,7 +147,7 @@ class Core implements ForwarderCore {
 
   close(): void {
     this.#closed = true;
-    this.#flights.close(CLOSED);
+    this.#flights.close(SHUTTING_DOWN);
     this.#lanes.closeAll();
   }
 
@@ -251,5 +251,4 @@ const NO_UPSTREAM: ForwardFailure = {
   ede: EDE_NO_REACHABLE_AUTHORITY,
   text: "no upstream configured",
 };
-const CLOSED: ForwardFailure = { rcode: SERVFAIL, ede: EDE_OTHER, text: "shutting down" };
 const NOT_WHOLE: ForwardFailure = { rcode: FORMERR, ede: EDE_OTHER, text: "not a whole query" };

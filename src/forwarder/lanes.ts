@@ -98,7 +98,7 @@ export class Lanes {
     lane.waiting.set(id, attempt);
     lane.usedAt = now;
     if (now + SWEEP_EVERY < this.#sweepAt) this.#sweepAt = now + SWEEP_EVERY;
-    if (++lane.uses >= USES || alone) this.retire(lane);
+    if (++lane.uses >= USES) this.retire(lane);
     const { query, plain, flight } = attempt;
     const shared = flight !== undefined && flight.tries.length > 1;
     this.#exchange.send(lane.number, addressQuery(query, id, plain, shared));
@@ -169,7 +169,12 @@ export class Lanes {
       this.#open.set(server, open);
     }
     if (kind === "tcp") {
-      if (alone && open.connections < MOST_TCP) return this.#add(server, kind, now);
+      const shared = open.tcp === undefined ? 1 : 0; // there is always room for one that all may use
+      if (alone && open.connections + shared < MOST_TCP) {
+        const own = this.#add(server, kind, now);
+        this.retire(own);
+        return own;
+      }
       open.tcp ??= this.#add(server, kind, now);
       return open.tcp;
     }

@@ -1,6 +1,8 @@
 /** The exchange over node:dgram and node:net. It opens, sends, receives and reports; it decides nothing. */
+
 import { createSocket } from "node:dgram";
 import { connect, Socket } from "node:net";
+import { familyOf } from "../model/address.ts";
 import { Deframer, framed, MOST_UNSENT } from "./frame.ts";
 import type { Exchange, LaneKind } from "./lanes.ts";
 
@@ -62,12 +64,12 @@ function socketIn(
   port: number,
 ): number {
   if (from === undefined) throw new Error(`upstreams in network namespaces can't be reached here (${netns})`);
-  return kind === "udp" ? from.udp(netns, address.includes(":") ? 6 : 4) : from.tcp(netns, address, port);
+  return kind === "udp" ? from.udp(netns, familyOf(address)) : from.tcp(netns, address, port);
 }
 
 /** Bound to a port that the kernel picks, and connected: the kernel drops what does not come from the server, and tells ICMP errors. */
 const openUdp: Open = (address, port, received, failed, fd) => {
-  const socket = createSocket({ type: address.includes(":") ? "udp6" : "udp4", lookup: verbatim });
+  const socket = createSocket({ type: familyOf(address) === 6 ? "udp6" : "udp4", lookup: verbatim });
   let early: Uint8Array[] | undefined = []; // until connected; one for each query in flight at most
   let closed = false;
   const sent = (error: Error | null) => {
@@ -135,5 +137,5 @@ function verbatim(
   _options: unknown,
   callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
 ): void {
-  callback(null, host, host.includes(":") ? 6 : 4);
+  callback(null, host, familyOf(host));
 }

@@ -1,5 +1,6 @@
 /** What the query road hands to the forwarder, and what comes back. */
 import type { Upstream } from "../model/types.ts";
+import { EDE_OTHER, SERVFAIL } from "../wire/constants.ts";
 
 export interface ForwardRequest {
   /** The client's query as received: of its header and question, nothing else goes upstream. The forwarder owns these bytes from now on. */
@@ -31,6 +32,9 @@ export interface ForwardFailure {
   readonly ede: number;
   readonly text: string;
 }
+
+/** Whoever asks, or still waits, when the end has come. */
+export const SHUTTING_DOWN: ForwardFailure = { rcode: SERVFAIL, ede: EDE_OTHER, text: "shutting down" };
 
 /** Called exactly once for each request. A packet is this client's in all: id, spelling of the question, size, OPT. */
 export type ForwardReply = (outcome: Uint8Array | ForwardFailure) => void;

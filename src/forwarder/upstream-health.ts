@@ -1,4 +1,5 @@
 /** What is known about one upstream: how fast it answers, whether it answers at all. Decides nothing but whom to prefer. */
+import { placeText } from "../model/address.ts";
 import { Abilities } from "./abilities.ts";
 
 export class Server {
@@ -24,7 +25,7 @@ export class Server {
     this.address = address;
     this.port = port;
     this.netns = netns;
-    this.name = address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+    this.name = placeText(address, port);
   }
 }
 

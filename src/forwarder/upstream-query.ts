@@ -3,8 +3,7 @@
  * answers without having seen it must guess; its OPT says what we take. No option of the client's goes any further.
  */
 import { CD, HEADER, MAX_NAME, RD } from "../wire/constants.ts";
-import { appendOpt, NONE } from "../wire/fit.ts";
-import { OPT_SIZE } from "../wire/opt.ts";
+import { appendOpt, NO_OPTIONS, OPT_SIZE } from "../wire/opt.ts";
 import type { ForwardRequest } from "./types.ts";
 
 /** "Authentic data": in a query, that its sender understands it in a reply (RFC 6840 section 5.7). */
@@ -21,7 +20,7 @@ export function writeQuery({ packet, questionEnd, dnssecOk }: ForwardRequest, ra
   query[5] = 1;
   for (let at = HEADER; at < questionEnd; at++) query[at] = packet[at]!;
   spell(query, HEADER, questionEnd - 4, random);
-  appendOpt(query, questionEnd, dnssecOk, NONE);
+  appendOpt(query, questionEnd, dnssecOk, NO_OPTIONS);
   return query;
 }
 

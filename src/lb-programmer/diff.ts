@@ -1,4 +1,5 @@
 /** The steps from one state to another, and the canonical form of a state. Pure. */
+import { familyOf } from "../model/address.ts";
 import type { LbOp, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "./types.ts";
 
 /** What a server takes up in a namespace: no two servers may share one of these. */
@@ -18,8 +19,6 @@ export const placeOf = {
   redirect: (r: Redirect): string => `${r.address} ${r.protocol} ${r.published}`,
   published: (p: PublishedPort): string => `${p.protocol} ${p.port} ${familyOf(p.to)}`,
 };
-
-const familyOf = (address: string): 4 | 6 => (address.includes(":") ? 6 : 4);
 
 /**
  * Steps that turn `actual` into `desired`, none if they are equal: first what is added and changed, in the order in which it

@@ -1,4 +1,5 @@
 /** What a plan depends on beside the registry's state and the target. */
+import { familyOf } from "../model/address.ts";
 import type { Placement } from "./types.ts";
 
 export interface PlanContext {
@@ -54,11 +55,11 @@ const CONNTRACK_IDLE = {
  * count against the limit for errors that clients do need).
  */
 export function forwardingFor(addresses: readonly string[], device?: string): Readonly<Record<string, string>> {
-  const four = addresses.some((a) => !a.includes(":"));
+  const four = addresses.some((a) => familyOf(a) === 4);
   return {
     ...(four && { "net/ipv4/ip_forward": "1" }),
     ...(four && device && { "net/ipv4/conf/all/send_redirects": "0" }),
     ...(four && device && { [`net/ipv4/conf/${device}/send_redirects`]: "0" }),
-    ...(addresses.some((a) => a.includes(":")) && { "net/ipv6/conf/all/forwarding": "1" }),
+    ...(addresses.some((a) => familyOf(a) === 6) && { "net/ipv6/conf/all/forwarding": "1" }),
   };
 }

@@ -1,4 +1,5 @@
 /** Virtual servers of a service on one network: the part that every place which balances has in common. */
+import { familyOf } from "../model/address.ts";
 import { answering } from "../model/answering.ts";
 import type { NetworkId, ReadonlyState, Service, Task } from "../model/types.ts";
 import type { PlanContext } from "./plan-context.ts";
@@ -122,9 +123,9 @@ export function snatsOf(
 ): Snat[] {
   const snats: Snat[] = [];
   for (const { cidr } of state.networks.get(network)?.subnets ?? []) {
-    const six = cidr.includes(":");
-    const address = six ? to.ip6 : to.ip4;
-    const needed = servers.some((s) => !s.keepSource && s.vip.includes(":") === six);
+    const family = familyOf(cidr);
+    const address = family === 6 ? to.ip6 : to.ip4;
+    const needed = servers.some((s) => !s.keepSource && familyOf(s.vip) === family);
     if (address !== undefined && needed) snats.push({ subnet: cidr, to: address });
   }
   return snats;

@@ -5,6 +5,13 @@ export function addressBytes(text: string): string | undefined {
   return text.includes(":") ? bytes6(text) : bytes4(text);
 }
 
+/** Of what is known to be an address, or a range of them: 4 or 6. */
+export const familyOf = (address: string): 4 | 6 => (address.includes(":") ? 6 : 4);
+
+/** "192.0.2.1:53", "[fd00::1]:53". */
+export const placeText = (address: string, port: number): string =>
+  familyOf(address) === 6 ? `[${address}]:${port}` : `${address}:${port}`;
+
 /** Canonical text of 4 or 16 octets (RFC 5952 for IPv6). */
 export function addressText(bytes: string): string {
   return bytes.length === 4 ? [...bytes].map((c) => c.charCodeAt(0)).join(".") : text6(bytes);

@@ -19,6 +19,10 @@ export class OsError extends Error {
   }
 }
 
+/** What node's file system threw, as an OsError. */
+export const osError = (op: string, error: unknown, detail?: string): OsError =>
+  new OsError(op, Math.abs((error as { errno?: number }).errno ?? 0), detail);
+
 const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
 
 /** "ECONNREFUSED" for 111. */

@@ -2,7 +2,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
-import { spawningWith } from "./caps.ts";
+import { CAP_NET_ADMIN, CAP_NET_RAW, spawningWith } from "./caps.ts";
 import { inNetns } from "./netns.ts";
 
 export interface ExecOptions {
@@ -66,6 +66,19 @@ export async function exec(command: string, args: readonly string[], options: Ex
     child.stdin.on("error", () => {}); // it ended without reading everything; its status says why
     child.stdin.end(input);
   });
+}
+
+/**
+ * What a tool that programs a namespace's network needs, and may have. Legacy iptables asks the kernel through a raw socket, nft's flavour
+ * by netlink.
+ */
+export const capabilitiesOf = (command: string): readonly number[] =>
+  /^ip6?tables(?!-nft)/.test(command) ? [CAP_NET_ADMIN, CAP_NET_RAW] : [CAP_NET_ADMIN];
+
+/** A tool's words, for a message: one line, of characters that any terminal or log takes. */
+export function said(words: string): string {
+  const first = words.split("\n").find((line) => line.trim() !== "") ?? "";
+  return first.replaceAll(/[^ -~]+/g, " ").slice(0, 300);
 }
 
 /** The tool's file. Throws an Error with code ENOENT if no folder has it. */

@@ -1,11 +1,11 @@
 /** Work inside another network namespace. setns(2) moves the calling thread only, so the work must be synchronous. */
+
 import { closeSync, constants, openSync, statfsSync } from "node:fs";
-import { OsError } from "./error.ts";
+import { OsError, osError } from "./error.ts";
 import { checked, libc } from "./libc.ts";
+import { O_PATH } from "./openat.ts";
 
 const CLONE_NEWNET = 0x40000000;
-/** Names a file without opening it. */
-const O_PATH = 0x200000;
 /** Where namespaces are files: linux/magic.h. */
 const NSFS = 0x6e736673;
 const EINVAL = 22;
@@ -52,7 +52,7 @@ function openNamespace(path: string): number {
     return openSync(same, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     if (error instanceof OsError) throw error;
-    throw new OsError("open namespace", Math.abs((error as { errno?: number }).errno ?? 0), path);
+    throw osError("open namespace", error, path);
   } finally {
     if (seen !== undefined) closeSync(seen);
   }

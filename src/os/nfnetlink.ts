@@ -6,12 +6,12 @@
  *
  * Numbers inside attributes are in network order.
  */
-import { close } from "node:fs";
 import { OsError } from "./error.ts";
 import { NETLINK_NETFILTER, Netlink } from "./netlink.ts";
 import { parseAttributes } from "./netlink-read.ts";
 import { MessageWriter } from "./netlink-write.ts";
 import { inNetns } from "./netns.ts";
+import { closeSlowly, stillClosing } from "./slow-close.ts";
 
 /** Octets of nfgenmsg. */
 export const NFGENMSG = 4;
@@ -19,23 +19,22 @@ export const NFGENMSG = 4;
 const GET_GENERATION = (10 << 8) | 16;
 const NFTA_GEN_ID = 1;
 const OP = "nftables generation";
-const EBADMSG = 74;
+const [EBUSY, EBADMSG] = [16, 74] as const;
 
-/**
- * Milliseconds until a socket is closed: by another thread, since close waits until no transaction is at work in that namespace
- * (nft_rcv_nl_event takes its commit mutex), and a container can have one that takes seconds. Right after a change of rules it would
- * wait for an RCU grace period, too; nft.ts says why.
- */
+/** Milliseconds until a socket is closed: right after a change of rules it would wait for an RCU grace period; nft.ts says why. */
 const LINGER = 250;
+/** Sockets of one namespace that may wait to be closed. */
+const MOST_CLOSING = 16;
 
-/** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
+/** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError: EBUSY if its rules are kept busy. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
   const open = () => new Netlink(NETLINK_NETFILTER);
   const netlink = netns === undefined ? open() : inNetns(netns, open);
   try {
+    if (stillClosing(netlink.fd) >= MOST_CLOSING) throw new OsError("netfilter", EBUSY);
     return work(netlink);
   } finally {
-    setTimeout(() => close(netlink.fd, () => {}), LINGER).unref();
+    setTimeout(() => closeSlowly(netlink.fd), LINGER).unref();
   }
 }
 

@@ -8,7 +8,7 @@
  * that everyone else has left.
  */
 import { closeSync, openSync, statSync } from "node:fs";
-import { OsError } from "./error.ts";
+import { osError } from "./error.ts";
 import { libc } from "./libc.ts";
 import { inNetns } from "./netns.ts";
 
@@ -90,7 +90,7 @@ function inodeOf(netns: string): string {
     const { dev, ino } = statSync(netns, { bigint: true });
     return `${dev}:${ino}`;
   } catch (error) {
-    throw new OsError("open namespace", Math.abs((error as { errno?: number }).errno ?? 0), netns);
+    throw osError("open namespace", error, netns);
   }
 }
 

@@ -5,7 +5,7 @@
  *   open_how   flags 8 | mode 8 | resolve 8
  */
 import { constants, openSync } from "node:fs";
-import { OsError } from "./error.ts";
+import { osError } from "./error.ts";
 import { checked, libc } from "./libc.ts";
 
 const SYS_OPENAT2 = 437;
@@ -26,7 +26,7 @@ export function holdFolder(path: string): number {
   try {
     return openSync(path, O_PATH | constants.O_DIRECTORY);
   } catch (error) {
-    throw new OsError("open", Math.abs((error as { errno?: number }).errno ?? 0), path);
+    throw osError("open", error, path);
   }
 }
 
@@ -48,7 +48,7 @@ export function reopen(fd: number, flags: number): number {
   try {
     return openSync(`/proc/thread-self/fd/${fd}`, flags | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
-    throw new OsError("open", Math.abs((error as { errno?: number }).errno ?? 0));
+    throw osError("open", error);
   }
 }
 

@@ -9,6 +9,7 @@
  * A container gives its interfaces any name of 15 octets without white space, "/" and ":". Those that are UTF-8 come out as text, the
  * others with their addresses not at all: they can't be meant by anything that has been asked of us.
  */
+import { familyOf } from "../model/address.ts";
 import { OsError } from "./error.ts";
 import { deviceName } from "./link.ts";
 import { NETLINK_GET_STRICT_CHK, NETLINK_ROUTE, Netlink, refused } from "./netlink.ts";
@@ -209,5 +210,5 @@ function lifetimes(preferred: number, valid: number): Buffer {
 }
 
 const whole = (family: number): number => (family === AF_INET6 ? 128 : 32);
-const isIp6 = (address: string): boolean => address.includes(":");
+const isIp6 = (address: string): boolean => familyOf(address) === 6;
 const nameOfAddress = ({ address, prefix, device }: InterfaceAddress): string => `${address}/${prefix} on ${device}`;

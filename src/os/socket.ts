@@ -1,5 +1,7 @@
 /** Sockets opened by hand, so that they can be opened in a namespace and read in batches. All non-blocking, close-on-exec. */
+
 import { isIPv6 } from "node:net";
+import { placeText } from "../model/address.ts";
 import { checked, libc } from "./libc.ts";
 import { inNetns } from "./netns.ts";
 import { AF_INET, AF_INET6, addressOfSockaddr, portOfSockaddr, SOCKADDR, sockaddr } from "./sockaddr.ts";
@@ -48,7 +50,7 @@ export function listenTcp(address: string, port: number): Bound {
   return owned(SOCK_STREAM, address, (fd) => {
     option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     const at = bindTo(fd, address, port);
-    checked(libc().listen(fd, 511), "listen", name(address, port));
+    checked(libc().listen(fd, 511), "listen", placeText(address, port));
     return at;
   });
 }
@@ -63,7 +65,7 @@ export function reservePort(protocol: "tcp" | "udp" | "sctp", address: string, p
 export function connectUdp(address: string, port: number): number {
   return owned(SOCK_DGRAM, address, (fd) => {
     const to = sockaddr(address, port);
-    checked(libc().connect(fd, to, to.length), "connect", name(address, port));
+    checked(libc().connect(fd, to, to.length), "connect", placeText(address, port));
     return { port: 0 };
   }).fd;
 }
@@ -73,7 +75,7 @@ export function connectTcp(address: string, port: number): number {
   return owned(SOCK_STREAM, address, (fd) => {
     const to = sockaddr(address, port);
     const result = libc().connect(fd, to, to.length);
-    if (result < 0 && libc().koffi.errno() !== EINPROGRESS) checked(result, "connect", name(address, port));
+    if (result < 0 && libc().koffi.errno() !== EINPROGRESS) checked(result, "connect", placeText(address, port));
     return { port: 0 };
   }).fd;
 }
@@ -175,7 +177,7 @@ function owned(type: number, address: string, prepare: (fd: number) => { port: n
 
 function bindTo(fd: number, address: string, port: number): { port: number } {
   const raw = sockaddr(address, port);
-  checked(libc().bind(fd, raw, raw.length), "bind", name(address, port));
+  checked(libc().bind(fd, raw, raw.length), "bind", placeText(address, port));
   return { port: portOf(fd) };
 }
 
@@ -184,9 +186,6 @@ function option(fd: number, level: number, which: number, value: number): void {
   raw.writeInt32LE(value);
   checked(libc().setsockopt(fd, level, which, raw, 4), "setsockopt", `${level}/${which}`);
 }
-
-const name = (address: string, port: number): string =>
-  address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 
 /** What the forwarder needs for upstreams in other namespaces. */
 export const netnsSockets = {

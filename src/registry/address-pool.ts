@@ -1,5 +1,5 @@
 /** The addresses of one network: who has which, and the next free one. Serial, so that an address rests before it is reused. */
-import { addressBytes, addressText, type Cidr, inCidr, parseCidr } from "../model/address.ts";
+import { addressBytes, addressText, type Cidr, familyOf, inCidr, parseCidr } from "../model/address.ts";
 import type { Network } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { Taking, Undo } from "./undo.ts";
@@ -117,7 +117,7 @@ export class AddressPool {
 
   /** The range of an address that is known to be in one; with one range a family, nothing needs to be parsed. */
   #rangeOf(address: string): Range {
-    const family = address.includes(":") ? 6 : 4;
+    const family = familyOf(address);
     const ranges = this.#ranges.filter((r) => r.cidr.family === family);
     return ranges.length === 1 ? ranges[0]! : ranges.find((r) => inCidr(r.cidr, address))!;
   }

@@ -161,8 +161,11 @@ export class Attachments {
   async #detach(id: SandboxId, { resolvConf }: Attachment): Promise<void> {
     this.#attached.delete(id);
     this.#restore(id, resolvConf);
-    await this.#options.onDetach(id);
-    await this.#options.plane.detach(id);
+    try {
+      await this.#options.onDetach(id);
+    } finally {
+      await this.#options.plane.detach(id);
+    }
   }
 
   /** What the file says has changed, if anything: the sockets stay, and with them what waits in them. */

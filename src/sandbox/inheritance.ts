@@ -3,6 +3,7 @@
  * gives them to the next process (sd_listen_fds(3)); queries that come in between wait in them and are answered then.
  */
 import { createHash } from "node:crypto";
+import type { Notice } from "../model/notice.ts";
 import type { Listen } from "../model/types.ts";
 import { OsError } from "../os/error.ts";
 import { inNetns } from "../os/netns.ts";
@@ -19,16 +20,19 @@ export class Inheritance {
   readonly #manager: string;
   /** By name: a pair of sockets each. */
   readonly #found: Map<string, number[]>;
+  readonly #onNotice: Notice;
 
   /** From the environment; undefined if no service manager keeps descriptors for us. */
-  static fromEnvironment(env: NodeJS.ProcessEnv): Inheritance | undefined {
+  static fromEnvironment(env: NodeJS.ProcessEnv, onNotice: Notice): Inheritance | undefined {
     const { NOTIFY_SOCKET: manager, FDSTORE: most } = env;
-    return manager === undefined || most === undefined ? undefined : new Inheritance(manager, listenFds(env));
+    if (manager === undefined || most === undefined) return undefined;
+    return new Inheritance(manager, listenFds(env), onNotice);
   }
 
-  constructor(manager: string, found: Map<string, number[]>) {
+  constructor(manager: string, found: Map<string, number[]>, onNotice: Notice) {
     this.#manager = manager;
     this.#found = found;
+    this.#onNotice = onNotice;
   }
 
   /** Set before everything is closed for a restart: what is let go from then on is for the next process. */
@@ -58,13 +62,13 @@ export class Inheritance {
   /** Leaves a pair with the manager, under a name that the next process makes again. */
   leave(listen: Listen, place: Place, { udp, tcp }: Pick<Sockets, "udp" | "tcp">, redirected: boolean): string {
     const name = nameOf(listen, place, redirected);
-    notify(this.#manager, `FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, [udp, tcp]);
+    this.#tell(`FDSTORE=1\nFDNAME=${name}\nFDPOLL=0`, [udp, tcp]);
     return name;
   }
 
   /** The manager lets go of a pair. */
   forget(name: string): void {
-    notify(this.#manager, `FDSTOREREMOVE=1\nFDNAME=${name}`);
+    this.#tell(`FDSTOREREMOVE=1\nFDNAME=${name}`);
   }
 
   /** Closes and gives back what nobody took: sandboxes that are not there any more. Where they were, as far as that is known. */
@@ -78,7 +82,16 @@ export class Inheritance {
   }
 
   ready(): void {
-    notify(this.#manager, "READY=1");
+    this.#tell("READY=1");
+  }
+
+  /** A manager that does not listen costs the next restart its sockets, and nothing now. */
+  #tell(what: string, fds: readonly number[] = []): void {
+    try {
+      notify(this.#manager, what, fds);
+    } catch (error) {
+      this.#onNotice(`the service manager can't be told anything: ${error instanceof Error ? error.message : error}`);
+    }
   }
 
   #giveBack(name: string, fds: readonly number[]): void {

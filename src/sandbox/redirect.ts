@@ -4,8 +4,7 @@
  * is there stays, and doing it again ends the same.
  */
 import { isIPv6 } from "node:net";
-import { CAP_NET_ADMIN, CAP_NET_RAW } from "../os/caps.ts";
-import { type Done, exec } from "../os/exec.ts";
+import { capabilitiesOf, type Done, exec, said } from "../os/exec.ts";
 import { portOf } from "../os/socket.ts";
 
 export interface Redirect {
@@ -122,7 +121,7 @@ async function run(at: Redirect, command: string, args: string[], input = ""): P
   try {
     const { status, stderr } = await inside(at, command, args, input);
     if (status < 0) return `${command}: ended after ${TIMEOUT / 1000} s, or for printing too much`;
-    return status === 0 ? undefined : `${command}: ${firstLine(stderr) || `status ${status}`}`;
+    return status === 0 ? undefined : `${command}: ${said(stderr) || `status ${status}`}`;
   } catch (error) {
     return `${command}: ${error instanceof Error ? error.message : error}`;
   }
@@ -133,7 +132,7 @@ const inside = ({ netns }: Redirect, command: string, args: string[], input = ""
   exec(command, args, {
     netns,
     input,
-    capabilities: command === "nft" ? [CAP_NET_ADMIN] : [CAP_NET_ADMIN, CAP_NET_RAW], // raw sockets: iptables' legacy flavour
+    capabilities: capabilitiesOf(command),
     timeout: TIMEOUT,
     most: MOST,
   });
@@ -141,6 +140,3 @@ const inside = ({ netns }: Redirect, command: string, args: string[], input = ""
 /** Octets: far more than our own table or chain prints. */
 const MOST = 65_536;
 const TIMEOUT = 10_000;
-
-/** As a tool says it, but without what a terminal or a log would take for more than text. */
-const firstLine = (text: string): string => (text.trim().split("\n")[0] ?? "").replace(/[^ -~]/g, "?").slice(0, 200);

@@ -1,4 +1,5 @@
 /** Which of its networks a sandbox asks first when several know a name. Documented, total, and the same on every start. */
+import { familyOf } from "../model/address.ts";
 import type { Endpoint, Network, ReadonlyState } from "../model/types.ts";
 import { hasNames } from "./claims.ts";
 
@@ -27,4 +28,4 @@ export function precedence(endpoints: readonly Endpoint[], state: ReadonlyState)
     );
 }
 
-const families = (network: Network): number => new Set(network.subnets.map((s) => s.cidr.includes(":"))).size;
+const families = (network: Network): number => new Set(network.subnets.map((s) => familyOf(s.cidr))).size;

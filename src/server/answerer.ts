@@ -1,9 +1,8 @@
 /** One thread's answering side: its tables, its forwarder, and what a packet's road needs to know of a listening address. */
-import type { Forwarder, ForwardFailure, ForwardReply, ForwardRequest } from "../forwarder/types.ts";
+import { type Forwarder, type ForwardReply, type ForwardRequest, SHUTTING_DOWN } from "../forwarder/types.ts";
 import type { SandboxId } from "../model/types.ts";
 import type { ScopePatch } from "../scoping/patch.ts";
 import { Tables } from "../scoping/tables.ts";
-import { EDE_OTHER, SERVFAIL } from "../wire/constants.ts";
 import type { Senders } from "./binding.ts";
 import { forward } from "./forward.ts";
 import { MAX_TCP, MAX_UDP_LOOPBACK, MAX_UDP_REMOTE, type Serving, SILENT, serve } from "./serve.ts";
@@ -73,7 +72,7 @@ export class Answerer {
 
   /** What throws in a reply must not keep the forwarder from replying to others. */
   #forward(forwarder: Pick<Forwarder, "forward">, request: ForwardRequest, reply: ForwardReply) {
-    if (this.#ending) return reply(ENDING);
+    if (this.#ending) return reply(SHUTTING_DOWN);
     forwarder.forward(request, (outcome) => {
       try {
         reply(outcome);
@@ -85,7 +84,6 @@ export class Answerer {
 }
 
 const asked = Buffer.alloc(MAX_TCP);
-const ENDING: ForwardFailure = { rcode: SERVFAIL, ede: EDE_OTHER, text: "shutting down" };
 
 /** Loopback carries what a client says it takes; elsewhere a fragment might be lost. */
 export const udpLimit = (address: string): number =>

@@ -42,15 +42,18 @@ export class Listeners {
     return bound;
   }
 
+  /** All of them, whatever one of them says; then the first error. */
   async detach(sandbox: SandboxId): Promise<void> {
+    const problems: unknown[] = [];
     for (const [name, { senders, listening }] of this.#bindings) {
       if (!senders.remove(sandbox)) continue;
       if (!senders.empty) listening.changed();
       else {
         this.#bindings.delete(name);
-        await listening.close();
+        await listening.close().catch((error: unknown) => problems.push(error));
       }
     }
+    if (problems.length > 0) throw problems[0];
   }
 
   async close(): Promise<void> {

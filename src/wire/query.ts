@@ -1,5 +1,6 @@
 /** Bytes to query. Nothing here throws or allocates but the key: what is wrong with a packet comes back as a verdict. */
 import { BADVERS, CD, FORMERR, HEADER, MAX_NAME, NOERROR, NOTIMP, OPCODE_MASK, QR, RD, TYPE_OPT } from "./constants.ts";
+import { word } from "./word.ts";
 
 /** What to do with a packet: serve it (0), answer it with this rcode, or say nothing. */
 export type Verdict = typeof NOERROR | typeof FORMERR | typeof NOTIMP | typeof BADVERS | typeof DROP;
@@ -88,16 +89,14 @@ function readName(packet: Uint8Array, length: number, into: Query): number {
 /** Of a packet that is not for us, only this: who sent an OPT gets one (RFC 6891 7). */
 function findOpt(packet: Uint8Array, length: number, into: Query): void {
   let at = HEADER;
-  for (let questions = count(packet, 4); questions > 0; questions--) {
+  for (let questions = word(packet, 4); questions > 0; questions--) {
     at = skipName(packet, length, at) + 4;
     if (at < HEADER || at > length) return;
   }
   into.questionEnd = at;
-  readRecords(packet, length, count(packet, 6) + count(packet, 8), count(packet, 10), into);
+  readRecords(packet, length, word(packet, 6) + word(packet, 8), word(packet, 10), into);
   into.questionEnd = 0;
 }
-
-const count = (packet: Uint8Array, at: number): number => (packet[at]! << 8) | packet[at + 1]!;
 
 /** Walks the records behind the question, for the OPT among the additional ones. */
 function readRecords(packet: Uint8Array, length: number, before: number, additional: number, into: Query): Verdict {

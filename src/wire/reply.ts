@@ -3,6 +3,7 @@
  * per packet or reads outside the packet: what is wrong comes back as -1 or false.
  */
 import { HEADER, MAX_NAME, QR, TC, TYPE_ANY, TYPE_OPT, TYPE_SOA } from "./constants.ts";
+import { word } from "./word.ts";
 
 /** A record takes 11 octets at least. */
 const MOST_RECORDS = Math.floor((65535 - HEADER) / 11);
@@ -167,5 +168,3 @@ function readTtl(packet: Uint8Array, at: number): number {
   const top = packet[at]!;
   return top > 127 ? 0 : (top << 24) | (packet[at + 1]! << 16) | word(packet, at + 2);
 }
-
-const word = (packet: Uint8Array, at: number): number => (packet[at]! << 8) | packet[at + 1]!;

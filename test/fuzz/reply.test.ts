@@ -5,7 +5,8 @@
 import fc from "fast-check";
 import { createForwarderCore } from "../../src/forwarder/core.ts";
 import type { ForwardFailure, ForwardRequest } from "../../src/forwarder/types.ts";
-import { cutReply, extendedErrors, respellOwners } from "../../src/wire/fit.ts";
+import { cutReply, respellOwners } from "../../src/wire/fit.ts";
+import { extendedErrors } from "../../src/wire/opt.ts";
 import { ReplySurvey, surveyReply } from "../../src/wire/reply.ts";
 import { query } from "../support/packets.ts";
 import { damaged } from "./arbitraries.ts";

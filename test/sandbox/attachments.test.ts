@@ -71,6 +71,16 @@ describe("attachments", () => {
     await all.close({ restore: true });
   });
 
+  test("its sockets are closed though what is balanced for it can't be let go", async () => {
+    const all = attachments({ onDetach: () => Promise.reject(new Error("no")) });
+    all.follow("a", sandbox("a", "1"));
+    await all.ready();
+    all.follow("a", undefined);
+    await all.ready();
+    expect([log.at(-1), notices]).toEqual(["detached a", ["sandbox a: no"]]);
+    await all.close({ restore: true });
+  });
+
   test("moved twice while it is being attached, it ends where it was wanted last, and only there", async () => {
     const all = attachments({}, "a");
     all.follow("a", sandbox("a", "1"));

@@ -43,6 +43,21 @@ describe("a node", () => {
     expect(await ask()).toEqual(["tasks.web 5 A 10.0.1.5"]);
   });
 
+  test("goes on when who is told of something throws", async () => {
+    node = createNode({
+      onNotice: () => {
+        throw new Error("the log is full");
+      },
+    });
+    const gone = sandbox("gone", "c", [{ address: "127.0.0.11", port: 53 }]);
+    node.apply([...changes(WORLD), { ...gone, sandbox: { ...gone.sandbox, netns: "/nonexistent" } }]);
+    await node.ready();
+    expect([...node.problems.keys()]).toEqual(["gone"]);
+    node.apply([{ kind: "sandbox.remove", id: "gone" }]);
+    await node.ready();
+    expect(node.problems.size).toBe(0);
+  });
+
   test("opens, moves and closes its sandboxes' sockets as changes come", async () => {
     node = createNode();
     node.apply([...changes(WORLD), sandbox("s", "c", [{ address: "127.0.0.1", port: 0 }])]);

@@ -217,6 +217,18 @@ describe.skipIf(!have("dig"))("a worker", () => {
     );
   });
 
+  test("that does not hear that it is to end is ended: whoever closes the node, or waits for it, goes on", async () => {
+    const node = createNode({ workers: 1 });
+    node.apply([NETWORK, container("one", "10.5.0.10"), sandbox("s", "127.0.0.1", await freePort())]);
+    await node.ready();
+    const { postMessage } = Worker.prototype;
+    vi.spyOn(Worker.prototype, "postMessage").mockImplementation(function (this: Worker, ...args) {
+      if ((args[0] as { kind: string }).kind !== "drain") postMessage.apply(this, args);
+    });
+    await node.close();
+    await node.applied();
+  });
+
   test("answers from the address that was asked, on a wildcard address", async () => {
     const port = await freePort();
     const node = createNode({ workers: 1 });

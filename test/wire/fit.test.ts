@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { appendOpt, cutReply, errorOption, extendedErrors, respellOwners } from "../../src/wire/fit.ts";
-import { OPT_SIZE } from "../../src/wire/opt.ts";
+import { cutReply, respellOwners } from "../../src/wire/fit.ts";
+import { appendOpt, errorOption, extendedErrors, OPT_SIZE } from "../../src/wire/opt.ts";
 import { hex } from "../support/text.ts";
 
 const HEAD = "1234 8180 0001";
@@ -52,9 +52,16 @@ describe("an OPT record", () => {
     expect(kept.toString("hex")).toBe(hex(expected).toString("hex"));
   });
 
+  test.each([
+    ["text is UTF-8", "größer", "000f 000a 0012 6772c3b6c39f6572"],
+    ["160 octets of it, and no half character", `${"a".repeat(159)}ö`, `000f 00a1 0012 ${"61".repeat(159)}`],
+  ])("an error as an option: %s", (_name, text, expected) => {
+    expect(Buffer.from(errorOption({ code: 18, text })).toString("hex")).toBe(hex(expected).toString("hex"));
+  });
+
   test("is written behind the last record", () => {
     const out = Buffer.concat([reply("0001 0000 0000", A), Buffer.alloc(OPT_SIZE + 8)]);
-    expect(appendOpt(out, 38, true, errorOption(18, "no"))).toBe(out.length);
+    expect(appendOpt(out, 38, true, errorOption({ code: 18, text: "no" }))).toBe(out.length);
     expect(out.toString("hex", 38)).toBe(hex("00 0029 04d0 00 00 8000 0008 000f 0004 0012 6e6f").toString("hex"));
     expect(out.readUInt16BE(10)).toBe(1);
   });

@@ -2,6 +2,7 @@
  * Changes nothing: prints the commands with which a person could do the steps by hand, in IPVS's and iptables' words, which are
  * Docker's. What was printed counts as done, so that printing the same again does not happen.
  */
+import { familyOf, placeText } from "../../model/address.ts";
 import { diff } from "../diff.ts";
 import {
   EMPTY,
@@ -107,10 +108,10 @@ export function commands(op: LbOp): string[] {
 
 const verbOf = ({ op }: LbOp): "-A" | "-D" => (op.endsWith(".add") ? "-A" : "-D");
 
-const isSix = (address: string): boolean => address.includes(":");
+const isSix = (address: string): boolean => familyOf(address) === 6;
 const tables = (address: string): string => (isSix(address) ? "ip6tables" : "iptables");
 const host = (address: string): string => `${address}/${isSix(address) ? 128 : 32}`;
-const port = (address: string, n: number): string => (isSix(address) ? `[${address}]:${n}` : `${address}:${n}`);
+const port = (address: string, n: number): string => placeText(address, n);
 
 const service = ({ mark, vip }: VirtualServer): string => `-f ${mark}${isSix(vip) ? " -6" : ""}`;
 const settings = ({ scheduler, affinity }: VirtualServer): string =>
@@ -142,7 +143,7 @@ function publishing(verb: "-A" | "-D", { protocol, port: from, to, toPort, bridg
     `${iptables} ${insert} FORWARD ${there} -j ACCEPT`,
     `${iptables} ${insert} FORWARD ${back} -j ACCEPT`,
     `${iptables} -t nat ${verb} POSTROUTING -m addrtype --src-type LOCAL -o ${bridge} ${there} -j MASQUERADE`,
-    `${iptables} -t nat ${verb} OUTPUT ${to.includes(":") ? "! -d ::1 " : ""}${dnat}`,
+    `${iptables} -t nat ${verb} OUTPUT ${isSix(to) ? "! -d ::1 " : ""}${dnat}`,
     `${iptables} -t nat ${verb} PREROUTING ${dnat}`,
   ];
 }

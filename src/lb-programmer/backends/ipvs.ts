@@ -5,7 +5,9 @@
  *
  * Rules through batches of iptables-restore, IPVS and addresses through netlink. The kernel is the only memory.
  */
+
 import { existsSync } from "node:fs";
+import { familyOf } from "../../model/address.ts";
 import { exec } from "../../os/exec.ts";
 import { ipvsConnections, ipvsDestinations, ipvsList, ipvsServices } from "../../os/ipvs.ts";
 import { nftGeneration } from "../../os/nfnetlink.ts";
@@ -23,7 +25,7 @@ import {
   type VirtualServer,
 } from "../types.ts";
 import { addressChange, onInterface, selfRouteChange } from "./ipvs/addresses.ts";
-import { type Chain, type Family, familyOf } from "./ipvs/chain.ts";
+import type { Chain, Family } from "./ipvs/chain.ts";
 import { forgetEarlyFlows } from "./ipvs/flows.ts";
 import { changeInterfaces, interfacesHere, ownAddresses } from "./ipvs/interfaces.ts";
 import { bridgesOf } from "./ipvs/published.ts";

@@ -2,8 +2,7 @@
  * Tools that run in a target's namespace (nft, iptables). A container may have written what they read there, for their parsers, so
  * they may do nothing but program that namespace's network, and neither print nor take without end.
  */
-import { CAP_NET_ADMIN, CAP_NET_RAW } from "../../os/caps.ts";
-import { type Done, exec } from "../../os/exec.ts";
+import { capabilitiesOf, type Done, exec } from "../../os/exec.ts";
 import type { LbTarget } from "../types.ts";
 
 export interface ToolOptions {
@@ -24,14 +23,4 @@ export function runTool(
 ): Promise<Done> {
   const limits = target.kind === "sandbox" ? { timeout, most } : { timeout: 30_000, most: 256 << 20 };
   return exec(name, args, { netns: target.netns, capabilities: capabilitiesOf(name), input, ...limits });
-}
-
-/** Legacy iptables asks the kernel through a raw socket, nft's flavour through netlink. */
-const capabilitiesOf = (name: string): readonly number[] =>
-  /^ip6?tables(?!-nft)/.test(name) ? [CAP_NET_ADMIN, CAP_NET_RAW] : [CAP_NET_ADMIN];
-
-/** A tool's words, for a message: one line, of characters that any terminal or log takes. */
-export function said(words: string): string {
-  const first = words.split("\n").find((line) => line.trim() !== "") ?? "";
-  return first.replaceAll(/[^ -~]+/g, " ").slice(0, 300);
 }

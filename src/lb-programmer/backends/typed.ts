@@ -2,7 +2,7 @@
  * What was read from a kernel that a container may write to, by type and with bounds. Whatever is not of its type is foreign, and
  * with it all that it was read with; nothing but what these functions return goes on from there. Pure.
  */
-import { canonicalAddress, parseCidr } from "../../model/address.ts";
+import { canonicalAddress, familyOf, parseCidr } from "../../model/address.ts";
 import type { Protocol, Scheduler } from "../../model/types.ts";
 import { FIRST_MARK, LAST_MARK } from "../marks.ts";
 
@@ -28,7 +28,7 @@ type Text = string | undefined;
 
 export function addressIn(family: 4 | 6, text: Text): string {
   const address = canonicalAddress(text ?? "");
-  if (address === undefined || address.includes(":") !== (family === 6)) return foreign();
+  if (address === undefined || familyOf(address) !== family) return foreign();
   return address;
 }
 

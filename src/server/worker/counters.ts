@@ -17,3 +17,8 @@ export function addCounters(shared: Float64Array, to: object): void {
   const sums = to as Record<string, number>;
   for (const [i, name] of Object.keys(sums).entries()) sums[name]! += shared[i]!;
 }
+
+/** The same, for whoever counts on from there. */
+export function keepCounters(from: Float64Array, to: Float64Array): void {
+  for (let i = 0; i < to.length; i++) to[i]! += from[i]!;
+}

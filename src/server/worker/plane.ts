@@ -29,8 +29,8 @@ export interface WorkerPlaneOptions {
   readonly onError: (error: Error) => void;
 }
 
-/** TCP connections to one worker. */
-const MAX_CONNECTIONS = 4096;
+/** TCP connections of one worker, all its listeners together; each has a bound of its own (`transports/connections.ts`). */
+const MOST_CONNECTIONS = 4096;
 
 /** Worker threads need the built file: Node 20 loads no TypeScript in them. */
 export const canHaveWorkers = import.meta.url.endsWith(".js");
@@ -49,7 +49,7 @@ export class WorkerPlane implements DataPlane {
     // Node's pool of threads starts when it is first used, as copies of the thread that uses it: it must not be a worker's.
     stat("/", () => {});
     // Half of what this process may open: the rest is for whatever keeps the other sandboxes going.
-    const connections = Math.min(MAX_CONNECTIONS, Math.floor(descriptorLimit() / 2 / options.workers));
+    const connections = Math.min(MOST_CONNECTIONS, Math.floor(descriptorLimit() / 2 / options.workers));
     this.#workers = Array.from(
       { length: options.workers },
       () => new Succession({ serving, forwarder, connections }, snapshot, onError),

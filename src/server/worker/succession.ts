@@ -10,7 +10,7 @@ import type { ScopePatch } from "../../scoping/patch.ts";
 import type { Senders } from "../binding.ts";
 import { noServeCounts, type ServeCounters } from "../serve.ts";
 import { chunks } from "./chunks.ts";
-import { addCounters, newCounters } from "./counters.ts";
+import { addCounters, keepCounters, newCounters } from "./counters.ts";
 import type { FromWorker, LaneWanted, Pair, ToWorker, WorkerSetup } from "./messages.ts";
 
 /** A worker that lives so long, in milliseconds, is a good one: what its forerunners died of is forgotten. */
@@ -28,8 +28,9 @@ export class Succession {
   /** By UDP socket. */
   readonly #sockets = new Map<number, { pair: Pair; address: string; senders: Senders }>();
   readonly #waiting = new Map<number, () => void>();
-  /** Of this worker and of those before it. */
-  readonly #counters: { serve: Float64Array; forward: Float64Array }[] = [];
+  /** What this worker counts, and what those before it have counted. */
+  #counters = sharedCounters();
+  readonly #counted = sharedCounters();
   #worker: Worker;
   #token = 0;
   #closing = false;
@@ -78,15 +79,21 @@ export class Succession {
     return this.#ask((token) => ({ kind: "mark", token }));
   }
 
-  /** Reads no more; resolves when who waited for an upstream has an answer, after `ms` an error. */
-  drain(ms: number): Promise<void> {
-    return this.#ask((token) => ({ kind: "drain", token, ms }));
+  /** Reads no more; resolves when who waited for an upstream has an answer, after `ms` an error. A worker that hangs is ended. */
+  async drain(ms: number): Promise<void> {
+    const worker = this.#worker;
+    const late = setTimeout(() => {
+      void worker.terminate();
+      wake(this.#wake);
+    }, ms + LAST);
+    await this.#ask((token) => ({ kind: "drain", token, ms }));
+    clearTimeout(late);
   }
 
   addCounters(serve: ServeCounters, forward: ForwarderCounters): void {
-    for (const counters of this.#counters) {
-      addCounters(counters.serve, serve);
-      addCounters(counters.forward, forward);
+    for (const { serve: served, forward: forwarded } of [this.#counters, this.#counted]) {
+      addCounters(served, serve);
+      addCounters(forwarded, forward);
     }
   }
 
@@ -108,6 +115,7 @@ export class Succession {
   }
 
   #ask(message: (token: number) => ToWorker): Promise<void> {
+    if (this.#closing) return Promise.resolve(); // nobody is there to do anything any more
     const token = ++this.#token;
     return new Promise((resolve) => {
       this.#waiting.set(token, resolve);
@@ -123,8 +131,7 @@ export class Succession {
   }
 
   #start(): Worker {
-    const counters = { serve: newCounters(noServeCounts()), forward: newCounters(noCounts()) };
-    this.#counters.push(counters);
+    const counters = sharedCounters();
     const descriptors = new Descriptors();
     const workerData: WorkerSetup = {
       ...this.#options,
@@ -134,11 +141,14 @@ export class Succession {
       descriptors: descriptors.shared,
     };
     const worker = new Worker(new URL("./thread.js", import.meta.url), { workerData, name: "eleven-dns" });
+    this.#counters = counters;
     worker.on("message", (message: FromWorker) => this.#hear(message, descriptors));
     worker.on("error", (error) => this.#onError(new Error(`worker: ${error.message}`, { cause: error })));
     this.#exited = new Promise((resolve) => {
       worker.once("exit", () => {
         descriptors.closeAll();
+        this.#settle();
+        this.#keepCounts();
         if (!this.#closing) this.#replace();
         resolve();
       });
@@ -183,21 +193,38 @@ export class Succession {
     this.#waiting.clear();
   }
 
-  #replace() {
+  /** It counts no more. */
+  #keepCounts(): void {
+    keepCounters(this.#counters.serve, this.#counted.serve);
+    keepCounters(this.#counters.forward, this.#counted.forward);
+    this.#counters = sharedCounters();
+  }
+
+  #replace(): void {
     clearTimeout(this.#proof);
-    this.#settle();
     const again = (): void => {
       this.#settle();
       if (this.#closing) return;
-      this.#worker = this.#start();
+      try {
+        this.#worker = this.#start();
+      } catch (error) {
+        this.#onError(new Error(`no worker can be started: ${error instanceof Error ? error.message : error}`));
+        this.#replace();
+        return;
+      }
       this.#hold();
       for (const part of chunks(this.#snapshot())) this.post({ kind: "patch", patch: part });
       for (const { pair, address, senders } of this.#sockets.values()) this.listen(pair, address, senders);
       this.#onError(new Error("a worker died; another has taken over its sockets"));
     };
     // At once the first time; a worker that dies over and over must not take this thread with it.
-    if (++this.#deaths === 1) return again();
+    if (++this.#deaths === 1) {
+      again();
+      return;
+    }
     this.#problem = new Error(`the thread that answers for it dies again and again (${this.#deaths} times now)`);
     setTimeout(again, Math.min(1_000, 10 * 2 ** this.#deaths));
   }
 }
+
+const sharedCounters = () => ({ serve: newCounters(noServeCounts()), forward: newCounters(noCounts()) });

@@ -50,7 +50,7 @@ const stands = new Stands({ poll, onReady, answerer, tcp, batch: new Batch() });
 const countServing = counterWriter(answerer.serving.counters, setup.serveCounters);
 const countForwarding = counterWriter(core.counters, setup.forwardCounters);
 let running = true;
-let draining: { readonly token: number; readonly until: number } | undefined;
+let draining: { readonly tokens: readonly number[]; readonly until: number } | undefined;
 
 poll.add(setup.wake);
 takeMessages();
@@ -87,7 +87,7 @@ function patience(): number {
 function drain(): void {
   if (core.inFlight > 0 && now() < draining!.until) return;
   core.close(); // which tells those who still wait
-  say({ kind: "done", token: draining!.token });
+  for (const token of draining!.tokens) say({ kind: "done", token });
   draining = undefined;
 }
 
@@ -129,7 +129,10 @@ function take(message: ToWorker): void {
       return;
     case "drain":
       stands.stopReading();
-      draining = { token: message.token, until: now() + message.ms };
+      draining = {
+        tokens: [...(draining?.tokens ?? []), message.token],
+        until: Math.min(draining?.until ?? Number.POSITIVE_INFINITY, now() + message.ms),
+      };
       return;
     case "stop":
       running = false;

@@ -1,4 +1,5 @@
 /** Steps as addresses and local routes to add and remove. Pure. */
+import { familyOf } from "../../../model/address.ts";
 import type { InterfaceAddress, LocalRoute } from "../../../os/rtnetlink.ts";
 import type { LbOp, LbState, LocalAddress, VirtualServer } from "../../types.ts";
 import { balancedHere, isReal } from "./rules.ts";
@@ -31,7 +32,7 @@ export function addressChange(ops: readonly LbOp[], desired: LbState): AddressCh
 export const onInterface = ({ address, device }: LocalAddress): InterfaceAddress => ({
   address,
   device,
-  prefix: address.includes(":") ? 128 : 32,
+  prefix: familyOf(address) === 6 ? 128 : 32,
 });
 
 export interface RouteChange {

@@ -1,4 +1,5 @@
 /** What a chain of ours is, and the words that its rules are made of. Pure. */
+import { familyOf } from "../../../model/address.ts";
 import type { LbState, VirtualServer } from "../../types.ts";
 
 export type Family = 4 | 6;
@@ -24,10 +25,8 @@ export const HAIRPIN = "0xe1100000/0xfff00000";
 export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): boolean =>
   destinations.every(({ weight }) => weight === 0);
 
-export const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
-
 /** An address as iptables and ip write a range of one. */
-export const host = (address: string): string => `${address}/${address.includes(":") ? 128 : 32}`;
+export const host = (address: string): string => `${address}/${familyOf(address) === 6 ? 128 : 32}`;
 
 export const of = (family: Family, address: string): boolean => familyOf(address) === family;
 

@@ -1,5 +1,6 @@
 /** Balancing state from what the kernel and its tools say. Pure. */
 
+import { familyOf } from "../../../model/address.ts";
 import type { Protocol } from "../../../model/types.ts";
 import type { IpvsDestination, IpvsService } from "../../../os/ipvs.ts";
 import { claims } from "../../diff.ts";
@@ -19,7 +20,7 @@ import {
   weight,
   word,
 } from "../typed.ts";
-import { type Family, familyOf, host, isIdle } from "./chain.ts";
+import { type Family, host, isIdle } from "./chain.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { placeIn, type Rule } from "./rule.ts";
 import { balancedHere, CHAINS, isReal } from "./rules.ts";

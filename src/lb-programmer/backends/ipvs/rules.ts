@@ -19,12 +19,12 @@
  * IPVS refuses by ICMP where it has no destination. TCP drops an ICMP error that comes while connect(2) is at work, which
  * is always so on one machine with IPv6 (seen: refused after the second SYN, 1 s later); a reset it keeps.
  */
+import { familyOf } from "../../../model/address.ts";
 import type { LbOp, LocalAddress, VirtualServer } from "../../types.ts";
 import {
   type Chain,
   comment,
   type Family,
-  familyOf,
   hex,
   host,
   isIdle,

@@ -1,5 +1,6 @@
 /** Steps as IPVS commands. IPVS answers what is there already, so that every step can be done again. Runs in the current namespace. */
 
+import { familyOf } from "../../../model/address.ts";
 import { OsError } from "../../../os/error.ts";
 import {
   EEXIST,
@@ -14,7 +15,7 @@ import {
 } from "../../../os/ipvs.ts";
 import { bringLoopbackUp } from "../../../os/link.ts";
 import type { Destination, LbOp, LbState, VirtualServer } from "../../types.ts";
-import { type Family, familyOf, isIdle } from "./chain.ts";
+import { type Family, isIdle } from "./chain.ts";
 
 /** Removes the services whose mark no server of `desired` has. */
 export function removeServices(ops: readonly LbOp[], desired: LbState): void {

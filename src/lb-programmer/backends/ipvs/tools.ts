@@ -1,10 +1,12 @@
 /** The tools and calls that the backend uses, in a target's namespace; whatever goes wrong with them is an LbError. */
+
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { OsError } from "../../../os/error.ts";
+import { said } from "../../../os/exec.ts";
 import { type IpvsTimeouts, ipvsTimeouts, setIpvsTimeouts } from "../../../os/ipvs.ts";
 import { inNetns } from "../../../os/netns.ts";
 import { LbError, type LbTarget } from "../../types.ts";
-import { runTool, said } from "../tool.ts";
+import { runTool } from "../tool.ts";
 import type { Family } from "./chain.ts";
 import { parseSaved, type Saved } from "./saved.ts";
 

@@ -1,4 +1,5 @@
 /** VIPs as addresses of real interfaces. */
+import { familyOf } from "../../../model/address.ts";
 import { addAddress, interfaceAddresses, removeAddress } from "../../../os/rtnetlink.ts";
 import type { LbTarget, LocalAddress } from "../../types.ts";
 import { within } from "./run.ts";
@@ -27,4 +28,4 @@ export function present(target: LbTarget, addresses: readonly LocalAddress[]): r
 /** One on "lo" is there for ping only, which the table sees to. */
 const isReal = ({ device }: LocalAddress): boolean => device !== "lo";
 
-const prefixOf = ({ address }: LocalAddress): number => (address.includes(":") ? 128 : 32);
+const prefixOf = ({ address }: LocalAddress): number => (familyOf(address) === 6 ? 128 : 32);

@@ -4,9 +4,11 @@
  * bridges are accepted there, in a chain of our own. firewalld accepts translated connections by itself. And the kernel
  * must be told to route connections from 127.0.0.1 over the bridge.
  */
+
+import { familyOf } from "../../../model/address.ts";
+import { said } from "../../../os/exec.ts";
 import { LbError, type LbTarget, type PublishedPort } from "../../types.ts";
 import type { Localnet } from "../localnet.ts";
-import { said } from "../tool.ts";
 import { command, within } from "./run.ts";
 import { setting } from "./sysctls.ts";
 
@@ -64,11 +66,11 @@ const changeLocalnet = (target: LbTarget, work: () => void): void =>
   within(target, () => setting(target, "net/ipv4/conf/*/route_localnet", work));
 
 const TOOLS = ["iptables", "ip6tables"] as const;
-const toolFor = ({ to }: PublishedPort): string => (to.includes(":") ? "ip6tables" : "iptables");
+const toolFor = ({ to }: PublishedPort): string => (familyOf(to) === 6 ? "ip6tables" : "iptables");
 const toolsFor = (published: readonly PublishedPort[]) =>
   TOOLS.filter((tool) => published.some((p) => toolFor(p) === tool));
 const bridgesOf = (published: readonly PublishedPort[]) => [...new Set(published.map(({ bridge }) => bridge))].sort();
-const isFour = ({ to }: PublishedPort): boolean => !to.includes(":");
+const isFour = ({ to }: PublishedPort): boolean => familyOf(to) === 4;
 
 /** ctstate DNAT is said of packets in both directions. */
 const accepting = (bridge: string): readonly string[] => [

@@ -1,7 +1,8 @@
 /** Every item of a state as nftables objects: chains, sets of clients, and elements of the skeleton's maps and sets. */
+import { familyOf } from "../../../model/address.ts";
 import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../types.ts";
 import { commentsOf } from "./comment.ts";
-import { type Family, type Keyed, type Name, PROTOCOLS, type SlotMap } from "./skeleton.ts";
+import { type Keyed, type Name, PROTOCOLS, type SlotMap } from "./skeleton.ts";
 import { ROOM, slots } from "./slots.ts";
 
 export interface Element {
@@ -24,7 +25,6 @@ export interface Parts {
 
 export const NOTHING: Parts = { elements: [], chains: new Map(), sets: new Map() };
 
-export const familyOf = (address: string): Family => (address.includes(":") ? 6 : 4);
 const inFamily = (name: Keyed, address: string): Name => `${name}${familyOf(address)}`;
 
 export const serverChain = (mark: number): string => `s-${mark}`;
@@ -134,7 +134,7 @@ export const addressElement = ({ address, device }: LocalAddress): Element =>
 /** A range of one address is listed without its length, so it is written without, too. */
 export const snatElement = ({ subnet, to }: Snat): Element => ({
   in: inFamily("snats", to),
-  key: subnet.replace(to.includes(":") ? /\/128$/ : /\/32$/, ""),
+  key: subnet.replace(familyOf(to) === 6 ? /\/128$/ : /\/32$/, ""),
   value: to,
 });
 

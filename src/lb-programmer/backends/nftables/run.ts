@@ -1,10 +1,11 @@
 /** nft, as a process or in this one, and what its failures mean. The only file that looks into nft's messages. */
+
 import { OsError } from "../../../os/error.ts";
-import type { Done } from "../../../os/exec.ts";
+import { type Done, said } from "../../../os/exec.ts";
 import { inNetns } from "../../../os/netns.ts";
 import { runNft } from "../../../os/nft.ts";
 import { LbError, type LbTarget } from "../../types.ts";
-import { runTool, said, type ToolOptions } from "../tool.ts";
+import { runTool, type ToolOptions } from "../tool.ts";
 import { TABLE } from "./skeleton.ts";
 
 /** Runs a command in the target's namespace. Rejects with an LbError if it or the namespace is not there. */
