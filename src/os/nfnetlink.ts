@@ -6,7 +6,7 @@
  *
  * Numbers inside attributes are in network order.
  */
-import { close } from "node:fs";
+import { close, readlinkSync } from "node:fs";
 import { OsError } from "./error.ts";
 import { NETLINK_NETFILTER, Netlink } from "./netlink.ts";
 import { parseAttributes } from "./netlink-read.ts";
@@ -22,21 +22,42 @@ const OP = "nftables generation";
 const EBADMSG = 74;
 
 /**
- * Milliseconds until a socket is closed: by another thread, since close waits until no transaction is at work in that namespace
- * (nft_rcv_nl_event takes its commit mutex), and a container can have one that takes seconds. Right after a change of rules it would
- * wait for an RCU grace period, too; nft.ts says why.
+ * Milliseconds that a connection stays open after its last use. A namespace that is looked at twice a second so has one, which is
+ * hardly ever closed: closing waits until no transaction is at work in that namespace (nft_rcv_nl_event takes its commit mutex), and
+ * a container can have one that takes minutes. Other threads close for us, but they are few, and everyone's. And not never, since
+ * an open socket keeps a namespace alive that everyone else has left.
  */
-const LINGER = 250;
+const LINGER = 1_500;
+
+interface Open {
+  readonly netlink: Netlink;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** By namespace: its inode, since another may come to be at the same path. */
+const connections = new Map<string, Open>();
 
 /** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
-  const open = () => new Netlink(NETLINK_NETFILTER);
-  const netlink = netns === undefined ? open() : inNetns(netns, open);
-  try {
-    return work(netlink);
-  } finally {
-    setTimeout(() => close(netlink.fd, () => {}), LINGER).unref();
-  }
+  const [place, { netlink, timer }] = netns === undefined ? connectionHere() : inNetns(netns, connectionHere);
+  connections.delete(place); // it comes back if it is as good as before
+  const result = work(netlink);
+  if (netlink.spent) return result;
+  timer.refresh();
+  connections.set(place, { netlink, timer });
+  return result;
+}
+
+function connectionHere(): [place: string, open: Open] {
+  const place = readlinkSync("/proc/thread-self/ns/net");
+  const known = connections.get(place);
+  if (known !== undefined) return [place, known];
+  const netlink = new Netlink(NETLINK_NETFILTER);
+  const over = (): void => {
+    if (connections.get(place)?.netlink === netlink) connections.delete(place);
+    close(netlink.fd, () => {});
+  };
+  return [place, { netlink, timer: setTimeout(over, LINGER).unref() }];
 }
 
 /** How often nftables' rules were changed in the namespace of this thread; undefined if the kernel has no nftables. */
