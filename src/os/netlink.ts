@@ -51,12 +51,14 @@ export interface DumpLimits {
   readonly most?: number;
   /** Milliseconds, however often it is read. Default 2 000. */
   readonly longest?: number;
-  /** Beyond these limits: what was read until then, instead of an error. The connection is then good for no other list. */
+  /** Beyond these limits: what was read until then, instead of an error. */
   readonly partly?: boolean;
 }
 
 export class Netlink {
   readonly fd: number;
+  /** Somebody's list was left half read: it is good for nothing else. */
+  spent = false;
   #sequence = 0;
 
   /** In the network namespace of this thread. Throws an OsError. */
@@ -165,6 +167,7 @@ export class Netlink {
         }
         if (message.type > NLMSG_OVERRUN) take(message.payload);
       }
+    this.spent = true;
     if (partly) return true;
     throw new OsError(op, E2BIG, "", "too long, or too slow to read");
   }

@@ -6,12 +6,13 @@
  *
  * Numbers inside attributes are in network order.
  */
+import { readlinkSync } from "node:fs";
 import { OsError } from "./error.ts";
 import { NETLINK_NETFILTER, Netlink } from "./netlink.ts";
 import { parseAttributes } from "./netlink-read.ts";
 import { MessageWriter } from "./netlink-write.ts";
 import { inNetns } from "./netns.ts";
-import { closeSlowly, stillClosing } from "./slow-close.ts";
+import { closeSlowly } from "./slow-close.ts";
 
 /** Octets of nfgenmsg. */
 export const NFGENMSG = 4;
@@ -19,23 +20,44 @@ export const NFGENMSG = 4;
 const GET_GENERATION = (10 << 8) | 16;
 const NFTA_GEN_ID = 1;
 const OP = "nftables generation";
-const [EBUSY, EBADMSG] = [16, 74] as const;
+const EBADMSG = 74;
 
-/** Milliseconds until a socket is closed: right after a change of rules it would wait for an RCU grace period; nft.ts says why. */
-const LINGER = 250;
-/** Sockets of one namespace that may wait to be closed. */
-const MOST_CLOSING = 16;
+/**
+ * Milliseconds that a connection stays open after its last use. A namespace that is looked at twice a second so has one, which is
+ * hardly ever closed: that may take minutes (slow-close.ts). And not never, since an open socket keeps a namespace alive that everyone
+ * else has left.
+ */
+const LINGER = 1_500;
 
-/** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError: EBUSY if its rules are kept busy. */
+interface Open {
+  readonly netlink: Netlink;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** By namespace: its inode, since another may come to be at the same path. */
+const connections = new Map<string, Open>();
+
+/** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
-  const open = () => new Netlink(NETLINK_NETFILTER);
-  const netlink = netns === undefined ? open() : inNetns(netns, open);
-  try {
-    if (stillClosing(netlink.fd) >= MOST_CLOSING) throw new OsError("netfilter", EBUSY);
-    return work(netlink);
-  } finally {
-    setTimeout(() => closeSlowly(netlink.fd), LINGER).unref();
-  }
+  const [place, { netlink, timer }] = netns === undefined ? connectionHere() : inNetns(netns, connectionHere);
+  connections.delete(place); // it comes back if it is as good as before
+  const result = work(netlink);
+  if (netlink.spent) return result;
+  timer.refresh();
+  connections.set(place, { netlink, timer });
+  return result;
+}
+
+function connectionHere(): [place: string, open: Open] {
+  const place = readlinkSync("/proc/thread-self/ns/net");
+  const known = connections.get(place);
+  if (known !== undefined) return [place, known];
+  const netlink = new Netlink(NETLINK_NETFILTER);
+  const over = (): void => {
+    if (connections.get(place)?.netlink === netlink) connections.delete(place);
+    closeSlowly(netlink.fd);
+  };
+  return [place, { netlink, timer: setTimeout(over, LINGER).unref() }];
 }
 
 /** How often nftables' rules were changed in the namespace of this thread; undefined if the kernel has no nftables. */

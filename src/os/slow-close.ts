@@ -28,9 +28,3 @@ export function closeSlowly(fd: number) {
     });
   next(fd);
 }
-
-/** How many sockets of the namespace are still to be closed: who opens more while some are, only makes it worse. */
-export function stillClosing(fd: number): number {
-  const namespace = netnsCookie(fd);
-  return namespace === undefined ? 0 : (waiting.get(namespace)?.length ?? 0);
-}

@@ -28,6 +28,12 @@ export interface AttachmentsOptions {
 /** Sandboxes that are attached or let go at a time: most of that is waiting for tools. */
 const AT_A_TIME = 32;
 
+/**
+ * Milliseconds until what failed is tried again: the first time, and at most; twice as long each time. What was wrong may have been
+ * ours, or a neighbour's: no descriptor was free, a tool had to wait too long.
+ */
+const RETRY = [1_000, 60_000] as const;
+
 /** How a sandbox is wired now. */
 interface Attachment {
   readonly sandbox: Sandbox;
@@ -44,6 +50,9 @@ export class Attachments {
   /** Why a sandbox is not attached though it should be, or its file is not as it should be. */
   readonly #problems = new Map<SandboxId, Error>();
   readonly #fileProblems = new Map<SandboxId, Error>();
+  /** When those that failed are tried again, and after how long. */
+  readonly #retries = new Map<SandboxId, { readonly wait: number; readonly timer: NodeJS.Timeout }>();
+  #closed = false;
   /** In turn for each sandbox and for each namespace. */
   readonly #turns = new Turns(AT_A_TIME);
   /** Namespaces where something of a sandbox is, was, or will be. */
@@ -90,6 +99,8 @@ export class Attachments {
   /** Stops following. With `restore`, files of sandboxes are what they were before. */
   async close({ restore }: { readonly restore: boolean }): Promise<void> {
     this.#watch.close();
+    this.#closed = true;
+    for (const { timer } of this.#retries.values()) clearTimeout(timer);
     await this.#turns.settled();
     if (!restore) return;
     for (const { resolvConf } of this.#attached.values())
@@ -112,6 +123,8 @@ export class Attachments {
       if (this.#wanted.get(id) !== wanted) return; // the one that follows has its turn where that is
       try {
         await this.#reconcile(id, wanted);
+        this.#problems.delete(id);
+        this.#forgetRetry(id);
       } catch (error) {
         this.#failed(id, reason(error));
       }
@@ -134,15 +147,30 @@ export class Attachments {
       if (wanted?.netns !== undefined && namespace === undefined && wanted.netns === attached.sandbox.netns)
         throw new Error(`its namespace ${wanted.netns} is gone; nothing listens there any more`);
     }
-    this.#problems.delete(id);
     if (wanted !== undefined) await this.#attach(wanted, namespace);
   }
 
   /** What goes wrong in this process's own namespace is for whoever waits until all is ready. */
   #failed(id: SandboxId, problem: Error): void {
+    const known = this.#problems.get(id)?.message;
     this.#problems.set(id, problem);
     const { netns } = this.#wanted.get(id) ?? {};
-    if (netns !== undefined) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
+    if (netns === undefined) return;
+    if (problem.message !== known) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
+    if (namespaceAt(netns) !== undefined) this.#retry(id); // else its coming is seen
+  }
+
+  #retry(id: SandboxId): void {
+    const before = this.#retries.get(id);
+    clearTimeout(before?.timer);
+    if (this.#closed) return;
+    const wait = before === undefined ? RETRY[0] : Math.min(2 * before.wait, RETRY[1]);
+    this.#retries.set(id, { wait, timer: setTimeout(() => this.#enqueue(id), wait).unref() });
+  }
+
+  #forgetRetry(id: SandboxId): void {
+    clearTimeout(this.#retries.get(id)?.timer);
+    this.#retries.delete(id);
   }
 
   async #attach(sandbox: Sandbox, namespace: string | undefined): Promise<void> {

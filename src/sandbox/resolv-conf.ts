@@ -64,7 +64,6 @@ export function restoreResolvConf(given: ResolvConfOptions["file"], stateDir: St
   const record = new ResolvConfRecord(stateDir, place.full);
   const last = record.read();
   if (last === undefined) return;
-  record.forget();
   try {
     withForeignFile(place, (file) => {
       const now = file.read();
@@ -74,6 +73,8 @@ export function restoreResolvConf(given: ResolvConfOptions["file"], stateDir: St
     });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error; // with its directory, everything is gone
+  } finally {
+    record.forget(); // not before: whatever ends us in between, the next process must know what the file was
   }
 }
 

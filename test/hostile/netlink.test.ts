@@ -1,9 +1,12 @@
 /** What a container does to its own namespace while it is read. */
+import { readdirSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { forget, trackedBy } from "../../src/os/conntrack.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink.ts";
 import { MessageWriter } from "../../src/os/netlink-write.ts";
 import { inNetns } from "../../src/os/netns.ts";
+import { nftGeneration } from "../../src/os/nfnetlink.ts";
 import { interfaceAddresses, localRoutes } from "../../src/os/rtnetlink.ts";
 import { withoutNamespaces } from "../system/namespaces.ts";
 import { Containers } from "./container.ts";
@@ -52,6 +55,34 @@ describe.skipIf(withoutNamespaces())("a container whose namespace is read", () =
     expect(timed(() => expect(trackedBy(path, "fd00::3")).toEqual([]))).toBeLessThan(3_000);
     expect(timed(() => expect(trackedBy(path, "fd00::2").length).toBeGreaterThan(1_000))).toBeLessThan(3_000);
     expect(forget(path, new Set(["fd00::2"]), ({ to }) => to === "fd00::2")).toBeGreaterThan(1_000);
+  });
+
+  test("has transactions that take seconds, one after the other: a look takes one descriptor, and no thread of those that all share", async () => {
+    await containers.add("busy");
+    // Each rule that looks into the map has the kernel look at all of it, with every transaction.
+    const elements = 'for i in $(seq 0 49999); do echo -n "10.1.$((i / 256)).$((i % 256)) : jump t, "; done';
+    await containers.attacking(
+      "busy",
+      `
+      (echo "table inet busy { chain t { accept; }; map m { type ipv4_addr : verdict; }; chain c { type filter hook forward priority 0;"
+       for i in $(seq 300); do echo "ip saddr vmap @m;"; done
+       echo "}; }; add element inet busy m { $(${elements}) }") | nft -f -
+      echo go
+      while :; do nft add rule inet busy c ip saddr vmap @m; done`,
+    );
+    const descriptors = () => readdirSync("/proc/self/fd").length;
+    const before = descriptors();
+    let [most, longest] = [0, 0];
+    for (const until = performance.now() + 6_000; performance.now() < until; ) {
+      inNetns(containers.path("busy"), nftGeneration);
+      const asked = performance.now();
+      await stat("/"); // by one of those threads
+      longest = Math.max(longest, performance.now() - asked);
+      most = Math.max(most, descriptors());
+      await new Promise((done) => setTimeout(done, 50));
+    }
+    expect(most - before).toBeLessThan(5);
+    expect(longest).toBeLessThan(1_000);
   });
 
   test("has thirty thousand local routes: they are not taken in, and what is said about it is an error", () => {

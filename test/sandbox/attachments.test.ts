@@ -109,6 +109,29 @@ describe("attachments", () => {
     await all.close({ restore: true });
   });
 
+  test("what fails in a namespace that is there is tried again, and its problem said once", async () => {
+    let failures = 2;
+    const failing = {
+      ...plane(new Set()),
+      async attach() {
+        if (failures-- > 0) throw new Error("EMFILE");
+        return [];
+      },
+    };
+    let onAttached = () => {};
+    const attached = new Promise<void>((resolve) => {
+      onAttached = resolve;
+    });
+    const all = attachments({ plane: failing as unknown as DataPlane, onAttached });
+    all.follow("a", sandbox("a", "1", { netns: "/proc/self/ns/net" }));
+    await all.ready();
+    expect(all.problems.get("a")?.message).toBe("EMFILE");
+    await attached;
+    await all.ready();
+    expect([all.problems.size, notices]).toEqual([0, ["sandbox a is not attached: EMFILE"]]);
+    await all.close({ restore: true });
+  });
+
   test("where no namespace can be entered, that is the sandbox's problem, and nothing is touched", async () => {
     mkdirSync(join(folder, "root"));
     const file = join(folder, "root", "resolv.conf");

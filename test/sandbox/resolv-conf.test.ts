@@ -208,6 +208,19 @@ describe.skipIf(libcProblem() !== undefined)("the file", () => {
     expect(() => write()).toThrow(`${path} is left alone: its directory is not there`);
   });
 
+  test("is put back even if its record can't be removed: by this process, and by the next one after an end in between", () => {
+    write();
+    state.remove = () => {
+      throw new Error("EROFS");
+    };
+    expect(restore).toThrow("EROFS");
+    expect(now()).toBe(OLD);
+    expect(write()).toEqual(FOUND);
+    state = new StateDir(state.path);
+    restore();
+    expect([now(), kept()]).toEqual([OLD, ["resolv.conf"]]);
+  });
+
   test("stays as it is where nothing can be remembered", () => {
     const at = join(folder, "state");
     writeFileSync(at, "");
