@@ -15,20 +15,30 @@ export interface Asking {
   readonly rate: number;
   /** EDNS options that differ from question to question. */
   readonly options?: boolean;
+  /** So many names; then the first again. */
+  readonly names?: number;
+  /** Who is asked. Default: 127.0.0.11, port 53. */
+  readonly address?: string;
+  readonly port?: number;
+  /** The address to ask from. */
+  readonly from?: string;
 }
 
-/** Asks 127.0.0.11 over UDP, open-loop; prints "up" if it never ends, else how many said what, and the slowest in ms, as JSON. */
-export const asking = ({ name, count, rate, options = false }: Asking): string => `
+/**
+ * Asks over UDP, open-loop. One that never ends prints "up" when a second's questions are out; any other how many said what, and the
+ * slowest in ms, as JSON.
+ */
+export const asking = ({ name, count, rate, options = false, names = count, ...where }: Asking): string => `
 const wire = (name) => Buffer.concat([...name.split(".").map((l) => Buffer.from([l.length, ...Buffer.from(l)])), Buffer.from([0, 0, 1, 0, 1])]);
 const header = Buffer.from("000001000001000000000000", "hex");
 const make = (i) => {
   const head = Buffer.from(header);
   head.writeUInt16BE(i & 0xffff, 0);
-  if (!${options}) return Buffer.concat([head, wire("${name}".replace("%", i))]);
+  if (!${options}) return Buffer.concat([head, wire("${name}".replace("%", i % ${names}))]);
   head[11] = 1;
   const tail = Buffer.from("00002904d0000000000008fde9000400000000", "hex");
   tail.writeUInt16BE(i & 0xffff, 17);
-  return Buffer.concat([head, wire("${name}".replace("%", i)), tail]);
+  return Buffer.concat([head, wire("${name}".replace("%", i % ${names})), tail]);
 };
 const socket = require("dgram").createSocket({ type: "udp4", recvBufferSize: 1 << 21 });
 const sentAt = new Map();
@@ -46,8 +56,8 @@ socket.on("message", (m) => {
   if (sent === ${count} && sentAt.size === 0) end();
 });
 let sent = 0;
-socket.connect(53, "127.0.0.11", () => {
-  if (${count} === Infinity) console.log("up");
+let up = false;
+socket.bind(0, ${JSON.stringify(where.from)}, () => socket.connect(${where.port ?? 53}, "${where.address ?? "127.0.0.11"}", () => {
   const began = performance.now();
   const timer = setInterval(() => {
     for (let n = 0; n < 100 && sent < ${count} && sent < (performance.now() - began) * ${rate} / 1000; n++, sent++) {
@@ -55,8 +65,9 @@ socket.connect(53, "127.0.0.11", () => {
       socket.send(make(sent));
     }
     if (sent === ${count}) { clearInterval(timer); setTimeout(end, 6_000); }
+    if (${count} === Infinity && sent >= ${rate} && !up) { up = true; console.log("up"); }
   }, 1);
-});
+}));
 `;
 
 /** The same question under every id, twice: whoever has it in flight has one of them. Prints "up" when all are out. */
@@ -75,14 +86,13 @@ socket.connect(53, "127.0.0.11", () => {
 });
 `);
 
-/** A server on 127.0.0.1 that says TC to everything, and over TCP does what \`each\` says with its \`socket\`; says "up". */
-export const truncating = (each: string): string =>
-  program(`
+/** A server that says TC to everything, and over TCP does what `each` says with its `socket`; prints its port. */
+export const truncating = (each: string, address = "127.0.0.1", port = 53): string => `
 const udp = require("dgram").createSocket("udp4");
 udp.on("message", (q, p) => { q[2] = 0x83; q[3] = 0x80; q[11] = 0; udp.send(q.subarray(0, q.indexOf(0, 12) + 5), p.port, p.address); });
 const tcp = require("net").createServer((socket) => { socket.on("error", () => {}); socket.resume(); ${each} });
-tcp.listen(53, "127.0.0.1", () => udp.bind(53, "127.0.0.1", () => console.log("up")));
-`);
+tcp.listen(${port}, "${address}", () => udp.bind(tcp.address().port, "${address}", () => console.log(tcp.address().port)));
+`;
 
 const stream = (chunk: string): string =>
   `const chunk = ${chunk}; const go = () => { while (socket.writable && socket.write(chunk)); }; socket.on("drain", go); go();`;

@@ -1,6 +1,4 @@
 /** What a container tries by way of the forwarder, and what must not happen to the container next to it. */
-import { createSocket, type Socket } from "node:dgram";
-import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { type Served, serve } from "../system/dig.ts";
 import { eventually, withoutNamespaces } from "../system/namespaces.ts";
 import { Containers } from "./container.ts";
+import { Upstream } from "./upstream.ts";
 import {
   type Asking,
   asking,
@@ -24,42 +23,13 @@ import {
 /** Both containers' upstream, on the host's loopback: an address that nobody else is likely to have. */
 const UPSTREAM = `127.77.${(process.pid >> 8) & 255}.${process.pid & 255}`;
 
-/** Answers names below good.test at once, below slow.test after a second, and others never. */
-class Upstream {
-  readonly #socket: Socket = createSocket({ type: "udp4", recvBufferSize: 1 << 21 });
-  /** What came for each first label, lower-cased, and from which ports. */
-  readonly seen = new Map<string, number[]>();
-
-  async open(): Promise<void> {
-    this.#socket.on("message", (q, { port, address }) => {
-      const labels = q.toString("latin1", 12, q.indexOf(0, 12)).toLowerCase();
-      const first = labels.slice(1, 1 + labels.charCodeAt(0));
-      this.seen.set(first, [...(this.seen.get(first) ?? []), port]);
-      const delay = labels.endsWith("\x04good\x04test") ? 0 : labels.endsWith("\x04slow\x04test") ? 1_000 : undefined;
-      if (delay === undefined) return;
-      const end = q.indexOf(0, 12) + 5;
-      const reply = Buffer.concat([q.subarray(0, end), Buffer.from("c00c00010001000000000004c6336401", "hex")]);
-      reply.writeUInt16BE(0x8180, 2);
-      reply.set([0, 1, 0, 1, 0, 0, 0, 0], 4);
-      if (delay === 0) this.#socket.send(reply, port, address);
-      else setTimeout(() => this.#socket.send(reply, port, address), delay);
-    });
-    this.#socket.bind(53, UPSTREAM);
-    await once(this.#socket, "listening");
-  }
-
-  close(): void {
-    this.#socket.close();
-  }
-}
-
 describe.skipIf(withoutNamespaces())("a container attacks by way of the forwarder", () => {
   const folder = mkdtempSync(join(tmpdir(), "eleven-upstream-"));
   const upstream = new Upstream();
   let containers: Containers;
   let served: Served;
 
-  beforeAll(() => upstream.open());
+  beforeAll(() => upstream.open(UPSTREAM));
   afterAll(() => {
     upstream.close();
     rmSync(folder, { recursive: true });
@@ -135,7 +105,7 @@ sandboxes:
     ])("%s (workers: %i) | everyone else is answered as ever", async (_, workers, each) => {
       await start(`, upstreams: ["127.0.0.1"]`, workers);
       onTestFinished(stop);
-      await containers.attacking("a", `ip link set lo up; ${truncating(each)}`);
+      await containers.attacking("a", `ip link set lo up; ${program(truncating(each))}`);
       await attack({ name: "n%.own.test", count: Number.POSITIVE_INFINITY, rate: 200 });
       const said = await ask({ name: "b%.good.test", count: 1_000, rate: 500 });
       console.log(`slowest: ${said["slowest"]} ms`);
