@@ -8,6 +8,7 @@ import type { Found, Sandbox, SandboxId } from "../model/types.ts";
 import type { StateDir } from "../os/state-dir.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
 import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "./resolv-conf.ts";
+import { Retries } from "./retries.ts";
 import { Turns } from "./turns.ts";
 import { NamespaceWatch, namespaceAt } from "./watch.ts";
 
@@ -46,6 +47,7 @@ export class Attachments {
   readonly #fileProblems = new Map<SandboxId, Error>();
   /** In turn for each sandbox and for each namespace. */
   readonly #turns = new Turns(AT_A_TIME);
+  readonly #retries = new Retries();
   /** Namespaces where something of a sandbox is, was, or will be. */
   readonly #places = new Map<SandboxId, Set<string>>();
   readonly #watch = new NamespaceWatch((path) => this.#namespaceChanged(path));
@@ -62,12 +64,13 @@ export class Attachments {
     if (sandbox?.netns !== undefined) this.#watch.add(sandbox.netns);
     if (before?.netns !== undefined && before.netns !== sandbox?.netns && !this.#uses(before.netns))
       this.#watch.remove(before.netns);
+    this.#retries.forget(id);
     this.#enqueue(id);
   }
 
   /**
    * Resolves when all that was asked for so far has been tried. Rejects with what went wrong in this process's own namespace,
-   * once; a sandbox whose namespace can't be entered is noticed, and tried again when something else is there.
+   * once; what goes wrong in another namespace is noticed, and tried again: after a while, and when something else is there.
    */
   async ready(): Promise<void> {
     await this.#turns.settled();
@@ -90,6 +93,7 @@ export class Attachments {
   /** Stops following. With `restore`, files of sandboxes are what they were before. */
   async close({ restore }: { readonly restore: boolean }): Promise<void> {
     this.#watch.close();
+    this.#retries.close();
     await this.#turns.settled();
     if (!restore) return;
     for (const { resolvConf } of this.#attached.values())
@@ -101,7 +105,11 @@ export class Attachments {
   }
 
   #namespaceChanged(path: string): void {
-    for (const [id, { netns }] of this.#wanted) if (netns === path) this.#enqueue(id);
+    for (const [id, { netns }] of this.#wanted) {
+      if (netns !== path) continue;
+      this.#retries.forget(id);
+      this.#enqueue(id);
+    }
   }
 
   #enqueue(id: SandboxId): void {
@@ -142,7 +150,10 @@ export class Attachments {
   #failed(id: SandboxId, problem: Error): void {
     this.#problems.set(id, problem);
     const { netns } = this.#wanted.get(id) ?? {};
-    if (netns !== undefined) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
+    if (netns === undefined) return;
+    const waits = this.#options.noNamespaces !== undefined || namespaceAt(netns) === undefined;
+    const news = waits || this.#retries.failed(id, problem.message, () => this.#enqueue(id));
+    if (news) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
   }
 
   async #attach(sandbox: Sandbox, namespace: string | undefined): Promise<void> {
@@ -153,6 +164,7 @@ export class Attachments {
     const place = { ...(netns !== undefined && { netns }), ...(bind === "redirect" && { redirect: true }) };
     const bound = await plane.attach(id, listen, place);
     const resolvConf = resolvConfOf(sandbox);
+    this.#retries.forget(id);
     this.#attached.set(id, { sandbox, bound, resolvConf, namespace });
     onAttached(sandbox);
     this.#write(sandbox, resolvConf);

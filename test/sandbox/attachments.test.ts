@@ -117,6 +117,29 @@ describe("attachments", () => {
     ]);
   });
 
+  test("what goes wrong in a namespace that is there is said once, and tried again", async () => {
+    let attached = () => {};
+    const until = new Promise<void>((resolve) => {
+      attached = resolve;
+    });
+    const failures = ["nft: ended after 10 s", "nft: ended after 10 s"];
+    const attach = async () => {
+      const failure = failures.shift();
+      if (failure !== undefined) throw new Error(failure);
+      return [];
+    };
+    const all = attachments({
+      plane: { attach, detach: async () => {} } as unknown as DataPlane,
+      onAttached: () => attached(),
+    });
+    all.follow("a", { ...sandbox("a", "1"), netns: "/proc/self/ns/net" });
+    await all.ready();
+    expect(all.problems.get("a")?.message).toBe("nft: ended after 10 s");
+    await until;
+    expect([all.problems.size, notices]).toEqual([0, ["sandbox a is not attached: nft: ended after 10 s"]]);
+    await all.close({ restore: true });
+  });
+
   test.skipIf(libcProblem() !== undefined)(
     "a file that may not be rewritten is the sandbox's problem until it has another; it is attached all the same",
     async () => {
