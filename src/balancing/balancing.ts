@@ -263,7 +263,7 @@ export class Balancing {
   }
 
   #tell({ target, state, reason }: TargetStatus): void {
-    if (state === "degraded") this.#say(target, `${target}: degraded: ${reason}`);
+    if (state === "degraded") this.#say(target, `${target}: degraded: ${reason?.replace(`${target}: `, "")}`);
     else if (state === "equal" && this.#said.delete(target)) this.#notice(`${target}: good again`, "info");
   }
 

@@ -1,8 +1,9 @@
 /** `eleven serve FILE`: the resolver in the foreground. */
 
 import { networkInterfaces } from "node:os";
-import { ConfigError, loadConfig } from "../config/load.ts";
+import { ConfigError, loadAmended } from "../config/load.ts";
 import type { Config } from "../config/options.ts";
+import type { ConfigFile } from "../config/schema.ts";
 import { createNode, type ElevenNode } from "../daemon.ts";
 import { hasNdots, type ResolvConfChange, watchResolvConf } from "../forwarder/resolv-conf.ts";
 import { placeText } from "../model/address.ts";
@@ -15,7 +16,7 @@ import { untilStopped } from "./signals.ts";
 import { UsageError } from "./usage.ts";
 
 export interface ServeOptions {
-  /** Network namespace for the file's one sandbox: it listens on 127.0.0.11:53 there. */
+  /** Network namespace for the file's one sandbox, instead of what the file says: it listens on 127.0.0.11:53 there. */
   readonly netns?: string | undefined;
 }
 
@@ -35,8 +36,7 @@ export async function startFile(
   file: string,
   { netns }: ServeOptions = {},
 ): Promise<{ node: ElevenNode; stop: () => Promise<void> }> {
-  const loaded = await loadConfig(file);
-  const config = netns === undefined ? loaded : inNamespace(loaded, netns);
+  const config = await loadAmended(file, (read) => (netns === undefined ? read : inNamespace(read, netns, file)));
   const node = nodeFor(config);
   try {
     applyConfig(node, config);
@@ -57,15 +57,13 @@ export async function startFile(
   };
 }
 
-/** The file's one sandbox, moved into a namespace. */
-function inNamespace(config: Config, netns: string): Config {
-  const count = config.changes.filter((c) => c.kind === "sandbox.put").length;
-  if (count !== 1) throw new UsageError(`--netns is for a file with one sandbox; ${config.file} has ${count}`);
-  const listen = [{ address: "127.0.0.11", port: 53 }];
-  const changes = config.changes.map(
-    (c): Change => (c.kind === "sandbox.put" ? { ...c, sandbox: { ...c.sandbox, netns, listen } } : c),
-  );
-  return { ...config, changes };
+/** A file whose one sandbox is in a namespace, as if the file said so. */
+function inNamespace(read: ConfigFile, netns: string, file: string): ConfigFile {
+  const sandboxes = Object.entries(read.sandboxes ?? {});
+  if (sandboxes.length !== 1)
+    throw new UsageError(`--netns is for a file with one sandbox; ${file} has ${sandboxes.length}`);
+  const [[id, { listen: _, ...sandbox }]] = sandboxes as [(typeof sandboxes)[number]];
+  return { ...read, sandboxes: { [id]: { ...sandbox, netns } } };
 }
 
 /** A node with the file's options; what exists is applied to it. */
@@ -99,7 +97,7 @@ export function applyConfig(target: { apply(changes: readonly Change[]): number 
 function whereItListens(node: ElevenNode): string {
   const parts = [...node.state.sandboxes.keys()].map((id) => {
     const at = node.listening(id).map(({ address, port }) => placeText(address, port));
-    return `${id} on ${at.join(" ")}`;
+    return at.length > 0 ? `${id} on ${at.join(" ")}` : `${id} not yet`;
   });
   return parts.length > 0 ? parts.join(", ") : "no sandboxes, nothing listens";
 }

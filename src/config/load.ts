@@ -4,13 +4,16 @@ import { convertObjects, convertOptions } from "./convert.ts";
 import { schemaProblems } from "./issues.ts";
 import type { Config, Path } from "./options.ts";
 import { ConfigError, type Problem } from "./problems.ts";
-import { schema } from "./schema.ts";
+import { type ConfigFile, schema } from "./schema.ts";
 import { Source } from "./source.ts";
 
 export { ConfigError } from "./problems.ts";
 
 /** Rejects with a ConfigError if the file can't be read or anything in it is wrong. */
-export async function loadConfig(file: string): Promise<Config> {
+export const loadConfig = (file: string): Promise<Config> => loadAmended(file, (read) => read);
+
+/** The same, with what a command line says beside the file: `amend` takes what was read and gives what is meant. */
+export async function loadAmended(file: string, amend: (read: ConfigFile) => ConfigFile): Promise<Config> {
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(file));
@@ -18,7 +21,7 @@ export async function loadConfig(file: string): Promise<Config> {
     const reason = REASONS[(error as NodeJS.ErrnoException).code ?? ""] ?? String(error);
     throw new ConfigError([{ file, line: 0, column: 0, path: [], message: reason }]);
   }
-  return parseConfig(text, file);
+  return parseAmended(text, file, process.env, amend);
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -29,15 +32,25 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** YAML (and so JSON) to a Config; throws a ConfigError. `file` is for messages only. */
 export function parseConfig(text: string, file: string, environment: NodeJS.ProcessEnv = process.env): Config {
+  return parseAmended(text, file, environment, (read) => read);
+}
+
+function parseAmended(
+  text: string,
+  file: string,
+  environment: NodeJS.ProcessEnv,
+  amend: (read: ConfigFile) => ConfigFile,
+): Config {
   const source = new Source(text, file);
   const parsed = schema.safeParse(source.values(environment) ?? {});
   if (!parsed.success) throw new ConfigError(schemaProblems(parsed.error.issues, source));
+  const meant = amend(parsed.data);
   const problems: Problem[] = [];
-  const objects = convertObjects(parsed.data, (path: Path, message) => problems.push(source.problem(path, message)));
+  const objects = convertObjects(meant, (path: Path, message) => problems.push(source.problem(path, message)));
   if (problems.length > 0) throw new ConfigError(problems);
   return {
     file,
-    options: convertOptions(parsed.data),
+    options: convertOptions(meant),
     changes: objects.map((o) => o.change),
     problem: (index, message) => new ConfigError([source.problem(objects[index]?.path ?? [], message, true)]),
   };

@@ -3,6 +3,7 @@ import type { Path } from "./options.ts";
 
 export interface Problem {
   readonly file: string;
+  /** From 1; 0: it is about the file, not about anything in it. */
   readonly line: number;
   readonly column: number;
   readonly path: Path;
@@ -17,7 +18,9 @@ export class ConfigError extends Error {
     super(
       problems
         .map(({ file, line, column, path, message }) =>
-          visible(`${file}:${line}:${column}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`),
+          visible(
+            `${file}${line > 0 ? `:${line}:${column}` : ""}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`,
+          ),
         )
         .join("\n"),
     );

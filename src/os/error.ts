@@ -31,6 +31,7 @@ export const errnoName = (errno: number): string => NAMES.get(errno) ?? `errno $
 /** What usually is behind it, for errors that people can do something about. */
 function hint(op: string, code: string): string {
   if (op === "setns" && code === "EPERM") return " (entering a network namespace needs CAP_SYS_ADMIN)";
+  if (op === "open namespace" && code === "ENOENT") return " (there is no such namespace)";
   if ((op === "setns" || op === "open namespace") && code === "EINVAL") return " (that is no network namespace)";
   if (op === "bind" && code === "EACCES") return " (ports below 1024 need CAP_NET_BIND_SERVICE)";
   return "";

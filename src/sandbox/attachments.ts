@@ -8,6 +8,7 @@ import type { Found, Sandbox, SandboxId } from "../model/types.ts";
 import type { StateDir } from "../os/state-dir.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
 import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "./resolv-conf.ts";
+import { Retries } from "./retries.ts";
 import { Turns } from "./turns.ts";
 import { NamespaceWatch, namespaceAt } from "./watch.ts";
 
@@ -28,12 +29,6 @@ export interface AttachmentsOptions {
 /** Sandboxes that are attached or let go at a time: most of that is waiting for tools. */
 const AT_A_TIME = 32;
 
-/**
- * Milliseconds until what failed is tried again: the first time, and at most; twice as long each time. What was wrong may have been
- * ours, or a neighbour's: no descriptor was free, a tool had to wait too long.
- */
-const RETRY = [1_000, 60_000] as const;
-
 /** How a sandbox is wired now. */
 interface Attachment {
   readonly sandbox: Sandbox;
@@ -50,11 +45,9 @@ export class Attachments {
   /** Why a sandbox is not attached though it should be, or its file is not as it should be. */
   readonly #problems = new Map<SandboxId, Error>();
   readonly #fileProblems = new Map<SandboxId, Error>();
-  /** When those that failed are tried again, and after how long. */
-  readonly #retries = new Map<SandboxId, { readonly wait: number; readonly timer: NodeJS.Timeout }>();
-  #closed = false;
   /** In turn for each sandbox and for each namespace. */
   readonly #turns = new Turns(AT_A_TIME);
+  readonly #retries = new Retries();
   /** Namespaces where something of a sandbox is, was, or will be. */
   readonly #places = new Map<SandboxId, Set<string>>();
   readonly #watch = new NamespaceWatch((path) => this.#namespaceChanged(path));
@@ -71,12 +64,13 @@ export class Attachments {
     if (sandbox?.netns !== undefined) this.#watch.add(sandbox.netns);
     if (before?.netns !== undefined && before.netns !== sandbox?.netns && !this.#uses(before.netns))
       this.#watch.remove(before.netns);
+    this.#retries.forget(id);
     this.#enqueue(id);
   }
 
   /**
    * Resolves when all that was asked for so far has been tried. Rejects with what went wrong in this process's own namespace,
-   * once; a sandbox whose namespace can't be entered is noticed, and tried again when something else is there.
+   * once; what goes wrong in another namespace is noticed, and tried again: after a while, and when something else is there.
    */
   async ready(): Promise<void> {
     await this.#turns.settled();
@@ -99,8 +93,7 @@ export class Attachments {
   /** Stops following. With `restore`, files of sandboxes are what they were before. */
   async close({ restore }: { readonly restore: boolean }): Promise<void> {
     this.#watch.close();
-    this.#closed = true;
-    for (const { timer } of this.#retries.values()) clearTimeout(timer);
+    this.#retries.close();
     await this.#turns.settled();
     if (!restore) return;
     for (const { resolvConf } of this.#attached.values())
@@ -112,7 +105,11 @@ export class Attachments {
   }
 
   #namespaceChanged(path: string): void {
-    for (const [id, { netns }] of this.#wanted) if (netns === path) this.#enqueue(id);
+    for (const [id, { netns }] of this.#wanted) {
+      if (netns !== path) continue;
+      this.#retries.forget(id);
+      this.#enqueue(id);
+    }
   }
 
   #enqueue(id: SandboxId): void {
@@ -124,7 +121,7 @@ export class Attachments {
       try {
         await this.#reconcile(id, wanted);
         this.#problems.delete(id);
-        this.#forgetRetry(id);
+        this.#retries.forget(id);
       } catch (error) {
         this.#failed(id, reason(error));
       }
@@ -152,25 +149,12 @@ export class Attachments {
 
   /** What goes wrong in this process's own namespace is for whoever waits until all is ready. */
   #failed(id: SandboxId, problem: Error): void {
-    const known = this.#problems.get(id)?.message;
     this.#problems.set(id, problem);
     const { netns } = this.#wanted.get(id) ?? {};
     if (netns === undefined) return;
-    if (problem.message !== known) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
-    if (namespaceAt(netns) !== undefined) this.#retry(id); // else its coming is seen
-  }
-
-  #retry(id: SandboxId): void {
-    const before = this.#retries.get(id);
-    clearTimeout(before?.timer);
-    if (this.#closed) return;
-    const wait = before === undefined ? RETRY[0] : Math.min(2 * before.wait, RETRY[1]);
-    this.#retries.set(id, { wait, timer: setTimeout(() => this.#enqueue(id), wait).unref() });
-  }
-
-  #forgetRetry(id: SandboxId): void {
-    clearTimeout(this.#retries.get(id)?.timer);
-    this.#retries.delete(id);
+    const waits = this.#options.noNamespaces !== undefined || namespaceAt(netns) === undefined;
+    const news = waits || this.#retries.failed(id, problem.message, () => this.#enqueue(id));
+    if (news) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
   }
 
   async #attach(sandbox: Sandbox, namespace: string | undefined): Promise<void> {

@@ -249,7 +249,7 @@ describe("a change", () => {
     await change("service api on n vip=10.0.1.20\n task api.1 on n ip=10.0.1.21");
     expect(events()).toContain("names 1");
     expect(degraded()).toEqual(["sandbox/s: sandbox/s: no room"]);
-    expect(said).toEqual(["sandbox/s: degraded: sandbox/s: no room"]);
+    expect(said).toEqual(["sandbox/s: degraded: no room"]);
     backend.succeed();
     await change("service other on n vip=10.0.1.30");
     expect(degraded()).toEqual([]);

@@ -140,7 +140,9 @@ describe.skipIf(problem !== undefined)("the kernel's calls", () => {
     const open = readdirSync("/proc/self/fd").length;
     expect(failure(() => bindUdp("127.0.0.1", taken.port))).toBe(`bind 127.0.0.1:${taken.port}: EADDRINUSE`);
     expect(failure(() => listenTcp("192.0.2.1", 53))).toBe("bind 192.0.2.1:53: EADDRNOTAVAIL");
-    expect(failure(() => inNetns(join(folder, "none"), () => 0))).toBe(`open namespace ${folder}/none: ENOENT`);
+    expect(failure(() => inNetns(join(folder, "none"), () => 0))).toBe(
+      `open namespace ${folder}/none: ENOENT (there is no such namespace)`,
+    );
     expect(failure(() => inNetns(join(folder, "file"), () => 0))).toMatch(
       /^open namespace \S+: EINVAL \(that is no network namespace\)$/,
     );

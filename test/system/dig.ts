@@ -46,16 +46,18 @@ export interface ServeOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** What runs it, before node: setpriv and its words, say. */
   readonly within?: readonly string[];
+  /** Words behind the file's name. */
+  readonly args?: readonly string[];
   /** Called as soon as there is a process, long before it serves. */
   readonly started?: (child: ChildProcess) => void;
 }
 
 /** `eleven serve` on a config text; resolves when it says where it listens. */
 export async function serve(config: string, options: ServeOptions = {}): Promise<Served> {
-  const { stderr = "pipe", env, within = [], started } = options;
+  const { stderr = "pipe", env, within = [], args: more = [], started } = options;
   const file = join(mkdtempSync(join(tmpdir(), "eleven-")), "config.yaml");
   writeFileSync(file, config);
-  const [command, ...args] = [...within, process.execPath, "dist/main.js", "serve", file];
+  const [command, ...args] = [...within, process.execPath, "dist/main.js", "serve", file, ...more];
   const child = spawn(command!, args, { stdio: ["ignore", "pipe", stderr], env: { ...process.env, ...env } });
   started?.(child);
   let errors = "";

@@ -1,6 +1,6 @@
 /** Sandboxes in network namespaces, asked from inside by dig and getent. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Served, serve } from "./dig.ts";
+import { have, type Served, serve } from "./dig.ts";
 import { eventually, Namespaces, withoutNamespaces } from "./namespaces.ts";
 
 const ns = new Namespaces();
@@ -124,13 +124,19 @@ describe.skipIf(withoutNamespaces())("eleven serve in network namespaces", () =>
 
   test("where an application has port 53, it is redirected for 127.0.0.11, and only there", async () => {
     expect(served.errors()).toMatch(/busy: 127\.0\.0\.11:53 is taken there; it is redirected/);
-    expect(await ask("busy", "alice")).toBe("10.77.1.201");
+    await eventually(
+      () => ask("busy", "alice"),
+      (answer) => answer === "10.77.1.201", // nft may have been too slow for once
+    );
     expect(await ask("busy", "+tcp", "alice")).toBe("10.77.1.201");
     expect(await ns.exec("busy", "dig", "@127.0.0.1", "+noedns", "alice")).toMatch(/status: REFUSED/);
   });
 
   test("bind: redirect leaves port 53 to applications", async () => {
-    expect(await ask("redirected", "alice")).toBe("10.77.1.201");
+    await eventually(
+      () => ask("redirected", "alice"),
+      (answer) => answer === "10.77.1.201",
+    );
     expect(await ask("redirected", "+tcp", "alice")).toBe("10.77.1.201");
     expect(await ns.exec("redirected", "ss", "-Hlnu", "sport = :53")).toBe("");
   });
@@ -161,5 +167,38 @@ describe.skipIf(withoutNamespaces())("eleven serve in network namespaces", () =>
       expect(await ns.exec(short, "nft", "list", "ruleset")).toBe("");
       expect(await ns.exec(short, "ss", "-Hlnut", "src 127.0.0.11")).toBe("");
     }
+  });
+});
+
+describe.skipIf(withoutNamespaces() || !have("nft"))("eleven serve --netns", () => {
+  afterAll(() => ns.clean());
+
+  test("is as if the file said so: names, and what stands behind them", async () => {
+    await ns.add("one");
+    const file = `
+networks: { front: { subnet: 10.77.1.0/24 } }
+services: { web: { networks: { front: { vip: 10.77.1.80 } }, replicas: 2 } }
+containers: { alice: { networks: [front] } }
+sandboxes: { alice: { container: alice, listen: "127.0.0.1:5300" } }
+`;
+    const served = await serve(file, { args: ["--netns", ns.name("one")] });
+    await eventually(
+      () => ask("one", "web"),
+      (answer) => answer === "10.77.1.80",
+    );
+    await eventually(
+      () => ns.exec("one", "nft", "list", "map", "inet", "eleven", "local4"),
+      (rules) => rules.includes("10.77.1.80 : goto"),
+    );
+    expect(await served.stop()).toBe(0);
+    expect(await ns.exec("one", "nft", "list", "ruleset")).toBe("");
+  });
+
+  test("a namespace that is not there is waited for, and said", async () => {
+    const file = "networks: { n: {} }\ncontainers: { c: { networks: [n] } }\nsandboxes: { c: { container: c } }\n";
+    const served = await serve(file, { args: ["--netns", ns.name("none")] });
+    expect(served.line).toMatch(/^eleven \S+: c not yet$/);
+    expect(served.errors()).toMatch(/none: ENOENT \(there is no such namespace\)/);
+    expect(await served.stop()).toBe(0);
   });
 });

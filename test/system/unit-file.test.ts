@@ -77,8 +77,8 @@ sandboxes:
         for (const over of ["+notcp", "+tcp"])
           expect(await ns.exec(sandbox, "dig", "@127.0.0.11", over, "+short", "web")).toMatch(/^10\.5\.9\.\d+$/);
       await eventually(
-        () => ns.exec("direct", "nft", "list", "table", "inet", "eleven"),
-        (listed) => /10\.5\.9\./.test(listed),
+        () => ns.exec("direct", "nft", "list", "table", "inet", "eleven"), // names wait for the kernel a second at most
+        (rules) => /10\.5\.9\./.test(rules),
       );
       expect(readFileSync(conf, "utf8")).toMatch(/^nameserver 127\.0\.0\.11$/m);
       expect(served.errors()).toBe("");

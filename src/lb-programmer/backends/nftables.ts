@@ -28,7 +28,7 @@ import { changeAddresses, present } from "./nftables/addresses.ts";
 import { endConnections, openConnections } from "./nftables/connections.ts";
 import { closeForwarding, closeLocalnet, openForwarding, reachable } from "./nftables/forwarding.ts";
 import { NOTHING, otherElements, type Parts, serverParts } from "./nftables/parts.ts";
-import { command, failure, listTable, transaction } from "./nftables/run.ts";
+import { command, failure, listTable, transaction, wordsOf } from "./nftables/run.ts";
 import { script } from "./nftables/script.ts";
 import { skeletonText, TABLE } from "./nftables/skeleton.ts";
 import { readSysctls, writeSysctls } from "./nftables/sysctls.ts";
@@ -65,8 +65,8 @@ export class NftablesBackend implements LbBackend {
 
   /** Tries the whole skeleton without installing it (`nft --check`): a kernel that lacks a piece says so. */
   async probe(target: LbTarget): Promise<void> {
-    const { status, stderr } = await command(target, "nft", ["-c", "-f", "-"], { input: skeletonText() });
-    if (status !== 0) throw failure(target, stderr);
+    const done = await command(target, "nft", ["-c", "-f", "-"], { input: skeletonText() });
+    if (done.status !== 0) throw failure(target, wordsOf(done));
   }
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {

@@ -9,7 +9,7 @@ import { familyOf } from "../../../model/address.ts";
 import { said } from "../../../os/exec.ts";
 import { LbError, type LbTarget, type PublishedPort } from "../../types.ts";
 import type { Localnet } from "../localnet.ts";
-import { command, within } from "./run.ts";
+import { command, within, wordsOf } from "./run.ts";
 import { setting } from "./sysctls.ts";
 
 const CHAIN = "ELEVEN-FORWARD";
@@ -100,6 +100,6 @@ async function forwardRules(target: LbTarget, tool: string): Promise<readonly st
 
 async function restore(target: LbTarget, tool: string, lines: readonly string[]): Promise<void> {
   const input = ["*filter", ...lines, "COMMIT", ""].join("\n");
-  const { status, stderr } = await command(target, `${tool}-restore`, ["-w", "--noflush"], { input });
-  if (status !== 0) throw new LbError("failed", target, `${tool}-restore: ${said(stderr)}`);
+  const done = await command(target, `${tool}-restore`, ["-w", "--noflush"], { input });
+  if (done.status !== 0) throw new LbError("failed", target, `${tool}-restore: ${said(wordsOf(done, "it"))}`);
 }

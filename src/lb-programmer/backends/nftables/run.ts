@@ -39,7 +39,7 @@ function inProcess(target: LbTarget, text: string): string | undefined {
 
 async function byProcess(target: LbTarget, text: string): Promise<string | undefined> {
   const done = await command(target, "nft", ["-f", "-"], { input: text, timeout: 15_000 });
-  return done.status === 0 ? undefined : done.stderr || ended(done);
+  return done.status === 0 ? undefined : wordsOf(done);
 }
 
 /** Our table as JSON; undefined if it is not there, "endless" if there is much more of it than `most` elements. */
@@ -49,14 +49,16 @@ export async function listTable(target: LbTarget, most: number): Promise<string 
   if (done.status === 0) return done.stdout;
   if (done.status < 0 && target.kind === "sandbox") return "endless";
   if (/No such file or directory/.test(done.stderr)) return undefined;
-  throw failure(target, done.stderr || ended(done));
+  throw failure(target, wordsOf(done));
 }
 
 /** Octets; most take half of that. */
 const LARGE_ELEMENT = 160;
 
-const ended = ({ status }: Done): string =>
-  status < 0 ? "nft took too long, or printed too much, and was ended" : `nft ended with status ${status}`;
+/** What a tool that failed said, or what became of it: one that is ended says nothing. */
+export const wordsOf = ({ status, stderr }: Done, tool = "nft"): string =>
+  stderr ||
+  (status < 0 ? `${tool} took too long, or printed too much, and was ended` : `${tool} ended with status ${status}`);
 
 /** The error behind nft's words. */
 export function failure(target: LbTarget, words: string): LbError {
