@@ -146,6 +146,7 @@ describe("attachments", () => {
     await all.ready();
     expect(all.problems.get("a")?.message).toBe("nft: ended after 10 s");
     await until;
+    await all.ready();
     expect([all.problems.size, notices]).toEqual([0, ["sandbox a is not attached: nft: ended after 10 s"]]);
     await all.close({ restore: true });
   });
