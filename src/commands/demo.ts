@@ -80,7 +80,8 @@ async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<number>
 
 async function loopbackDemo(missing: string, once: boolean, stopped: Promise<void>): Promise<number> {
   const { node, stop } = await startFile(fileURLToPath(new URL("../../examples/swarm.yaml", import.meta.url)));
-  console.log("A resolver for two sandboxes of examples/swarm.yaml. Try these from another terminal:\n");
+  const invited = once ? "What they answer:" : "Try these from another terminal:";
+  console.log(`A resolver for two sandboxes of examples/swarm.yaml. ${invited}\n`);
   for (const [sandbox, question, why] of TOUR) await show(node, sandbox, question, why);
   console.log(
     `\nAs root, with iproute2 and nftables, this would be a whole swarm with virtual IPs (here: ${missing}).`,

@@ -8,9 +8,10 @@ const TASKS = 10;
 test("10 000 services with 100 000 tasks load in seconds, and one change does not notice them", () => {
   const registry = new Registry();
   const changes = world();
-  const begin = performance.now();
+  const begin = process.cpuUsage(); // the time that it takes, not the time that others on a busy machine take
   registry.apply(changes);
-  const load = performance.now() - begin;
+  const { user, system } = process.cpuUsage(begin);
+  const load = (user + system) / 1_000;
   expect([registry.state.services.size, registry.state.tasks.size]).toEqual([SERVICES, SERVICES * TASKS]);
 
   const times: number[] = [];
@@ -22,7 +23,7 @@ test("10 000 services with 100 000 tasks load in seconds, and one change does no
   }
   const median = times.sort((a, b) => a - b)[SERVICES / 2]!;
   console.log(`registry: load ${load.toFixed(0)} ms, one change ${(median * 1000).toFixed(1)} us`);
-  expect(load).toBeLessThan(10_000); // on any machine, busy or not; `npm run bench` holds it against its bar
+  expect(load).toBeLessThan(10_000); // on any machine; `npm run bench` holds it against its bar
   expect(median).toBeLessThan(0.5);
 });
 
