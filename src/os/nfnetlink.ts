@@ -18,7 +18,9 @@ import { closeSlowly } from "./slow-close.ts";
 export const NFGENMSG = 4;
 
 const GET_GENERATION = (10 << 8) | 16;
+const GET_TABLE = (10 << 8) | 1;
 const NFTA_GEN_ID = 1;
+const NFTA_TABLE_NAME = 1;
 const OP = "nftables generation";
 const EBADMSG = 74;
 
@@ -66,6 +68,19 @@ export function nftGeneration(): number | undefined {
     return withNetfilter(undefined, generationOf);
   } catch (error) {
     if (error instanceof OsError && error.op === OP) return undefined;
+    throw error;
+  }
+}
+
+/** nftables has this table, in the network namespace of this thread. */
+export function hasTable(family: number, name: string): boolean {
+  const to = new MessageWriter();
+  to.message(GET_TABLE, 0, [family, 0, 0, 0], () => to.text(NFTA_TABLE_NAME, name));
+  try {
+    withNetfilter(undefined, (netlink) => netlink.ask("nftables table", to));
+    return true;
+  } catch (error) {
+    if (error instanceof OsError) return false;
     throw error;
   }
 }

@@ -5,7 +5,10 @@
  */
 import { isIPv6 } from "node:net";
 import { capabilitiesOf, type Done, exec, said } from "../os/exec.ts";
+import { inNetns } from "../os/netns.ts";
+import { hasTable } from "../os/nfnetlink.ts";
 import { portOf } from "../os/socket.ts";
+import { xtablesSizes } from "../os/xtables.ts";
 
 export interface Redirect {
   /** Path of the namespace. */
@@ -33,6 +36,19 @@ export async function presentRedirect(at: Redirect): Promise<string> {
   }
   return all;
 }
+
+/**
+ * Removes one that leads to nobody: a process that was killed left it, and it would take every question from whoever listens on the
+ * port itself now. Costs little where there is none.
+ */
+export async function removeLeftover(at: Redirect): Promise<void> {
+  const nfproto = isIPv6(at.address) ? NFPROTO_IP6 : NFPROTO_IP;
+  const there = () => [table(at), "nat"].some((name) => hasTable(nfproto, name)) || xtablesSizes() !== "";
+  if (inNetns(at.netns, there)) await removeRedirect(at);
+}
+
+const NFPROTO_IP = 2;
+const NFPROTO_IP6 = 10;
 
 /** With nft, else with iptables; rejects if neither works. */
 export async function installRedirect(at: Redirect, { udp, tcp }: Behind): Promise<void> {

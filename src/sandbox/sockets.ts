@@ -8,6 +8,7 @@ import { bindUdp, closeFd, listenTcp } from "../os/socket.ts";
 import type { OpenSockets, Place, Sockets } from "../server/data-plane.ts";
 import type { Inheritance } from "./inheritance.ts";
 import { type Kept, keepRedirect } from "./keep-redirect.ts";
+import { type Redirect, removeLeftover } from "./redirect.ts";
 
 export interface SocketOptions {
   /** Sockets that an earlier process left with the service manager. */
@@ -27,12 +28,10 @@ export function createOpenSockets({ inheritance, onNotice }: SocketOptions): Ope
     if (found !== undefined) return found.redirected ? behindRedirect(found) : kept(listen, place, found, inheritance);
     if (!place.redirect) {
       try {
-        return kept(
-          listen,
-          place,
-          within(place, () => bindPair(listen.address, listen.port)),
-          inheritance,
-        );
+        const pair = within(place, () => bindPair(listen.address, listen.port));
+        if (place.netns !== undefined)
+          await cleared({ netns: place.netns, address: listen.address, port: pair.port }, pair);
+        return kept(listen, place, pair, inheritance);
       } catch (error) {
         if (place.netns === undefined || !(error instanceof OsError) || error.code !== "EADDRINUSE") throw error;
         onNotice(`${place.netns}: ${listen.address}:${listen.port} is taken there; it is redirected to ports of ours`);
@@ -41,6 +40,17 @@ export function createOpenSockets({ inheritance, onNotice }: SocketOptions): Ope
     const pair = within(place, () => ({ udp: bindUdp(listen.address, 0), tcp: listenTcp(listen.address, 0) }));
     return behindRedirect({ udp: pair.udp.fd, tcp: pair.tcp.fd, port: listen.port });
   };
+}
+
+/** Nothing leads past the pair, or it is closed. */
+async function cleared(at: Redirect, pair: Pair): Promise<void> {
+  try {
+    await removeLeftover(at);
+  } catch (error) {
+    closeFd(pair.udp);
+    closeFd(pair.tcp);
+    throw error;
+  }
 }
 
 /** Bare descriptors. */
