@@ -10,6 +10,7 @@ import { createForwarder, type ForwarderOptions } from "./forwarder/forwarder.ts
 import type { TargetStatus } from "./lb-programmer/reconciler.ts";
 import { harmless, type Notice } from "./model/notice.ts";
 import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import { hurryTools } from "./os/exec.ts";
 import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
 import { StateDir } from "./os/state-dir.ts";
@@ -167,13 +168,18 @@ export class ElevenNode {
 
   /** Ends. Sockets that the service manager keeps, and what leads to them, stay for the next process. */
   async close(): Promise<void> {
-    if (this.#inheritance !== undefined) {
-      this.#inheritance.ending = true;
-      await this.#plane.drain();
+    const hurried = hurryTools();
+    try {
+      if (this.#inheritance !== undefined) {
+        this.#inheritance.ending = true;
+        await this.#plane.drain();
+      }
+      await this.#attachments.close({ restore: this.#inheritance === undefined });
+      await this.#balancing?.close({ clear: this.#inheritance === undefined });
+      await this.#plane.close();
+    } finally {
+      hurried();
     }
-    await this.#attachments.close({ restore: this.#inheritance === undefined });
-    await this.#balancing?.close({ clear: this.#inheritance === undefined });
-    await this.#plane.close();
   }
 
   #follow({ touched, revision }: Applied): void {

@@ -56,12 +56,29 @@ export async function exec(command: string, args: readonly string[], options: Ex
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     if (child.stdout === undefined) return; // without descriptors (EMFILE) there are no pipes
-    const timer = setTimeout(() => end(child), timeout);
-    const [stdout, stderr] = collect(child, most);
-    child.on("close", (status) => {
+    let late: NodeJS.Timeout | undefined;
+    const stop = (): void => {
+      end(child);
+      late ??= setTimeout(() => {
+        forsake(child);
+        done(-1);
+      }, LAST);
+    };
+    const timer = setTimeout(
+      () => {
+        if (netns !== undefined) stuck.add(netns);
+        stop();
+      },
+      patience(netns, timeout),
+    );
+    const [stdout, stderr] = collect(child, most, stop);
+    const done = (status: number): void => {
       clearTimeout(timer);
-      resolve({ stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}`, status: status ?? -1 });
-    });
+      clearTimeout(late);
+      if (status >= 0 && netns !== undefined) stuck.delete(netns);
+      resolve({ stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}`, status });
+    };
+    child.on("close", (status) => done(status ?? -1));
     child.on("error", () => clearTimeout(timer));
     child.stdin.on("error", () => {}); // it ended without reading everything; its status says why
     child.stdin.end(input);
@@ -80,6 +97,28 @@ export function said(words: string): string {
   const first = words.split("\n").find((line) => line.trim() !== "") ?? "";
   return first.replaceAll(/[^ -~]+/g, " ").slice(0, 300);
 }
+
+/**
+ * Milliseconds that a tool has to be gone once it was ended: in the kernel it may wait for what a container does there, out of a
+ * signal's reach. Then nobody waits for it any longer.
+ */
+const LAST = 500;
+
+/** Milliseconds for a tool in a namespace that has held up another one, while we end. */
+const HURRIED = 1_000;
+
+/** Paths of namespaces in which the last tool took too long. */
+const stuck = new Set<string>();
+let ending = 0;
+
+/** From now on until the result is called, who has held up a tool does not hold up the next ones as long: a node ends. */
+export function hurryTools(): () => void {
+  ending++;
+  return () => void ending--;
+}
+
+const patience = (netns: string | undefined, timeout: number): number =>
+  ending > 0 && netns !== undefined && stuck.has(netns) ? Math.min(timeout, HURRIED) : timeout;
 
 /** The tool's file. Throws an Error with code ENOENT if no folder has it. */
 export function toolPath(command: string): string {
@@ -100,15 +139,25 @@ function end(child: ChildProcessWithoutNullStreams): void {
   } catch {} // it has ended by itself
 }
 
-/** What it prints, up to `most` octets altogether. */
-function collect(child: ChildProcessWithoutNullStreams, most: number): [stdout: Buffer[], stderr: Buffer[]] {
+/** It keeps nothing of ours alive, whenever it ends. */
+function forsake(child: ChildProcessWithoutNullStreams): void {
+  for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
+  child.unref();
+}
+
+/** What it prints, up to `most` octets altogether; `tooMuch` is called past that. */
+function collect(
+  child: ChildProcessWithoutNullStreams,
+  most: number,
+  tooMuch: () => void,
+): [stdout: Buffer[], stderr: Buffer[]] {
   const parts: [Buffer[], Buffer[]] = [[], []];
   let room = most;
   for (const [i, stream] of [child.stdout, child.stderr].entries())
     stream.on("data", (part: Buffer) => {
       room -= part.length;
       if (room >= 0) parts[i]!.push(part);
-      else end(child);
+      else tooMuch();
     });
   return parts;
 }

@@ -23,6 +23,7 @@ export async function keepRedirect(at: Redirect, behind: Behind, onNotice: Notic
   let seen: string | undefined;
   let problem: string | undefined;
   let work: Promise<void> | undefined;
+  let ended = false;
   const install = async (): Promise<void> => {
     await installRedirect(at, behind);
     const then = rules(at);
@@ -32,6 +33,7 @@ export async function keepRedirect(at: Redirect, behind: Behind, onNotice: Notic
   const repair = async (first: boolean): Promise<void> => {
     const then = rules(at);
     if ((await presentRedirect(at)) !== installed || installed === "") {
+      if (ended) return; // it goes, or whoever comes next sees to it; and the sockets may be closed by now
       await install();
       if (first) onNotice(`${at.netns}: somebody changed the redirect of port ${at.port}; put right`);
     } else seen = then;
@@ -54,6 +56,7 @@ export async function keepRedirect(at: Redirect, behind: Behind, onNotice: Notic
       });
   }, pace.often).unref();
   const leave = async (): Promise<void> => {
+    ended = true;
     clearInterval(timer);
     await work;
   };

@@ -1,7 +1,7 @@
 /** Tools that run in a container's namespace: what they may do, and what they may not. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CAP_NET_ADMIN } from "../../src/os/caps.ts";
-import { exec } from "../../src/os/exec.ts";
+import { exec, hurryTools } from "../../src/os/exec.ts";
 import { withoutNamespaces } from "../system/namespaces.ts";
 import { Canary, Containers } from "./container.ts";
 
@@ -31,6 +31,29 @@ describe.skipIf(withoutNamespaces())("a tool in a container's namespace", () => 
     const much = await exec("sh", ["-c", "yes"], { ...options, most: 100_000 });
     expect([much.status, much.stdout.length <= 100_000]).toEqual([-1, true]);
     expect((await exec("sleep", ["60"], { ...options, timeout: 50 })).status).toBe(-1);
+  });
+
+  test("is waited for no longer once it was ended, whatever still holds it or what it started", async () => {
+    const began = performance.now();
+    const script = "setsid sleep 20 & sleep 60"; // who leaves the group keeps the pipes, as a tool does that waits in the kernel
+    expect(await exec("sh", ["-c", script], { netns: containers.path("a"), timeout: 200 })).toMatchObject({
+      status: -1,
+    });
+    expect(performance.now() - began).toBeLessThan(5_000);
+  });
+
+  test("has little time while we end, where another one took too long; elsewhere it has its own", async () => {
+    await containers.add("b");
+    const sleep = (short: string, seconds: number, timeout: number) =>
+      exec("sleep", [`${seconds}`], { netns: containers.path(short), timeout });
+    await sleep("a", 60, 50);
+    const hurried = hurryTools();
+    const began = performance.now();
+    const [a, b] = await Promise.all([sleep("a", 60, 30_000), sleep("b", 2, 30_000)]);
+    hurried();
+    expect([a.status, b.status]).toEqual([-1, 0]);
+    expect(performance.now() - began).toBeLessThan(15_000);
+    expect((await sleep("a", 2, 30_000)).status).toBe(0);
   });
 
   test("leaves this process as it was: what it starts afterwards has everything that it had before", async () => {
