@@ -42,10 +42,13 @@ export async function presentRedirect(at: Redirect): Promise<string> {
  * port itself now. Costs little where there is none.
  */
 export async function removeLeftover(at: Redirect): Promise<void> {
-  const nfproto = isIPv6(at.address) ? NFPROTO_IP6 : NFPROTO_IP;
-  const there = () => [table(at), "nat"].some((name) => hasTable(nfproto, name)) || xtablesSizes() !== "";
-  if (inNetns(at.netns, there)) await removeRedirect(at);
+  if (inNetns(at.netns, () => hasTable(nfproto(at), table(at)) || hasChains(at))) await removeRedirect(at);
 }
+
+const nfproto = ({ address }: Redirect): number => (isIPv6(address) ? NFPROTO_IP6 : NFPROTO_IP);
+
+/** iptables, in either flavour, has rules of whomever in the namespace of this thread. */
+const hasChains = (at: Redirect): boolean => hasTable(nfproto(at), "nat") || xtablesSizes() !== "";
 
 const NFPROTO_IP = 2;
 const NFPROTO_IP6 = 10;
@@ -62,11 +65,20 @@ export async function installRedirect(at: Redirect, { udp, tcp }: Behind): Promi
 /** Nothing of it is left. That the namespace is gone is fine. */
 export async function removeRedirect(at: Redirect): Promise<void> {
   await run(at, "nft", ["delete", "table", family(at), table(at)]);
+  if (!mayHaveChains(at)) return; // two processes less, and iptables makes tables where it looks for something
   for (const chain of CHAINS) {
     const own = chainName(chain, at);
     if ((await run(at, iptables(at), ["-w", "-t", "nat", "-D", ...jump(chain, at)])) !== undefined) continue;
     await run(at, iptables(at), ["-w", "-t", "nat", "-F", own]);
     await run(at, iptables(at), ["-w", "-t", "nat", "-X", own]);
+  }
+}
+
+function mayHaveChains(at: Redirect): boolean {
+  try {
+    return inNetns(at.netns, () => hasChains(at));
+  } catch {
+    return false; // the namespace is gone
   }
 }
 
