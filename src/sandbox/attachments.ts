@@ -65,6 +65,7 @@ export class Attachments {
 
   /** Wires the sandbox as it is now, or takes everything back (undefined). In the background: see `ready`. */
   follow(id: SandboxId, sandbox: Sandbox | undefined): void {
+    if (this.#closed) return;
     const before = this.#wanted.get(id);
     if (sandbox === undefined) this.#wanted.delete(id);
     else this.#wanted.set(id, sandbox);
