@@ -48,6 +48,7 @@ export class Attachments {
   /** In turn for each sandbox and for each namespace. */
   readonly #turns = new Turns(AT_A_TIME);
   readonly #retries = new Retries();
+  #closed = false;
   /** Namespaces where something of a sandbox is, was, or will be. */
   readonly #places = new Map<SandboxId, Set<string>>();
   readonly #watch = new NamespaceWatch((path) => this.#namespaceChanged(path));
@@ -58,6 +59,7 @@ export class Attachments {
 
   /** Wires the sandbox as it is now, or takes everything back (undefined). In the background: see `ready`. */
   follow(id: SandboxId, sandbox: Sandbox | undefined): void {
+    if (this.#closed) return;
     const before = this.#wanted.get(id);
     if (sandbox === undefined) this.#wanted.delete(id);
     else this.#wanted.set(id, sandbox);
@@ -92,6 +94,7 @@ export class Attachments {
 
   /** Stops following. With `restore`, files of sandboxes are what they were before. */
   async close({ restore }: { readonly restore: boolean }): Promise<void> {
+    this.#closed = true;
     this.#watch.close();
     this.#retries.close();
     await this.#turns.settled();

@@ -1,9 +1,11 @@
 /** Worker threads as a library has them: many namespaces, a worker that dies, a wildcard address. */
 import { spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Change } from "../../src/model/types.ts";
@@ -86,6 +88,22 @@ test.skipIf(process.getuid?.() !== 0)(
     expect(threads.filter((t) => t === before)).toHaveLength(threads.length - 2);
   },
 );
+
+test("a node that was closed touches no descriptor any more, which may be somebody else's by now", async () => {
+  const node = createNode();
+  await node.ready();
+  await node.close();
+  const folder = mkdtempSync(join(tmpdir(), "eleven-"));
+  const files = Array.from({ length: 64 }, (_, i) => openSync(join(folder, `${i}`), "w")); // its eventfd's number is among them
+  node.setUpstreams([{ address: "192.0.2.1", port: 53 }]);
+  node.apply([NETWORK, container("one", "10.5.0.10"), sandbox("late", "127.0.0.1", 0)]);
+  await node.ready();
+  await node.applied();
+  await node.close();
+  expect(node.listening("late")).toEqual([]);
+  expect(files.map((fd) => fstatSync(fd).size).filter((size) => size > 0)).toEqual([]);
+  for (const fd of files) closeSync(fd);
+});
 
 test("a node without sockets does not keep the process alive", () => {
   const index = new URL("../../dist/index.js", import.meta.url).href;

@@ -34,6 +34,8 @@ export class Succession {
   #worker: Worker;
   #token = 0;
   #closing = false;
+  /** The last worker has gone, and the eventfd's number may be somebody else's. */
+  #closed = false;
   /** Workers in a row that did not prove themselves. */
   #deaths = 0;
   #problem: Error | undefined;
@@ -58,6 +60,7 @@ export class Succession {
   }
 
   post(message: ToWorker): void {
+    if (this.#closed) return;
     this.#worker.postMessage(message);
     wake(this.#wake);
   }
@@ -111,11 +114,14 @@ export class Succession {
     const late = setTimeout(() => void worker.terminate(), LAST);
     await this.#exited;
     clearTimeout(late);
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#settle();
     closeFd(this.#wake);
   }
 
   #ask(message: (token: number) => ToWorker): Promise<void> {
-    if (this.#closing) return Promise.resolve(); // nobody is there to do anything any more
+    if (this.#closed) return Promise.resolve(); // until then, an end settles whoever waits
     const token = ++this.#token;
     return new Promise((resolve) => {
       this.#waiting.set(token, resolve);
