@@ -116,23 +116,26 @@ export function sameQuestion(reply: Uint8Array, query: Uint8Array, questionEnd: 
 const fold = (c: number): number => (c >= 65 && c <= 90 ? c | 32 : c);
 
 /**
- * Offset behind a name, or -1. A pointer is followed to see that the name ends: it must point before the part of the name
- * it stands in, so that no chain can circle, and the whole name must fit 255 octets (RFC 9267 section 2).
+ * Offset behind a name, or -1. A pointer is followed to see that the name ends: what it points at must stand whole before the
+ * part of the name that it ends (a "prior occurrence", RFC 1035 4.1.4), so that no chain can circle or run on behind the record,
+ * and the whole name must fit 255 octets (RFC 9267 section 2).
  */
 export function skipName(packet: Uint8Array, from: number): number {
   let at = from;
   let part = from;
+  let limit = packet.length;
   let behind = -1;
   let used = 1;
   let hops = 0;
-  while (at < packet.length) {
+  while (at < limit) {
     const label = packet[at]!;
     if (label === 0) return behind < 0 ? at + 1 : behind;
     if (label >= 0xc0) {
-      if (at + 2 > packet.length || ++hops > MOST_HOPS) return -1;
+      if (at + 2 > limit || ++hops > MOST_HOPS) return -1;
       const target = word(packet, at) & 0x3fff;
       if (target < HEADER || target >= part) return -1;
       if (behind < 0) behind = at + 2;
+      limit = part;
       at = part = target;
       continue;
     }

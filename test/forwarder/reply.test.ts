@@ -78,6 +78,7 @@ describe("the end of a name", () => {
     ["a pointer to itself", `${AT_12} c00c`, 12, -1],
     ["a pointer forwards", `${AT_12} c00e 00`, 12, -1],
     ["two that point at each other", `${AT_12} c00e c00c`, 14, -1],
+    ["backwards, and past where it stands", `${AT_12} 06 61 c00c 000000 00`, 14, -1],
     ["into its own labels", `${AT_12} 01 61 c00c`, 12, -1],
     ["into the header", `${AT_12} c000`, 12, -1],
     ["half a pointer", `${AT_12} c0`, 12, -1],
