@@ -2,9 +2,9 @@
  * The nftables backend on the real kernel, in namespaces of its own: loading, changing, reading and repairing, and what connecting
  * through a VIP costs. Needs root and nft.
  */
-import { NftablesBackend } from "../src/lb-programmer/backends/nftables.ts";
+import { NftablesBackend } from "../src/lb-programmer/backends/nftables/backend.ts";
 import { diff } from "../src/lb-programmer/diff.ts";
-import { EMPTY, type LbState, type LbTarget, type VirtualServer } from "../src/lb-programmer/types.ts";
+import { EMPTY, type LbState, type LbTarget, type VirtualServer } from "../src/lb-programmer/state.ts";
 import { exec } from "../src/os/exec.ts";
 import { freshNamespace } from "../test/kernel/namespaces.ts";
 import type { Peer } from "../test/kernel/peer.ts";

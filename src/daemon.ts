@@ -3,11 +3,11 @@
  * when `apply` returns, the next query is answered from it.
  */
 import type DNS2 from "dns2";
-import { Balancing } from "./balancing/balancing.ts";
-import type { BalanceOptions } from "./balancing/options.ts";
-import type { ForwarderCounters } from "./forwarder/counters.ts";
-import { createForwarder, type ForwarderOptions } from "./forwarder/forwarder.ts";
-import type { TargetStatus } from "./lb-programmer/reconciler.ts";
+import type { ForwarderCounters } from "./forwarder/core/counters.ts";
+import { createForwarder, type ForwarderOptions } from "./forwarder/io/node-loop.ts";
+import { Balancing } from "./lb-programmer/order/balancing.ts";
+import type { BalanceOptions } from "./lb-programmer/order/options.ts";
+import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { harmless, type Notice } from "./model/notice.ts";
 import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { hurryTools } from "./os/exec.ts";

@@ -1,6 +1,6 @@
 /** The steps from one state to another, and the canonical form of a state. Pure. */
 import { familyOf } from "../model/address.ts";
-import type { LbOp, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "./types.ts";
+import type { LbOp, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "./state.ts";
 
 /** What a server takes up in a namespace: no two servers may share one of these. */
 export function claims({ vip, mark, from, ports, keepSource }: VirtualServer): string[] {

@@ -1,5 +1,5 @@
 /** Netfilter marks: one for each virtual server of the node, the same in every namespace. From 256 up, as Docker's. */
-import type { VirtualServer } from "./types.ts";
+import type { VirtualServer } from "./state.ts";
 
 export const FIRST_MARK = 256;
 /** Backends number things by a mark times 1 024 (nftables/slots.ts), or add 2^31 to it (ipvs/rules.ts), in 32 bits. */

@@ -6,8 +6,8 @@
 import type { Notice } from "../model/notice.ts";
 import type { Found, Sandbox, SandboxId } from "../model/types.ts";
 import type { StateDir } from "../os/state-dir.ts";
+import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "../resolv-conf/rewrite.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
-import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "./resolv-conf.ts";
 import { Retries } from "./retries.ts";
 import { Turns } from "./turns.ts";
 import { NamespaceWatch, namespaceAt } from "./watch.ts";

@@ -3,8 +3,8 @@
  * ever more slowly: it is his own port 53, and our time.
  */
 import type { Notice } from "../model/notice.ts";
+import { nftGeneration } from "../os/netlink/nfnetlink.ts";
 import { inNetns } from "../os/netns.ts";
-import { nftGeneration } from "../os/nfnetlink.ts";
 import { xtablesSizes } from "../os/xtables.ts";
 import { type Behind, installRedirect, presentRedirect, type Redirect, removeRedirect } from "./redirect.ts";
 

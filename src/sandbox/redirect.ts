@@ -5,8 +5,8 @@
  */
 import { isIPv6 } from "node:net";
 import { capabilitiesOf, type Done, exec, said } from "../os/exec.ts";
+import { hasTable } from "../os/netlink/nfnetlink.ts";
 import { inNetns } from "../os/netns.ts";
-import { hasTable } from "../os/nfnetlink.ts";
 import { portOf } from "../os/socket.ts";
 import { xtablesSizes } from "../os/xtables.ts";
 

@@ -1,10 +1,10 @@
 /** One thread's answering side: its tables, its forwarder, and what a packet's road needs to know of a listening address. */
-import { type Forwarder, type ForwardReply, type ForwardRequest, SHUTTING_DOWN } from "../forwarder/types.ts";
+import { type Forwarder, type ForwardReply, type ForwardRequest, SHUTTING_DOWN } from "../forwarder/core/types.ts";
 import type { SandboxId } from "../model/types.ts";
 import type { ScopePatch } from "../scoping/patch.ts";
 import { Tables } from "../scoping/tables.ts";
-import type { Senders } from "./binding.ts";
 import { forward } from "./forward.ts";
+import type { Senders } from "./senders.ts";
 import { MAX_TCP, MAX_UDP_LOOPBACK, MAX_UDP_REMOTE, type Serving, SILENT, serve } from "./serve.ts";
 import { tellOnce } from "./tell-once.ts";
 import type { Handler } from "./transports/transport.ts";

@@ -1,6 +1,6 @@
 /** Who answers: the interface that every data plane fulfils, whether it runs on this thread or on others. */
 
-import type { ForwarderCounters } from "../forwarder/counters.ts";
+import type { ForwarderCounters } from "../forwarder/core/counters.ts";
 import type { Listen, SandboxId } from "../model/types.ts";
 import type { ScopePatch } from "../scoping/patch.ts";
 import type { ServeCounters } from "./serve.ts";

@@ -1,5 +1,5 @@
 /** The slow road: a question that is not ours goes to the forwarder, and what comes back goes to this client. */
-import type { Forwarder } from "../forwarder/types.ts";
+import type { Forwarder } from "../forwarder/core/types.ts";
 import type { Scope } from "../scoping/scope.ts";
 import { writeError, writeNegative } from "../wire/answer.ts";
 import { NOERROR, NXDOMAIN } from "../wire/constants.ts";

@@ -2,12 +2,12 @@
  * The data plane on this thread. Over node's own sockets it is portable, and the reference for every other one; over
  * sockets opened by hand it answers in other network namespaces, and in batches if asked to.
  */
-import type { NodeForwarder } from "../forwarder/forwarder.ts";
+import type { NodeForwarder } from "../forwarder/io/node-loop.ts";
 import type { Listen, SandboxId } from "../model/types.ts";
 import { Answerer } from "./answerer.ts";
-import type { Senders } from "./binding.ts";
 import type { Bound, DataPlane, OpenSockets, Place, Sockets } from "./data-plane.ts";
 import { Listeners, type Listening } from "./listeners.ts";
+import type { Senders } from "./senders.ts";
 import type { Serving } from "./serve.ts";
 import { openBatchedUdp } from "./transports/batched.ts";
 import { openTcp } from "./transports/tcp.ts";

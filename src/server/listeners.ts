@@ -1,7 +1,7 @@
 /** Listening addresses and who is behind each; several sandboxes may share one. The same for every data plane. */
 import type { Listen, SandboxId } from "../model/types.ts";
-import { Senders } from "./binding.ts";
 import type { Bound, Place } from "./data-plane.ts";
+import { Senders } from "./senders.ts";
 
 /** What a data plane does with a listening address. */
 export interface Opener {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRoute } from "../../src/forwarder/route.ts";
+import { createRoute } from "../../src/forwarder/core/route.ts";
 import { nameKey } from "../../src/model/name.ts";
 
 const at = (address: string, ...domains: string[]) => ({ address, port: 53, ...(domains.length > 0 && { domains }) });

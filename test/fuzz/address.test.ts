@@ -5,7 +5,7 @@ import { splitHostPort, splitPort } from "../../src/config/schema.ts";
 import { addressBytes, addressText, canonicalAddress, inCidr, parseCidr, reverseKey } from "../../src/model/address.ts";
 import { isServable, keyName, nameKey, nameProblem } from "../../src/model/name.ts";
 import { ADDRESS, readReverse, subnetOf, subnetText } from "../../src/scoping/reverse.ts";
-import { Senders } from "../../src/server/binding.ts";
+import { Senders } from "../../src/server/senders.ts";
 import { damaged, text } from "./arbitraries.ts";
 import { fuzz, must } from "./fuzz.ts";
 

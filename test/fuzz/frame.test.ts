@@ -1,6 +1,6 @@
 /** Whatever a stream of an upstream's holds, however it is cut: the messages in it and no other, one at a time in memory. */
 import fc from "fast-check";
-import { Deframer } from "../../src/forwarder/frame.ts";
+import { Deframer } from "../../src/forwarder/io/frame.ts";
 import { fuzz } from "./fuzz.ts";
 
 const message = fc.uint8Array({ maxLength: 40 }).map((body) => [body.length >> 8, body.length & 255, ...body]);

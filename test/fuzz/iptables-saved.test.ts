@@ -7,7 +7,7 @@ import { addressChange, selfRouteChange } from "../../src/lb-programmer/backends
 import { stateOf } from "../../src/lb-programmer/backends/ipvs/read.ts";
 import { EVERY_CHAIN, marksOf, parseSaved, restoreText } from "../../src/lb-programmer/backends/ipvs/saved.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
-import { EMPTY } from "../../src/lb-programmer/types.ts";
+import { EMPTY } from "../../src/lb-programmer/state.ts";
 import { randomState } from "../lb-programmer/random-state.ts";
 import { parseState } from "../lb-programmer/state-text.ts";
 import { damaged, swapped, text } from "./arbitraries.ts";

@@ -1,11 +1,11 @@
 /** Netlink messages: whatever is in them, nothing throws, and nothing is read outside. */
 import fc from "fast-check";
-import { parseEntry } from "../../src/os/conntrack.ts";
-import { unpackService } from "../../src/os/ipvs.ts";
-import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink-read.ts";
-import { MessageWriter } from "../../src/os/netlink-write.ts";
-import { parseGeneration } from "../../src/os/nfnetlink.ts";
-import { parseAddress, parseRoute } from "../../src/os/rtnetlink.ts";
+import { parseEntry } from "../../src/os/netlink/conntrack.ts";
+import { unpackService } from "../../src/os/netlink/ipvs.ts";
+import { parseGeneration } from "../../src/os/netlink/nfnetlink.ts";
+import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink/read.ts";
+import { parseAddress, parseRoute } from "../../src/os/netlink/rtnetlink.ts";
+import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { damaged } from "./arbitraries.ts";
 import { fuzz } from "./fuzz.ts";
 

@@ -2,7 +2,7 @@
 import { fingerprint } from "../../src/lb-programmer/backends/nftables/fingerprint.ts";
 import { type Element, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
 import { BASES, CONTAINERS } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
-import type { LbState } from "../../src/lb-programmer/types.ts";
+import type { LbState } from "../../src/lb-programmer/state.ts";
 
 export function printedByNft(state: LbState): string {
   const parts = state.servers.map(serverParts);

@@ -8,7 +8,7 @@ import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/bac
 import { script } from "../../src/lb-programmer/backends/nftables/script.ts";
 import { understand } from "../../src/lb-programmer/backends/nftables/understand.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
-import { EMPTY, type LbState } from "../../src/lb-programmer/types.ts";
+import { EMPTY, type LbState } from "../../src/lb-programmer/state.ts";
 import { randomState } from "../lb-programmer/random-state.ts";
 import { damaged, swapped, text } from "./arbitraries.ts";
 import { fuzz } from "./fuzz.ts";

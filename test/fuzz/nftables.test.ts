@@ -1,6 +1,6 @@
 /** nf_tables as a container's namespace has them: nothing throws, and what is read of values can be written again. */
 import fc from "fast-check";
-import { parseAttributes, parseMessages } from "../../src/os/netlink-read.ts";
+import { parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
 import { parseChain, parseRule, parseSet } from "../../src/os/nftables/attributes.ts";
 import { writeBatch } from "../../src/os/nftables/batch.ts";
 import { octetsOf, sizeOf, TYPES, type TypeName, textOf } from "../../src/os/nftables/datatype.ts";

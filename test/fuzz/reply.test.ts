@@ -3,8 +3,8 @@
  * reads, and the whole core gives each client exactly one reply, which is its own in id, question and size.
  */
 import fc from "fast-check";
-import { createForwarderCore } from "../../src/forwarder/core.ts";
-import type { ForwardFailure, ForwardRequest } from "../../src/forwarder/types.ts";
+import { createForwarderCore } from "../../src/forwarder/core/core.ts";
+import type { ForwardFailure, ForwardRequest } from "../../src/forwarder/core/types.ts";
 import { cutReply, respellOwners } from "../../src/wire/fit.ts";
 import { extendedErrors } from "../../src/wire/opt.ts";
 import { ReplySurvey, surveyReply } from "../../src/wire/reply.ts";

@@ -1,7 +1,7 @@
 /** resolv.conf, whoever wrote it: an error only for a line that is too long, and every upstream an address, each once. */
 import { isIP } from "node:net";
 import fc from "fast-check";
-import { hasNdots, parseResolvConf, type ResolvConf, resolvConfUpstreams } from "../../src/forwarder/resolv-conf.ts";
+import { hasNdots, parseResolvConf, type ResolvConf, resolvConfUpstreams } from "../../src/resolv-conf/parse.ts";
 import { damaged, text } from "./arbitraries.ts";
 import { fuzz, must } from "./fuzz.ts";
 

@@ -1,8 +1,8 @@
 /** A sandbox's resolv.conf, whatever the container wrote into it: it can be read, and what we make of it asks us and nobody else. */
 import fc from "fast-check";
 import { expect } from "vitest";
-import { parseResolvConf } from "../../src/forwarder/resolv-conf.ts";
-import { render } from "../../src/sandbox/resolv-conf-text.ts";
+import { parseResolvConf } from "../../src/resolv-conf/parse.ts";
+import { render } from "../../src/resolv-conf/text.ts";
 import { fuzz } from "./fuzz.ts";
 
 const word = fc.constantFrom(

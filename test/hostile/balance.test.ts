@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
-import { Balancing } from "../../src/balancing/balancing.ts";
+import { Balancing } from "../../src/lb-programmer/order/balancing.ts";
 import { StateDir } from "../../src/os/state-dir.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { changes } from "../support/world.ts";

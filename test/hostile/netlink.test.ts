@@ -2,12 +2,12 @@
 import { readdirSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { forget, trackedBy } from "../../src/os/conntrack.ts";
-import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink.ts";
-import { MessageWriter } from "../../src/os/netlink-write.ts";
+import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink/connection.ts";
+import { forget, trackedBy } from "../../src/os/netlink/conntrack.ts";
+import { nftGeneration } from "../../src/os/netlink/nfnetlink.ts";
+import { interfaceAddresses, localRoutes } from "../../src/os/netlink/rtnetlink.ts";
+import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { inNetns } from "../../src/os/netns.ts";
-import { nftGeneration } from "../../src/os/nfnetlink.ts";
-import { interfaceAddresses, localRoutes } from "../../src/os/rtnetlink.ts";
 import { withoutNamespaces } from "../system/namespaces.ts";
 import { Containers } from "./container.ts";
 

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { StateDir } from "../../src/os/state-dir.ts";
-import { restoreResolvConf, writeResolvConf } from "../../src/sandbox/resolv-conf.ts";
+import { restoreResolvConf, writeResolvConf } from "../../src/resolv-conf/rewrite.ts";
 import { type Served, serve } from "../system/dig.ts";
 import { withoutNamespaces } from "../system/namespaces.ts";
 import { Canary, Containers } from "./container.ts";

@@ -1,8 +1,8 @@
 /** The rules of the ipvs backend through iptables' nft flavour, as far as they need no IPVS: they are on this kernel. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { IpvsBackend } from "../../src/lb-programmer/backends/ipvs.ts";
+import { IpvsBackend } from "../../src/lb-programmer/backends/ipvs/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
-import { EMPTY, type LbTarget } from "../../src/lb-programmer/types.ts";
+import { EMPTY, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { exec } from "../../src/os/exec.ts";
 import { parseState, stateText } from "../lb-programmer/state-text.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";

@@ -1,8 +1,8 @@
 /** What happens when somebody, or an end in the middle, leaves our table other than we wrote it. */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
-import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/types.ts";
+import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { exec } from "../../src/os/exec.ts";
 import { parseState, stateText } from "../lb-programmer/state-text.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";

@@ -4,7 +4,7 @@ import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/bac
 import { script } from "../../src/lb-programmer/backends/nftables/script.ts";
 import { skeletonText } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
 import { exec } from "../../src/os/exec.ts";
-import { NETLINK_NETFILTER, Netlink } from "../../src/os/netlink.ts";
+import { NETLINK_NETFILTER, Netlink } from "../../src/os/netlink/connection.ts";
 import { inNetns } from "../../src/os/netns.ts";
 import { commit } from "../../src/os/nftables/batch.ts";
 import { compile } from "../../src/os/nftables/compile.ts";

@@ -1,11 +1,11 @@
 /** The text that nft is given: states as servers in the house's notation, rules as nft writes them. Pure. */
 import { describe, expect, test } from "vitest";
+import { unlessForeign } from "../../src/lb-programmer/backends/common/typed.ts";
 import { commentsOf, told } from "../../src/lb-programmer/backends/nftables/comment.ts";
 import { NOTHING, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
 import { failure } from "../../src/lb-programmer/backends/nftables/run.ts";
 import { script } from "../../src/lb-programmer/backends/nftables/script.ts";
 import { slots } from "../../src/lb-programmer/backends/nftables/slots.ts";
-import { unlessForeign } from "../../src/lb-programmer/backends/typed.ts";
 import type { Scheduler } from "../../src/model/types.ts";
 import { parseState } from "../lb-programmer/state-text.ts";
 

@@ -1,6 +1,6 @@
 /** Connections through the nftables backend, for both placements, and to published ports. */
 import { describe } from "vitest";
-import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { exec } from "../../src/os/exec.ts";
 import { privileged } from "./namespaces.ts";
 import { publishedSuite } from "./published.ts";

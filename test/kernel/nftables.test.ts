@@ -1,7 +1,7 @@
 /** The nftables backend on the real kernel: what it installs and reads, then what connections do. */
 import { afterAll, describe } from "vitest";
-import { NftablesBackend } from "../../src/lb-programmer/backends/nftables.ts";
-import type { LbTarget } from "../../src/lb-programmer/types.ts";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
+import type { LbTarget } from "../../src/lb-programmer/state.ts";
 import { exec } from "../../src/os/exec.ts";
 import { backendConformance } from "../lb-programmer/conformance.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";

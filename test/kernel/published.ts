@@ -3,7 +3,7 @@
  * to tasks anywhere (or here only), and straight to a task in host mode.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { LbBackend } from "../../src/lb-programmer/types.ts";
+import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
 import type { Port } from "../../src/model/types.ts";
 import type { Peer } from "./peer.ts";
 import { type Family, Swarm } from "./swarm.ts";

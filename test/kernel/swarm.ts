@@ -1,9 +1,11 @@
 /** The registry of the world in world.ts, and its way into the kernel: plan, read, diff, apply, for each target. */
+
+import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
-import { plan } from "../../src/lb-programmer/plan.ts";
-import type { Idle } from "../../src/lb-programmer/plan-context.ts";
-import type { LbBackend, LbOp, LbTarget, Placement } from "../../src/lb-programmer/types.ts";
+import type { Idle } from "../../src/lb-programmer/plan/context.ts";
+import { plan } from "../../src/lb-programmer/plan/plan.ts";
+import type { LbOp, LbTarget, Placement } from "../../src/lb-programmer/state.ts";
 import type { Balance, Change, Port, RunState } from "../../src/model/types.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { addressOf, CLIENTS, cidrOf, TASKS, type World } from "./world.ts";

@@ -3,8 +3,9 @@
  * takes (registry, plan, diff, apply). Both address families.
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
-import type { LbBackend, Placement } from "../../src/lb-programmer/types.ts";
+import type { Placement } from "../../src/lb-programmer/state.ts";
 import type { Peer } from "./peer.ts";
 import { type Family, Swarm, vipOf } from "./swarm.ts";
 import { until } from "./until.ts";

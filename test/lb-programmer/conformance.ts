@@ -4,9 +4,10 @@
  */
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Memory } from "../../src/lb-programmer/backends/memory.ts";
+import { type LbBackend, LbError } from "../../src/lb-programmer/backends/backend.ts";
+import { Memory } from "../../src/lb-programmer/backends/kernel-rules.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
-import { EMPTY, type LbBackend, LbError, type LbState, type LbTarget } from "../../src/lb-programmer/types.ts";
+import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { STATES } from "./conformance-states.ts";
 import { type Limits, randomState } from "./random-state.ts";
 import { parseState, stateText } from "./state-text.ts";

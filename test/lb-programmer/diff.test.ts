@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Memory } from "../../src/lb-programmer/backends/memory.ts";
+import { Memory } from "../../src/lb-programmer/backends/kernel-rules.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
-import type { LbState } from "../../src/lb-programmer/types.ts";
+import type { LbState } from "../../src/lb-programmer/state.ts";
 import { randomState } from "./random-state.ts";
 import { opText, parseState, stateText } from "./state-text.ts";
 

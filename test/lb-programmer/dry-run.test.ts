@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import { DryRunBackend } from "../../src/lb-programmer/backends/dry-run.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
-import { EMPTY, type LbTarget } from "../../src/lb-programmer/types.ts";
+import { EMPTY, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { backendConformance } from "./conformance.ts";
 import { parseState } from "./state-text.ts";
 

@@ -1,5 +1,5 @@
 import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
-import type { LbTarget } from "../../src/lb-programmer/types.ts";
+import type { LbTarget } from "../../src/lb-programmer/state.ts";
 import { backendConformance } from "./conformance.ts";
 
 const target: LbTarget = { kind: "sandbox", id: "sandbox/c1", sandbox: "c1" };

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Pace } from "../../src/lb-programmer/pace.ts";
+import { Pace } from "../../src/lb-programmer/reconcile/pace.ts";
 import { FakeClock } from "./fake-clock.ts";
 
 /** Milliseconds without a word, then one; and how long the look waits. */

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { Memory } from "../../src/lb-programmer/backends/memory.ts";
+import { Memory } from "../../src/lb-programmer/backends/kernel-rules.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
-import { type PlanContext, plan } from "../../src/lb-programmer/plan.ts";
-import type { LbTarget } from "../../src/lb-programmer/types.ts";
+import { type PlanContext, plan } from "../../src/lb-programmer/plan/plan.ts";
+import type { LbTarget } from "../../src/lb-programmer/state.ts";
 import { lbWorld } from "./lb-world.ts";
 import { stateText } from "./state-text.ts";
 

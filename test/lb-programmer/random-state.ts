@@ -1,7 +1,7 @@
 /** Any valid balancing state, for property tests; few names and numbers, so that two of them have much in common. */
 import fc from "fast-check";
 import { claims } from "../../src/lb-programmer/diff.ts";
-import type { Destination, LbState, VirtualServer } from "../../src/lb-programmer/types.ts";
+import type { Destination, LbState, VirtualServer } from "../../src/lb-programmer/state.ts";
 import type { Scheduler } from "../../src/model/types.ts";
 
 export interface Limits {

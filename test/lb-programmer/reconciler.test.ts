@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { LbError } from "../../src/lb-programmer/types.ts";
+import { LbError } from "../../src/lb-programmer/backends/backend.ts";
 import { rest } from "./fake-clock.ts";
 import { lines, network, rig, sandbox, statusText } from "./rig.ts";
 import { parseState } from "./state-text.ts";

@@ -12,7 +12,7 @@
  *   sysctl net/ipv4/vs/conntrack 1
  */
 import { normal } from "../../src/lb-programmer/diff.ts";
-import type { Destination, LbOp, LbState, VirtualServer } from "../../src/lb-programmer/types.ts";
+import type { Destination, LbOp, LbState, VirtualServer } from "../../src/lb-programmer/state.ts";
 import type { Protocol, Scheduler } from "../../src/model/types.ts";
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] extends readonly (infer E)[] ? E[] : T[K] };

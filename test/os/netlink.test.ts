@@ -2,14 +2,14 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { sendTo } from "../../src/os/batch.ts";
-import { parseEntry, trackedBy } from "../../src/os/conntrack.ts";
-import { Genetlink } from "../../src/os/genetlink.ts";
 import { checked, libc, libcProblem } from "../../src/os/libc.ts";
-import { type DumpLimits, NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink.ts";
-import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink-read.ts";
-import { MessageWriter } from "../../src/os/netlink-write.ts";
+import { type DumpLimits, NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink/connection.ts";
+import { parseEntry, trackedBy } from "../../src/os/netlink/conntrack.ts";
+import { Genetlink } from "../../src/os/netlink/genetlink.ts";
+import { nftGeneration } from "../../src/os/netlink/nfnetlink.ts";
+import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink/read.ts";
+import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { inNetns } from "../../src/os/netns.ts";
-import { nftGeneration } from "../../src/os/nfnetlink.ts";
 import { hex } from "../support/text.ts";
 import { Namespaces, withoutNamespaces } from "../system/namespaces.ts";
 

@@ -1,7 +1,7 @@
 /** What rules, sets and elements are in text, as octets, and as the kernel's expressions; needs no kernel. */
 import { describe, expect, test } from "vitest";
-import { parseMessages } from "../../src/os/netlink-read.ts";
-import { MessageWriter } from "../../src/os/netlink-write.ts";
+import { parseMessages } from "../../src/os/netlink/read.ts";
+import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { writeBatch } from "../../src/os/nftables/batch.ts";
 import { compile } from "../../src/os/nftables/compile.ts";
 import { idOf, octetsOf, sizeOf, type TypeName, textOf } from "../../src/os/nftables/datatype.ts";

@@ -2,7 +2,6 @@
 import { execFileSync } from "node:child_process";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { OsError } from "../../src/os/error.ts";
-import { inNetns } from "../../src/os/netns.ts";
 import {
   addAddress,
   addLocalRoute,
@@ -11,7 +10,8 @@ import {
   localRoutes,
   removeAddress,
   removeLocalRoute,
-} from "../../src/os/rtnetlink.ts";
+} from "../../src/os/netlink/rtnetlink.ts";
+import { inNetns } from "../../src/os/netns.ts";
 import { eventually, Namespaces, withoutNamespaces } from "../system/namespaces.ts";
 
 /** "10.0.0.5/32 d0" */

@@ -1,15 +1,15 @@
 /** An exception in serving one packet costs that packet: nobody's tables throw, so here a name does. */
 import { createSocket } from "node:dgram";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { createForwarder } from "../../src/forwarder/forwarder.ts";
-import type { ForwardReply } from "../../src/forwarder/types.ts";
+import type { ForwardReply } from "../../src/forwarder/core/types.ts";
+import { createForwarder } from "../../src/forwarder/io/node-loop.ts";
 import { libcProblem } from "../../src/os/libc.ts";
 import { bindUdp, listenTcp } from "../../src/os/socket.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
 import { Scope } from "../../src/scoping/scope.ts";
 import { Answerer } from "../../src/server/answerer.ts";
-import { Senders } from "../../src/server/binding.ts";
 import { InlinePlane } from "../../src/server/inline-plane.ts";
+import { Senders } from "../../src/server/senders.ts";
 import { createServing, LATER } from "../../src/server/serve.ts";
 import { askTcp, askUdp } from "../support/ask.ts";
 import { query, told } from "../support/packets.ts";

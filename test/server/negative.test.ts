@@ -3,7 +3,7 @@
  * does not exist (RFC 2308 2), AA only for zones of ours, and no name is denied that names of ours are below (RFC 8020).
  */
 import { expect, test } from "vitest";
-import type { Forwarder, ForwardReply } from "../../src/forwarder/types.ts";
+import type { Forwarder, ForwardReply } from "../../src/forwarder/core/types.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
 import { Tables } from "../../src/scoping/tables.ts";

@@ -6,16 +6,15 @@ import { familyOf, placeText } from "../../model/address.ts";
 import { diff } from "../diff.ts";
 import {
   EMPTY,
-  type LbBackend,
-  LbError,
   type LbOp,
   type LbState,
   type LbTarget,
   type PublishedPort,
   type Redirect,
   type VirtualServer,
-} from "../types.ts";
-import { Memory } from "./memory.ts";
+} from "../state.ts";
+import { type LbBackend, LbError } from "./backend.ts";
+import { Memory } from "./kernel-rules.ts";
 
 export interface DryRunOptions {
   /** Called with each command, without a newline. Default: console.log. */

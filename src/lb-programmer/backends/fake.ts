@@ -2,16 +2,9 @@
  * A kernel in memory, for tests: it has the real one's rules (a destination needs its server, a VIP or mark has one owner), can
  * fail at any step, lose everything, and show connections. What `read` returns is what the steps made, nothing else.
  */
-import {
-  EMPTY,
-  type LbBackend,
-  LbError,
-  type LbOp,
-  type LbState,
-  type LbTarget,
-  type VirtualServer,
-} from "../types.ts";
-import { Memory } from "./memory.ts";
+import { EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../state.ts";
+import { type LbBackend, LbError } from "./backend.ts";
+import { Memory } from "./kernel-rules.ts";
 
 /** One call of a backend's method. `ops` are the steps that were done, which are fewer than asked if it failed. */
 export interface FakeCall {

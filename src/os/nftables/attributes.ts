@@ -6,8 +6,8 @@
  *   set    table 1, name 2, flags 3, key: type 4, octets 5, value: type 6, octets 7, size 9 { 1 }, id 10, timeout 11, userdata 13
  *   rule   table 1, chain 2, handle 3, expressions 4, userdata 7
  */
-import { type Attributes, parseAttributes } from "../netlink-read.ts";
-import type { MessageWriter } from "../netlink-write.ts";
+import { type Attributes, parseAttributes } from "../netlink/read.ts";
+import type { MessageWriter } from "../netlink/write.ts";
 import { idOf, sizeOf, TYPES, type TypeName } from "./datatype.ts";
 import { type Expression, type Known, parseExpressions, writeExpression } from "./expression.ts";
 import { be32, be64, type Layout, named, nested, octets, readFields, signed, text, writeFields } from "./layout.ts";

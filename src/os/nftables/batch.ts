@@ -6,9 +6,9 @@
  * A generation, if one is given, is what the rules of the namespace must still be at. The kernel says nothing when it has done all
  * of it. Else it has done nothing, and says of each message that it did not like what is wrong with it.
  */
-import type { Netlink } from "../netlink.ts";
-import type { Refusal } from "../netlink-read.ts";
-import { MessageWriter } from "../netlink-write.ts";
+import type { Netlink } from "../netlink/connection.ts";
+import type { Refusal } from "../netlink/read.ts";
+import { MessageWriter } from "../netlink/write.ts";
 import { OWN_SET, writeChain, writeOwnSet, writeRule, writeSet, writeTable } from "./attributes.ts";
 import { type Compiled, compile, type OwnSet } from "./compile.ts";
 import { elementAt, writeElements, writeOwnElements } from "./element.ts";

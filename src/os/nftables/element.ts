@@ -6,8 +6,8 @@
  * An interval is two elements: its first key with what belongs to it, and the key after its last with the flag. One that goes up
  * to the last key there is has no end.
  */
-import { type Attributes, attributesIn, parseAttributes } from "../netlink-read.ts";
-import type { MessageWriter } from "../netlink-write.ts";
+import { type Attributes, attributesIn, parseAttributes } from "../netlink/read.ts";
+import type { MessageWriter } from "../netlink/write.ts";
 import { octetsOf, textOf } from "./datatype.ts";
 import { type Verdict, value, verdict } from "./layout.ts";
 import { next, rangeOf, rangeText } from "./range.ts";

@@ -6,8 +6,8 @@
  * There are sixteen registers of 4 octets, which long values take several of. Where four begin that belong together, a register
  * is called 1 to 4, else 8 to 23.
  */
-import { attributesIn, parseAttributes } from "../netlink-read.ts";
-import type { MessageWriter } from "../netlink-write.ts";
+import { attributesIn, parseAttributes } from "../netlink/read.ts";
+import type { MessageWriter } from "../netlink/write.ts";
 import {
   be32,
   flags,

@@ -2,8 +2,8 @@
  * What nf_tables' attributes hold, said once by tables: which field has which number and form. One function writes by such a table and one
  * reads, for every object and every expression.
  */
-import type { Attributes } from "../netlink-read.ts";
-import type { MessageWriter } from "../netlink-write.ts";
+import type { Attributes } from "../netlink/read.ts";
+import type { MessageWriter } from "../netlink/write.ts";
 
 /** A form of attributes. Reading never throws: what is not of this form is missing. */
 export interface Form<T> {

@@ -3,10 +3,10 @@
  * a container's namespace: what is in it may be anything, and as much as it likes.
  */
 import { OsError } from "../error.ts";
-import type { DumpLimits, Netlink } from "../netlink.ts";
-import type { Attributes } from "../netlink-read.ts";
-import { MessageWriter } from "../netlink-write.ts";
-import { generationOf } from "../nfnetlink.ts";
+import type { DumpLimits, Netlink } from "../netlink/connection.ts";
+import { generationOf } from "../netlink/nfnetlink.ts";
+import type { Attributes } from "../netlink/read.ts";
+import { MessageWriter } from "../netlink/write.ts";
 import {
   attributesOf,
   type FoundRule,

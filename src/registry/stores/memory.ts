@@ -1,5 +1,4 @@
 /** Keeps objects as long as the process lives: for one node, and for tests. */
-// biome-ignore lint/style/noRestrictedImports: this is model, seen from one folder further down
 import type { Change } from "../../model/types.ts";
 import { type Feed, type Store, StoreError } from "./store.ts";
 

@@ -1,5 +1,4 @@
 /** Where objects are kept: one door, through which a node's own writes come back as well as everybody else's. */
-// biome-ignore lint/style/noRestrictedImports: this is model, seen from one folder further down
 import type { Change } from "../../model/types.ts";
 
 /** Takes a batch: all of it, or none and an error. `registry.apply` is one. */

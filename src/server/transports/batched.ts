@@ -5,8 +5,8 @@ import { Batch, sendTo } from "../../os/batch.ts";
 import { sockaddr } from "../../os/sockaddr.ts";
 import type { Scope } from "../../scoping/scope.ts";
 import { type Answerer, udpLimit } from "../answerer.ts";
-import type { Senders } from "../binding.ts";
 import { forward } from "../forward.ts";
+import type { Senders } from "../senders.ts";
 import { LATER, serve } from "../serve.ts";
 import type { Handler, Opened } from "./transport.ts";
 

@@ -1,7 +1,8 @@
 /** The forwarder's exchange over sockets opened by hand, for a thread without an event loop. UDP is read in batches. */
-import { Deframer, framed, MOST_UNSENT } from "../../forwarder/frame.ts";
-import type { Exchange, LaneKind } from "../../forwarder/lanes.ts";
-import type { ExchangeEvents } from "../../forwarder/sockets.ts";
+
+import type { Exchange, LaneKind } from "../../forwarder/core/lanes.ts";
+import { Deframer, framed, MOST_UNSENT } from "../../forwarder/io/frame.ts";
+import type { ExchangeEvents } from "../../forwarder/io/sockets.ts";
 import { Batch } from "../../os/batch.ts";
 import type { Descriptors } from "../../os/descriptors.ts";
 import { errnoName } from "../../os/error.ts";

@@ -3,19 +3,19 @@
  * a right to open, answers questions without a socket, and passes on every patch. A sandbox's sockets are all with one worker.
  */
 import { stat } from "node:fs";
-import type { ForwarderOptions, NodeForwarder } from "../../forwarder/forwarder.ts";
+import type { ForwarderOptions, NodeForwarder } from "../../forwarder/io/node-loop.ts";
 import type { Listen, SandboxId } from "../../model/types.ts";
 import { descriptorLimit } from "../../os/descriptors.ts";
 import { closeFd } from "../../os/socket.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import { Answerer } from "../answerer.ts";
-import type { Senders } from "../binding.ts";
 import type { Bound, DataPlane, OpenSockets, Place } from "../data-plane.ts";
 import { Listeners, type Listening } from "../listeners.ts";
+import type { Senders } from "../senders.ts";
 import { createServing, type ServingOptions } from "../serve.ts";
 import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "../until.ts";
 import { chunks } from "./chunks.ts";
-import { Succession } from "./succession.ts";
+import { Succession } from "./thread-handle.ts";
 
 export interface WorkerPlaneOptions {
   readonly workers: number;

@@ -2,7 +2,7 @@
 import type { Batch } from "../../os/batch.ts";
 import type { Poll } from "../../os/poll.ts";
 import type { Answerer } from "../answerer.ts";
-import { type Given, Senders } from "../binding.ts";
+import { type Given, Senders } from "../senders.ts";
 import { BatchedUdp } from "../transports/batched.ts";
 import type { PolledTcp } from "../transports/polled-tcp.ts";
 import type { OnReady } from "../transports/transport.ts";

@@ -3,7 +3,7 @@
  * each namespace that balances its rules, IPVS table, addresses and sysctls), and the same as a registry of ours.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import type { LbTarget } from "../../../src/lb-programmer/types.ts";
+import type { LbTarget } from "../../../src/lb-programmer/state.ts";
 import type { Change, Endpoint, Port, ReadonlyState } from "../../../src/model/types.ts";
 import { Registry } from "../../../src/registry/registry.ts";
 

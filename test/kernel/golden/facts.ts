@@ -5,7 +5,7 @@
 
 import { bridgesOf } from "../../../src/lb-programmer/backends/ipvs/published.ts";
 import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/saved.ts";
-import type { LbState } from "../../../src/lb-programmer/types.ts";
+import type { LbState } from "../../../src/lb-programmer/state.ts";
 import type { DockerNamespace } from "./capture.ts";
 
 export function factsOfDocker({ iptables, ipvsadm, addresses, sysctls }: DockerNamespace): string[] {

@@ -1,7 +1,7 @@
 /** What Docker installed at each step of a session, and what we plan and install for the same services: where they differ, and why. */
 import { describe, expect, test } from "vitest";
 import { Marks } from "../../../src/lb-programmer/marks.ts";
-import { plan } from "../../../src/lb-programmer/plan.ts";
+import { plan } from "../../../src/lb-programmer/plan/plan.ts";
 import { CAPTURES, registryOf, targetOf } from "./capture.ts";
 import { DIFFERENCES, type Difference } from "./differences.ts";
 import { factsOfDocker, factsOfOurs } from "./facts.ts";

@@ -5,7 +5,7 @@
 import { fingerprint } from "../../../src/lb-programmer/backends/nftables/fingerprint.ts";
 import { otherElements, type Parts, serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
 import { BASES, CONTAINERS } from "../../../src/lb-programmer/backends/nftables/skeleton.ts";
-import type { LbState, VirtualServer } from "../../../src/lb-programmer/types.ts";
+import type { LbState, VirtualServer } from "../../../src/lb-programmer/state.ts";
 import type { TypeName } from "../../../src/os/nftables/datatype.ts";
 import type { Key, Statement } from "../../../src/os/nftables/statement.ts";
 import type { Base, Change, Element, NamedSet } from "../../../src/os/nftables/types.ts";

@@ -1,6 +1,6 @@
 /** Everything that is tested of the ipvs backend on a kernel that has IPVS, in namespaces of its own. */
-import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs.ts";
-import type { LbTarget } from "../../../src/lb-programmer/types.ts";
+import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs/backend.ts";
+import type { LbTarget } from "../../../src/lb-programmer/state.ts";
 import { exec } from "../../../src/os/exec.ts";
 import { backendConformance, type Subject } from "../../lb-programmer/conformance.ts";
 import { installedGolden } from "../golden/installed.ts";

@@ -1,7 +1,7 @@
 /** Steps as addresses and local routes to add and remove. Pure. */
 import { familyOf } from "../../../model/address.ts";
-import type { InterfaceAddress, LocalRoute } from "../../../os/rtnetlink.ts";
-import type { LbOp, LbState, LocalAddress, VirtualServer } from "../../types.ts";
+import type { InterfaceAddress, LocalRoute } from "../../../os/netlink/rtnetlink.ts";
+import type { LbOp, LbState, LocalAddress, VirtualServer } from "../../state.ts";
 import { balancedHere, isReal } from "./rules.ts";
 
 export interface AddressChange {

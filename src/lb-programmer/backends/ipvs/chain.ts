@@ -1,6 +1,6 @@
 /** What a chain of ours is, and the words that its rules are made of. Pure. */
 import { familyOf } from "../../../model/address.ts";
-import type { LbState, VirtualServer } from "../../types.ts";
+import type { LbState, VirtualServer } from "../../state.ts";
 
 export type Family = 4 | 6;
 

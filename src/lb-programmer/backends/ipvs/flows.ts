@@ -1,7 +1,8 @@
 /** Flows that the kernel tracks since before there was a server for them. */
-import { forget } from "../../../os/conntrack.ts";
+
 import { OsError } from "../../../os/error.ts";
-import type { LbOp, LbTarget } from "../../types.ts";
+import { forget } from "../../../os/netlink/conntrack.ts";
+import type { LbOp, LbTarget } from "../../state.ts";
 
 /**
  * Forgets what was sent to a VIP before it was one. IPVS can't change such an entry: answers would belong to no flow that is

@@ -6,7 +6,7 @@ import {
   localRoutes,
   removeAddress,
   removeLocalRoute,
-} from "../../../os/rtnetlink.ts";
+} from "../../../os/netlink/rtnetlink.ts";
 import type { AddressChange, RouteChange } from "./addresses.ts";
 
 export interface Interfaces {

@@ -2,9 +2,9 @@
 
 import { familyOf } from "../../../model/address.ts";
 import type { Protocol } from "../../../model/types.ts";
-import type { IpvsDestination, IpvsService } from "../../../os/ipvs.ts";
+import type { IpvsDestination, IpvsService } from "../../../os/netlink/ipvs.ts";
 import { claims } from "../../diff.ts";
-import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../types.ts";
+import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../state.ts";
 import {
   addressIn,
   affinity,
@@ -19,7 +19,7 @@ import {
   unlessForeign,
   weight,
   word,
-} from "../typed.ts";
+} from "../common/typed.ts";
 import { type Family, host, isIdle } from "./chain.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { placeIn, type Rule } from "./rule.ts";

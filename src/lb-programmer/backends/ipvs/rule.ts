@@ -1,6 +1,6 @@
 /** One rule as iptables-save prints it, as options and their values; and of which kind it is. Pure. */
 import { LAST_MARK } from "../../marks.ts";
-import { addressIn, device, foreign, number, PROTOCOLS, port, rangeIn, word } from "../typed.ts";
+import { addressIn, device, foreign, number, PROTOCOLS, port, rangeIn, word } from "../common/typed.ts";
 import { type Family, HAIRPIN, UNSERVED } from "./chain.ts";
 
 /**

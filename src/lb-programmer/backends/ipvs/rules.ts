@@ -20,7 +20,7 @@
  * is always so on one machine with IPv6 (seen: refused after the second SYN, 1 s later); a reset it keeps.
  */
 import { familyOf } from "../../../model/address.ts";
-import type { LbOp, LocalAddress, VirtualServer } from "../../types.ts";
+import type { LbOp, LocalAddress, VirtualServer } from "../../state.ts";
 import {
   type Chain,
   comment,

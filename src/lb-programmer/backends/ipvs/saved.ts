@@ -3,8 +3,8 @@
  * here: a rule that we would not have written like this is not ours, and nothing of the text is ever given back. Pure.
  */
 import { FIRST_MARK, LAST_MARK } from "../../marks.ts";
-import type { LbState } from "../../types.ts";
-import { unlessForeign } from "../typed.ts";
+import type { LbState } from "../../state.ts";
+import { unlessForeign } from "../common/typed.ts";
 import type { Chain, Family } from "./chain.ts";
 import { isKnown } from "./known.ts";
 import { parseRule, type Rule, tokens } from "./rule.ts";

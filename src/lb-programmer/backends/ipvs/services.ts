@@ -2,6 +2,7 @@
 
 import { familyOf } from "../../../model/address.ts";
 import { OsError } from "../../../os/error.ts";
+import { bringLoopbackUp } from "../../../os/link.ts";
 import {
   EEXIST,
   ENOENT,
@@ -12,9 +13,8 @@ import {
   ipvsDestinations,
   ipvsDo,
   type ServiceId,
-} from "../../../os/ipvs.ts";
-import { bringLoopbackUp } from "../../../os/link.ts";
-import type { Destination, LbOp, LbState, VirtualServer } from "../../types.ts";
+} from "../../../os/netlink/ipvs.ts";
+import type { Destination, LbOp, LbState, VirtualServer } from "../../state.ts";
 import { type Family, isIdle } from "./chain.ts";
 
 /** Removes the services whose mark no server of `desired` has. */

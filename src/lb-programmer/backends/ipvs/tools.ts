@@ -3,10 +3,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { OsError } from "../../../os/error.ts";
 import { said } from "../../../os/exec.ts";
-import { type IpvsTimeouts, ipvsTimeouts, setIpvsTimeouts } from "../../../os/ipvs.ts";
+import { type IpvsTimeouts, ipvsTimeouts, setIpvsTimeouts } from "../../../os/netlink/ipvs.ts";
 import { inNetns } from "../../../os/netns.ts";
-import { LbError, type LbTarget } from "../../types.ts";
-import { runTool } from "../tool.ts";
+import type { LbTarget } from "../../state.ts";
+import { LbError } from "../backend.ts";
+import { runTool } from "../common/tool.ts";
 import type { Family } from "./chain.ts";
 import { parseSaved, type Saved } from "./saved.ts";
 

@@ -1,7 +1,7 @@
 /** VIPs as addresses of real interfaces. */
 import { familyOf } from "../../../model/address.ts";
-import { addAddress, interfaceAddresses, removeAddress } from "../../../os/rtnetlink.ts";
-import type { LbTarget, LocalAddress } from "../../types.ts";
+import { addAddress, interfaceAddresses, removeAddress } from "../../../os/netlink/rtnetlink.ts";
+import type { LbTarget, LocalAddress } from "../../state.ts";
 import { within } from "./run.ts";
 
 /** Adds and removes; what is there, or gone, already is no error. */

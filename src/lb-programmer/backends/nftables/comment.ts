@@ -2,8 +2,8 @@
  * What of a server nftables has no place for, as a comment: "rr 0 ml <key>". A comment holds 128 octets without
  * quotation marks; what a longer key has left goes into comments of elements of `names`.
  */
-import type { VirtualServer } from "../../types.ts";
-import { affinity, foreign, KEY, SCHEDULERS, word } from "../typed.ts";
+import type { VirtualServer } from "../../state.ts";
+import { affinity, foreign, KEY, SCHEDULERS, word } from "../common/typed.ts";
 
 type Told = Pick<VirtualServer, "key" | "scheduler" | "affinity" | "forwarding" | "from" | "keepSource">;
 

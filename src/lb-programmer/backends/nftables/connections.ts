@@ -1,7 +1,9 @@
 /** Connections through a server to one of its tasks, in the kernel's own table. */
-import { forget, type Tracked, trackedBy } from "../../../os/conntrack.ts";
+
 import { OsError } from "../../../os/error.ts";
-import { type Destination, LbError, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../types.ts";
+import { forget, type Tracked, trackedBy } from "../../../os/netlink/conntrack.ts";
+import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
+import { LbError } from "../backend.ts";
 import { entering } from "./run.ts";
 import { PROTOCOLS } from "./skeleton.ts";
 

@@ -7,8 +7,9 @@
 
 import { familyOf } from "../../../model/address.ts";
 import { said } from "../../../os/exec.ts";
-import { LbError, type LbTarget, type PublishedPort } from "../../types.ts";
-import type { Localnet } from "../localnet.ts";
+import type { LbTarget, PublishedPort } from "../../state.ts";
+import { LbError } from "../backend.ts";
+import type { Localnet } from "../common/localnet.ts";
 import { command, within, wordsOf } from "./run.ts";
 import { setting } from "./sysctls.ts";
 

@@ -3,7 +3,7 @@
  * written the table: what has another form than ours, or is more than could be ours, is foreign.
  */
 import { canonicalAddress } from "../../../model/address.ts";
-import { foreign } from "../typed.ts";
+import { foreign } from "../common/typed.ts";
 import type { Element } from "./parts.ts";
 import { CONTAINERS, isSlotMap, type Name, PROTOCOLS } from "./skeleton.ts";
 

@@ -1,6 +1,6 @@
 /** Every item of a state as nftables objects: chains, sets of clients, and elements of the skeleton's maps and sets. */
 import { familyOf } from "../../../model/address.ts";
-import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../types.ts";
+import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../state.ts";
 import { commentsOf } from "./comment.ts";
 import { type Keyed, type Name, PROTOCOLS, type SlotMap } from "./skeleton.ts";
 import { ROOM, slots } from "./slots.ts";

@@ -4,8 +4,9 @@ import { OsError } from "../../../os/error.ts";
 import { type Done, said } from "../../../os/exec.ts";
 import { inNetns } from "../../../os/netns.ts";
 import { runNft } from "../../../os/nft.ts";
-import { LbError, type LbTarget } from "../../types.ts";
-import { runTool, type ToolOptions } from "../tool.ts";
+import type { LbTarget } from "../../state.ts";
+import { LbError } from "../backend.ts";
+import { runTool, type ToolOptions } from "../common/tool.ts";
 import { TABLE } from "./skeleton.ts";
 
 /** Runs a command in the target's namespace. Rejects with an LbError if it or the namespace is not there. */

@@ -1,5 +1,5 @@
 /** Weights as slots of a map that a counter or a hash walks through. */
-import type { VirtualServer } from "../../types.ts";
+import type { VirtualServer } from "../../state.ts";
 
 /** A weight beyond this share of the whole is rounded: slots cost memory in the kernel. */
 const MOST = 256;

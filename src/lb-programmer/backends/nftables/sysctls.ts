@@ -1,6 +1,7 @@
 /** Kernel settings under /proc/sys/net, which is the one of the namespace that this thread is in. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { LbError, type LbTarget } from "../../types.ts";
+import type { LbTarget } from "../../state.ts";
+import { LbError } from "../backend.ts";
 import { within } from "./run.ts";
 
 /** Values of `keys` ("net/ipv4/ip_forward"); a key that the kernel does not have is left out. */

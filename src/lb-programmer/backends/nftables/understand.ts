@@ -1,8 +1,19 @@
 /** From what is in the kernel back to the state that it came from; and whether it is all of it, and nothing else. */
 import type { Protocol } from "../../../model/types.ts";
 import { claims } from "../../diff.ts";
-import type { LbState, VirtualServer } from "../../types.ts";
-import { addressIn, device, distinct, foreign, mark, number, port, rangeIn, unlessForeign, weight } from "../typed.ts";
+import type { LbState, VirtualServer } from "../../state.ts";
+import {
+  addressIn,
+  device,
+  distinct,
+  foreign,
+  mark,
+  number,
+  port,
+  rangeIn,
+  unlessForeign,
+  weight,
+} from "../common/typed.ts";
 import { told } from "./comment.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { type Listing, listing } from "./listing.ts";

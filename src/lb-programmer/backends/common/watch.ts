@@ -1,0 +1,98 @@
+/**
+ * Whether somebody changed what is ours. IPVS and legacy iptables tell nobody, nftables only who keeps a socket open, and with it
+ * the namespace alive; so it is a look, twice a second, at what costs little to look at.
+ */
+import { createHash } from "node:crypto";
+import { networkInterfaces } from "node:os";
+import { inNetns } from "../../../os/netns.ts";
+import type { LbTarget } from "../../state.ts";
+
+/** Milliseconds from look to look. */
+const OFTEN = 500;
+
+/** Something that is another once somebody has changed it; called in the target's namespace. */
+export type Look = () => unknown;
+
+export class Watches {
+  readonly #watches = new Set<Watch>();
+
+  /** Calls `changed` after others have changed what one of `looks` sees; returns how to stop. */
+  add(target: LbTarget, looks: readonly Look[], changed: () => void): () => void {
+    const watch = new Watch(target, looks, changed);
+    this.#watches.add(watch);
+    return () => {
+      this.#watches.delete(watch);
+      watch.stop();
+    };
+  }
+
+  /** What `work` changes there is our own. What others did before is told; what they do meanwhile, the next read finds. */
+  async during(target: LbTarget, work: () => Promise<void>): Promise<void> {
+    const here = [...this.#watches].filter((watch) => watch.target.netns === target.netns);
+    for (const watch of here) watch.hold();
+    try {
+      await work();
+    } finally {
+      for (const watch of here) watch.resume();
+    }
+  }
+
+  stop(): void {
+    for (const watch of this.#watches) watch.stop();
+    this.#watches.clear();
+  }
+}
+
+class Watch {
+  readonly target: LbTarget;
+  readonly #looks: readonly Look[];
+  readonly #changed: () => void;
+  readonly #timer: NodeJS.Timeout;
+  #known: string;
+  #held = 0;
+
+  constructor(target: LbTarget, looks: readonly Look[], changed: () => void) {
+    this.target = target;
+    this.#looks = looks;
+    this.#changed = changed;
+    this.#known = this.#look();
+    this.#timer = setInterval(() => this.#compare(), OFTEN).unref();
+  }
+
+  hold(): void {
+    this.#compare();
+    this.#held++;
+  }
+
+  resume(): void {
+    this.#known = this.#look();
+    this.#held--;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  #compare(): void {
+    if (this.#held > 0) return;
+    const known = this.#known;
+    this.#known = this.#look();
+    if (this.#known !== known) this.#changed();
+  }
+
+  /** "" if the namespace is gone, which whoever then reads will find out. */
+  #look(): string {
+    const { netns } = this.target;
+    const all = () => this.#looks.map((look) => look()).join("\n");
+    try {
+      const seen = netns === undefined ? all() : inNetns(netns, all);
+      return createHash("sha1").update(seen).digest("base64");
+    } catch {
+      return "";
+    }
+  }
+}
+
+/** The addresses of the namespace's interfaces. */
+export const addressesThere: Look = () =>
+  Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ cidr }) => cidr));

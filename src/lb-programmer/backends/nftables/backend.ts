@@ -1,0 +1,228 @@
+/**
+ * Load balancing by nftables alone: VIPs are translated to tasks (DNAT), in a table of our own in each namespace, `inet eleven`.
+ * No IPVS, no iptables modules. Differences to IPVS that can be seen:
+ *
+ * - "lc" and "wlc" take turns like "rr" and "wrr": nftables counts no connections. "mh" is a plain hash like "sh".
+ * - "direct" forwarding is masqueraded: connections work, tasks see the balancing namespace as their client.
+ * - At most 1 024 tasks of a service take connections (slots.ts).
+ * - A VIP on "lo" answers ping without being an address.
+ *
+ * What is in the kernel is remembered between calls, so that a change sends what differs and nothing else. Where that fails,
+ * because somebody else changed the table, the table is built anew in one transaction per 1 000 servers.
+ */
+import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
+import { canRunNft, hasNft } from "../../../os/nft.ts";
+import { xtablesSizes } from "../../../os/xtables.ts";
+import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
+import { type LbBackend, LbError } from "../backend.ts";
+import { Localnet } from "../common/localnet.ts";
+import { mayHold, onOwnDevice } from "../common/own.ts";
+import { addressesThere, type Look, Watches } from "../common/watch.ts";
+import { changeAddresses, present } from "./addresses.ts";
+import { endConnections, openConnections } from "./connections.ts";
+import { closeForwarding, closeLocalnet, openForwarding, reachable } from "./forwarding.ts";
+import { NOTHING, otherElements, type Parts, serverParts } from "./parts.ts";
+import { command, failure, listTable, transaction, wordsOf } from "./run.ts";
+import { script } from "./script.ts";
+import { skeletonText, TABLE } from "./skeleton.ts";
+import { readSysctls, writeSysctls } from "./sysctls.ts";
+import { understand } from "./understand.ts";
+
+export interface NftablesOptions {
+  /** Small changes in this process by libnftables, where it is installed. Default true; false: always an nft process. */
+  readonly library?: boolean;
+  /** Servers per transaction: a huge one would keep the kernel busy for seconds. Default 1000. */
+  readonly chunk?: number;
+  /** What was so on the host before. Default: known as long as this process lives. */
+  readonly localnet?: Localnet;
+}
+
+/** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
+type Known = undefined | "damaged" | { readonly servers: Map<string, VirtualServer>; others: Parts };
+
+export class NftablesBackend implements LbBackend {
+  readonly name = "nftables";
+  readonly #library: boolean;
+  readonly #chunk: number;
+  readonly #localnet: Localnet;
+  /** By target and namespace; missing: never looked. */
+  readonly #known = new Map<string, { readonly known: Known }>();
+  readonly #watches = new Watches();
+
+  constructor({ library = true, chunk = 1000, localnet = new Localnet() }: NftablesOptions = {}) {
+    this.#library = library && hasNft();
+    this.#chunk = chunk;
+    this.#localnet = localnet;
+  }
+
+  /** Tries the whole skeleton without installing it (`nft --check`): a kernel that lacks a piece says so. */
+  async probe(target: LbTarget): Promise<void> {
+    const done = await command(target, "nft", ["-c", "-f", "-"], { input: skeletonText() });
+    if (done.status !== 0) throw failure(target, wordsOf(done));
+  }
+
+  async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
+    const state = await this.#look(target);
+    return {
+      ...state,
+      addresses: present(target, state.addresses),
+      published: await reachable(target, state.published, this.#localnet),
+      sysctls: readSysctls(target, keys),
+    };
+  }
+
+  async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    await this.#watches.during(target, () => this.#apply(target, ops, desired));
+  }
+
+  async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    if (!this.#known.has(placeOf(target))) await this.#look(target);
+    const publishing = ops.some(({ op }) => op.startsWith("published."));
+    if (publishing) closeLocalnet(target, desired.published, this.#localnet);
+    try {
+      await this.#change(target, ops, desired);
+    } catch (error) {
+      if (!(error instanceof LbError) || error.code !== "failed") throw error;
+      await this.#rebuild(target, desired);
+    }
+    const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
+    const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
+    changeAddresses(target, added, removed);
+    if (publishing) {
+      if (desired.published.length > 0) await openForwarding(target, desired.published, this.#localnet);
+      else await closeForwarding(target);
+    }
+    endConnections(target, ops, desired);
+  }
+
+  async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
+    return openConnections(target, server, destination);
+  }
+
+  watch(target: LbTarget, changed: () => void): () => void {
+    return this.#watches.add(target, LOOKS[target.kind], changed);
+  }
+
+  /** On interfaces only what the target is configured with is ours to take away; in a container's namespace, nothing. */
+  async clear(target: LbTarget): Promise<void> {
+    try {
+      const { addresses, published, servers } = await this.#look(target);
+      if (published.length > 0 || target.kind === "host") closeLocalnet(target, [], this.#localnet);
+      changeAddresses(target, [], onOwnDevice(target, addresses));
+      await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
+      if (published.length > 0 || target.kind === "host") await closeForwarding(target);
+      const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
+      endConnections(target, removed, EMPTY);
+    } catch (error) {
+      if (!(error instanceof LbError) || error.code !== "gone") throw error;
+    } finally {
+      this.#known.delete(placeOf(target));
+    }
+  }
+
+  close(): void {
+    this.#watches.stop();
+    this.#known.clear();
+  }
+
+  /** Reads the table and remembers it; EMPTY if it is not there or not as we would write it. */
+  async #look(target: LbTarget): Promise<LbState> {
+    const before = this.#known.get(placeOf(target))?.known;
+    this.#known.delete(placeOf(target));
+    const most = mostOf(target, before);
+    const json = await listTable(target, most);
+    const state = json === undefined ? EMPTY : understand(json, most);
+    const ours = state !== undefined && mayHold(target, state);
+    this.#known.set(placeOf(target), { known: json === undefined ? undefined : ours ? knownOf(state) : "damaged" });
+    return ours ? state : EMPTY;
+  }
+
+  /** Brings the servers that the steps are about, and if one is about something else, all of that, to what `desired` has. */
+  async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    const known = this.#known.get(placeOf(target))?.known;
+    if (known === undefined || known === "damaged") return this.#rebuild(target, desired);
+    const keys = new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])));
+    const touched = [...keys];
+    const wanted = new Map(desired.servers.flatMap((server) => (keys.has(server.key) ? [[server.key, server]] : [])));
+    const rest = ops.some((op) => !("server" in op) && op.op !== "sysctl.set");
+    const others: Parts = rest ? { ...NOTHING, elements: otherElements(desired) } : known.others;
+    this.#known.delete(placeOf(target)); // unknown until all of it is done
+    let first = rest ? [{ before: known.others, after: others }] : [];
+    for (const keys of chunks(touched, this.#chunk)) {
+      const steps = keys.map((key) => ({ before: partsOf(known.servers.get(key)), after: partsOf(wanted.get(key)) }));
+      await this.#run(target, script([...first, ...steps]));
+      first = [];
+    }
+    for (const key of touched) {
+      const server = wanted.get(key);
+      if (server === undefined) known.servers.delete(key);
+      else known.servers.set(key, server);
+    }
+    known.others = others;
+    this.#known.set(placeOf(target), { known });
+  }
+
+  /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
+  async #rebuild(target: LbTarget, desired: LbState): Promise<void> {
+    this.#known.delete(placeOf(target));
+    const others: Parts = { ...NOTHING, elements: otherElements(desired) };
+    let text = `add table ${TABLE}\ndelete table ${TABLE}\n${skeletonText()}`;
+    let first = [{ before: NOTHING, after: others }];
+    for (const servers of chunks(desired.servers, this.#chunk)) {
+      text += script([...first, ...servers.map((server) => ({ before: NOTHING, after: serverParts(server) }))]);
+      await this.#run(target, text);
+      text = "";
+      first = [];
+    }
+    this.#known.set(placeOf(target), { known: knownOf(desired) });
+  }
+
+  async #run(target: LbTarget, text: string): Promise<void> {
+    if (text === "") return;
+    const library = this.#library && target.kind !== "sandbox" && text.length <= SMALL && canRunNft();
+    await transaction(target, text, library);
+  }
+}
+
+/**
+ * Text up to here goes through the library: it blocks this thread for some milliseconds, a process does not. Never in a container's
+ * namespace: the library reads what is there, in this process, and waits for whatever transaction a container has at work.
+ */
+const SMALL = 16_384;
+
+/**
+ * Elements that a table may have: in a container's namespace some times what we left there, since it takes time to compare them
+ * with what we would write. A restart that finds more writes it anew.
+ */
+function mostOf({ kind }: LbTarget, before: Known): number {
+  if (kind !== "sandbox") return Number.POSITIVE_INFINITY;
+  const left = typeof before === "object" ? elementsIn(before) : 0;
+  return Math.max(50_000, 2 * left);
+}
+
+const elementsIn = ({ servers, others }: Extract<Known, object>): number =>
+  [...servers.values()].reduce((sum, server) => sum + 2 * server.destinations.length + 8, others.elements.length);
+
+/** Where VIPs are addresses, those may be taken away; on the host, iptables has what lets published connections pass. */
+const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
+  sandbox: [nftGeneration],
+  network: [nftGeneration, addressesThere],
+  ingress: [nftGeneration, addressesThere],
+  host: [nftGeneration, xtablesSizes],
+};
+
+const placeOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
+
+const partsOf = (server: VirtualServer | undefined): Parts => (server === undefined ? NOTHING : serverParts(server));
+
+const knownOf = (state: LbState): Exclude<Known, undefined | "damaged"> => ({
+  servers: new Map(state.servers.map((server) => [server.key, server])),
+  others: { ...NOTHING, elements: otherElements(state) },
+});
+
+/** At least one chunk, even of nothing. */
+function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
+  const count = Math.max(1, Math.ceil(items.length / size));
+  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
+}

@@ -1,0 +1,67 @@
+/** The host's own namespace: where published ports are reached. */
+import { answering } from "../../model/answering.ts";
+import type { ReadonlyState, Service, Task } from "../../model/types.ts";
+import { placeOf } from "../diff.ts";
+import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
+import { forwardingFor, type PlanContext } from "./context.ts";
+import { meshPorts } from "./sandbox.ts";
+import { FAMILIES } from "./servers.ts";
+
+/** Ports on the routing mesh go to the ingress sandbox, ports in host mode to this node's tasks. Of two for one port the first counts. */
+export function planHost(state: ReadonlyState, target: HostTarget, context: PlanContext): LbState {
+  const published = new Map<string, PublishedPort>();
+  const put = (port: PublishedPort): void => {
+    const place = placeOf.published(port);
+    if (!published.has(place)) published.set(place, port);
+  };
+  for (const service of state.services.values()) {
+    meshEntries(service, target).forEach(put);
+    hostEntries(state, service, target, context).forEach(put);
+  }
+  const to = [...published.values()].map((p) => p.to);
+  return { ...EMPTY, published: [...published.values()], sysctls: forwardingFor(to) };
+}
+
+/** A port is open for an address family if the mesh has that family: what accepted and led nowhere would hang. */
+function meshEntries(service: Service, target: HostTarget): PublishedPort[] {
+  const { mesh } = service;
+  if (service.mode !== "vip" || mesh === undefined) return [];
+  return FAMILIES.flatMap((family) => {
+    const to = target[`to${family}`];
+    if (to === undefined || mesh[`vip${family}`] === undefined) return [];
+    const { bridge } = target;
+    return meshPorts(service).map(({ protocol, published: port }) => ({ protocol, port, to, toPort: port, bridge }));
+  });
+}
+
+/** To the task itself, on its first network that is not the mesh. */
+function hostEntries(
+  state: ReadonlyState,
+  service: Service,
+  { bridge }: HostTarget,
+  { node }: PlanContext,
+): PublishedPort[] {
+  const ports = service.ports.filter((p) => p.mode === "host" && p.published);
+  if (ports.length === 0) return [];
+  return tasksHere(state, service, node).flatMap((task) => {
+    const endpoint = task.endpoints.find((e) => state.networks.get(e.network)?.ingress === false);
+    return FAMILIES.flatMap((family) => {
+      const to = endpoint?.[`ip${family}`];
+      if (to === undefined) return [];
+      return ports.map(({ protocol, published, target }) => ({
+        protocol,
+        port: published!,
+        to,
+        toPort: target,
+        bridge,
+      }));
+    });
+  });
+}
+
+/** Healthy or not, as Docker has it; but where an update makes two of them meet, the one that answers goes first. */
+function tasksHere(state: ReadonlyState, service: Service, node: string): Task[] {
+  const tasks = [...(state.tasksOf.get(service.id) ?? [])].flatMap((id) => state.tasks.get(id) ?? []);
+  const rank = (task: Task): number => (answering(task, service) ? 0 : task.state === "draining" ? 2 : 1);
+  return tasks.filter((t) => t.node === node && t.state !== "stopped").sort((a, b) => rank(a) - rank(b));
+}

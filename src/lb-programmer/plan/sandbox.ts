@@ -1,0 +1,62 @@
+/** A container's own namespace. */
+import type { Container, Endpoint, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
+import { EMPTY, type LbState, type Redirect, type SandboxTarget, type VirtualServer } from "../state.ts";
+import { attachedTo } from "./attached.ts";
+import { type PlanContext, sysctlsFor } from "./context.ts";
+import { FAMILIES, serversOf } from "./servers.ts";
+
+/**
+ * With placement "sandbox", every service that the member can reach has a server for connections that start here. They
+ * keep their source address, so there is no `snats` entry; a task that reaches itself through its own VIP would get packets
+ * from its own address on the wire, and it is for backends to masquerade those (source and destination are both here).
+ *
+ * With any placement: a task's ports that are published on the routing mesh, where connections arrive for the published port.
+ */
+export function planSandbox(state: ReadonlyState, target: SandboxTarget, context: PlanContext): LbState {
+  const members = [target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []);
+  const endpoints = members.flatMap((member) => member.endpoints);
+  const networks = context.placement === "sandbox" ? networksOf(state, endpoints) : [];
+  const servers: VirtualServer[] = [];
+  for (const network of networks)
+    for (const { service, vips } of attachedTo(state, network))
+      servers.push(...serversOf(state, service, vips, context, { from: "local" }));
+  return {
+    ...EMPTY,
+    addresses: servers.map(({ vip }) => ({ address: vip, device: "lo" })),
+    servers,
+    redirects: members.flatMap((member) => redirectsOf(state, member)),
+    sysctls: sysctlsFor(servers, context),
+  };
+}
+
+function memberOf(state: ReadonlyState, sandbox: SandboxId): Task | Container | undefined {
+  const member = state.sandboxes.get(sandbox)?.member;
+  return member?.kind === "task" ? state.tasks.get(member.id) : member && state.containers.get(member.id);
+}
+
+/** Those on which services are reached by VIP. */
+function networksOf(state: ReadonlyState, endpoints: readonly Endpoint[]): string[] {
+  const networks = endpoints.map(({ network }) => network);
+  return [...new Set(networks)].filter((id) => {
+    const network = state.networks.get(id);
+    return network !== undefined && !network.ingress && !network.defaultBridge;
+  });
+}
+
+function redirectsOf(state: ReadonlyState, member: Task | Container): Redirect[] {
+  const service = "service" in member ? state.services.get(member.service) : undefined;
+  const endpoint = member.endpoints.find((e) => state.networks.get(e.network)?.ingress);
+  if (service === undefined || endpoint === undefined) return [];
+  return FAMILIES.flatMap((family) => {
+    const address = endpoint[`ip${family}`];
+    return address === undefined
+      ? []
+      : meshPorts(service).map(({ protocol, published, target }) => ({ address, protocol, published, target }));
+  });
+}
+
+/** The service's ports on the routing mesh. */
+export const meshPorts = ({ ports }: Service) =>
+  ports.flatMap(({ mode, protocol, published, target, traffic = "cluster" }) =>
+    mode === "ingress" && published ? [{ protocol, published, target, traffic }] : [],
+  );

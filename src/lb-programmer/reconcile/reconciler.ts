@@ -1,0 +1,245 @@
+/**
+ * Keeps the kernel equal to the plans of all targets, whatever happens to either: level-triggered, each target on its own.
+ * A change of the registry goes
+ *
+ *   request(ids, revision) -> await installed(revision) -> names are changed -> release(revision)
+ *
+ * so that a name never leads to where nothing is yet, and nothing goes that a name still leads to.
+ */
+import { EventEmitter } from "eventemitter3";
+import type { LbBackend, LbError } from "../backends/backend.ts";
+import { type Clock, systemClock, Timers } from "../clock.ts";
+import type { Marks } from "../marks.ts";
+import type { LbState, LbTarget } from "../state.ts";
+import { Gate } from "./gate.ts";
+import { isOwn, Keeper } from "./keeper.ts";
+import { Limit } from "./limit.ts";
+import type { Intervals, Shared } from "./shared.ts";
+
+export interface ReconcilerOptions {
+  readonly backend: LbBackend;
+  /** What the target must hold, as things are; called anew for each pass. Pure, but for marks. */
+  readonly plan: (target: LbTarget) => LbState;
+  /** What `plan` plans is of this revision, which may be ahead of what was requested. Default: the newest requested. */
+  readonly revision?: () => number;
+  /** Learns what marks are in the host's own namespaces, and which are free again. */
+  readonly marks?: Pick<Marks, "adopt" | "keep">;
+  /** Told what a listener of ours has thrown; it has no other consequence. */
+  readonly onError?: (error: unknown) => void;
+  /** Default: the machine's. */
+  readonly clock?: Clock;
+  readonly intervals?: Partial<Intervals>;
+  /** Targets that are worked on at a time. Default 8. */
+  readonly concurrency?: number;
+}
+
+export interface TargetStatus {
+  readonly target: string;
+  /** Everything up to this revision is installed; -1: nothing yet. */
+  readonly revision: number;
+  readonly state: "equal" | "working" | "degraded";
+  /** Why it is degraded. */
+  readonly reason?: string;
+  /** Entries that are still there without being wanted: they drain, or wait for `release`. */
+  readonly leaving: number;
+}
+
+export interface Installed {
+  /** Targets that fail; they are tried again. */
+  readonly degraded: readonly TargetStatus[];
+  /** Targets that were still at it when the time was over. */
+  readonly late: readonly TargetStatus[];
+}
+
+export interface InstalledOptions {
+  readonly timeout?: number;
+  readonly slow?: boolean;
+}
+
+export interface ReconcilerEvents {
+  /** A target's state or reason is another. */
+  status: (status: TargetStatus) => void;
+  /** The kernel was found to be so many steps away from what it was left in, and has been put right. */
+  repaired: (target: string, steps: number) => void;
+  /** A sandbox's namespace is gone: the target was dropped. (Others are degraded: they are expected back.) */
+  gone: (target: string, error: LbError) => void;
+}
+
+const INTERVALS: Intervals = { min: 0, retry: [200, 30_000], drift: 30_000, check: 250, drain: 1_000 };
+
+export const createReconciler = (options: ReconcilerOptions): Reconciler => new Reconciler(options);
+
+export class Reconciler extends EventEmitter<ReconcilerEvents> {
+  readonly #options: ReconcilerOptions;
+  readonly #clock: Clock;
+  readonly #shared: Shared;
+  readonly #keepers = new Map<string, Keeper>();
+  /** Removals at work, by target: who comes back waits for them. */
+  readonly #removing = new Map<string, Promise<void>>();
+  readonly #waiting = new Set<() => void>();
+  #revision = 0;
+  #released = -1;
+  #marksToFree = false;
+
+  constructor(options: ReconcilerOptions) {
+    super();
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#shared = {
+      backend: options.backend,
+      plan: options.plan,
+      marks: options.marks,
+      clock: this.#clock,
+      limit: new Limit(options.concurrency ?? 8),
+      slow: new Limit(2),
+      intervals: { ...INTERVALS, ...options.intervals },
+      gate: new Gate(this.#clock, (id) => this.#keepers.get(id)?.wake()),
+      revision: () => this.#revision,
+      planned: () => Math.max(this.#revision, options.revision?.() ?? 0),
+      released: () => this.#released,
+      changed: (id) => this.#changed(id),
+      ended: (removed) => this.#ended(removed),
+      repaired: (id, steps) => this.#say("repaired", id, steps),
+      gone: (id, keeper, error) => this.#gone(id, keeper, error),
+    };
+  }
+
+  /** From now on the target is kept. One that is there already may have changed in everything but its id. */
+  add(target: LbTarget): void {
+    const { id } = target;
+    const there = this.#keepers.get(id);
+    if (there !== undefined) {
+      if (JSON.stringify(there.target) === JSON.stringify(target)) return;
+      there.move(target);
+      there.request(this.#revision);
+      return;
+    }
+    const keeper = new Keeper(target, this.#shared, this.#removing.get(id));
+    this.#keepers.set(id, keeper);
+    if (isOwn(target)) this.#shared.gate.enter(id);
+    keeper.request(this.#revision);
+  }
+
+  /** Ends keeping it, and removes everything of ours from its namespace. Rejects with the LbError if that fails. */
+  async remove(target: LbTarget | string): Promise<void> {
+    const id = typeof target === "string" ? target : target.id;
+    const keeper = this.#drop(id);
+    if (keeper === undefined) return this.#removing.get(id);
+    const done = keeper.stop().then(() => this.#options.backend.clear(keeper.target));
+    const removing = done
+      .catch(() => {}) // it is the caller who is told
+      .then(() => void (this.#removing.get(id) === removing && this.#removing.delete(id)));
+    this.#removing.set(id, removing);
+    this.#look();
+    return done;
+  }
+
+  /** The plans of these targets (missing: all) are other ones since this revision. */
+  request(ids: Iterable<string> | undefined, revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
+    for (const id of ids ?? this.#keepers.keys()) this.#keepers.get(id)?.request(revision);
+  }
+
+  /** Nothing leads any more to what left the plans up to this revision: it may go. */
+  release(revision: number): void {
+    if (revision <= this.#released) return;
+    this.#released = revision;
+    for (const keeper of this.#keepers.values()) keeper.release(revision);
+  }
+
+  /**
+   * Resolves when everything that was requested up to this revision is in the kernel, but for targets that fail, or when
+   * `timeout` (milliseconds, default 5 000) is over. What leaves may still be there. `slow: false`: containers' namespaces that
+   * were slow lately are not waited for.
+   */
+  installed(revision: number, { timeout = 5_000, slow = true }: InstalledOptions = {}): Promise<Installed> {
+    return new Promise((resolve) => {
+      const timers = new Timers(this.#clock);
+      const unsettled = () =>
+        [...this.#keepers].filter(([, keeper]) => !keeper.settled(revision) && (slow || !keeper.slow));
+      const done = (late: readonly (readonly [string, Keeper])[]): void => {
+        timers.cancelAll();
+        this.#waiting.delete(look);
+        resolve({
+          degraded: this.status().filter((s) => s.state === "degraded"),
+          late: late.map(([id, keeper]) => this.#status(id, keeper)),
+        });
+      };
+      const look = (): void => {
+        if (unsettled().length === 0) done([]);
+      };
+      this.#waiting.add(look);
+      timers.set("timeout", timeout, () => done(unsettled()));
+      look();
+    });
+  }
+
+  status(): TargetStatus[] {
+    return [...this.#keepers].map(([id, keeper]) => this.#status(id, keeper));
+  }
+
+  /** Looks at the kernel now, without waiting for the next time. */
+  check(ids: Iterable<string> = this.#keepers.keys()): void {
+    for (const id of ids) this.#keepers.get(id)?.distrust();
+  }
+
+  /** Stops, and leaves everything as it is in the kernel. Who still waits for `installed` is answered. */
+  async close(): Promise<void> {
+    const keepers = [...this.#keepers.keys()].map((id) => this.#drop(id)!);
+    this.#shared.gate.close();
+    await Promise.all([...keepers.map((keeper) => keeper.stop()), ...this.#removing.values()]);
+    this.#look();
+  }
+
+  #status(id: string, keeper: Keeper): TargetStatus {
+    const { state, reason, leaving } = keeper;
+    const revision = state === "equal" ? this.#revision : keeper.installed;
+    return { target: id, revision, state, ...(reason !== undefined && { reason }), leaving };
+  }
+
+  #drop(id: string): Keeper | undefined {
+    const keeper = this.#keepers.get(id);
+    this.#keepers.delete(id);
+    this.#shared.gate.leave(id);
+    return keeper;
+  }
+
+  #changed(id: string): void {
+    const keeper = this.#keepers.get(id);
+    if (keeper !== undefined) this.#say("status", this.#status(id, keeper));
+  }
+
+  #gone(id: string, keeper: object, error: LbError): void {
+    if (this.#keepers.get(id) !== keeper) return;
+    void this.#drop(id)?.stop();
+    this.#say("gone", id, error);
+    this.#look();
+  }
+
+  /** A listener that throws is nothing that this node's kernel, or its process, should suffer from. */
+  #say<E extends keyof ReconcilerEvents>(event: E, ...said: EventEmitter.EventArgs<ReconcilerEvents, E>): void {
+    try {
+      this.emit(event, ...said);
+    } catch (error) {
+      this.#options.onError?.(error);
+    }
+  }
+
+  #ended(removed: boolean): void {
+    this.#marksToFree ||= removed;
+    if (this.#marksToFree) this.#freeMarks();
+    this.#look();
+  }
+
+  #look(): void {
+    for (const look of [...this.#waiting]) look();
+  }
+
+  /** When everything is at rest: a mark is free if no namespace has it, or is about to. */
+  #freeMarks(): void {
+    const keys = new Set<string>();
+    for (const keeper of this.#keepers.values()) if (keeper.busy || !keeper.keys(keys)) return;
+    this.#marksToFree = false;
+    this.#options.marks?.keep(keys);
+  }
+}

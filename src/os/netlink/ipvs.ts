@@ -1,0 +1,238 @@
+/**
+ * The kernel's own balancer, IPVS, in the current network namespace: services known by firewall mark, and their
+ * destinations. Written by netlink (net/netfilter/ipvs/ip_vs_ctl.c, linux/ip_vs.h), read from there and from /proc.
+ */
+import { closeSync, openSync, readSync } from "node:fs";
+import { addressBytes, addressText } from "../../model/address.ts";
+import { OsError } from "../error.ts";
+import { AF_INET, AF_INET6 } from "../sockaddr.ts";
+import { type GenericMessage, Genetlink } from "./genetlink.ts";
+import { parseAttributes } from "./read.ts";
+import { MessageWriter } from "./write.ts";
+
+/** A service by mark. `affinity` in seconds, 0: none. */
+export interface IpvsService {
+  readonly mark: number;
+  readonly family: 4 | 6;
+  readonly scheduler: string;
+  readonly affinity: number;
+}
+
+export interface IpvsDestination {
+  readonly address: string;
+  readonly weight: number;
+  readonly forwarding: "masquerade" | "direct" | "other";
+  /** Always 0 in what we write: the port of the connection is kept. */
+  readonly port: number;
+}
+
+export type ServiceId = Pick<IpvsService, "mark" | "family">;
+
+/** Commands; each is done by `IpvsWriter.do`, or by itself. */
+export type IpvsCommand =
+  | { readonly command: "service.new" | "service.set"; readonly service: IpvsService }
+  | { readonly command: "service.delete"; readonly service: ServiceId }
+  | {
+      readonly command: "destination.new" | "destination.set" | "destination.delete";
+      readonly service: ServiceId;
+      readonly destination: IpvsDestination;
+    };
+
+/** enum in linux/ip_vs.h */
+const COMMAND: Record<IpvsCommand["command"], number> = {
+  "service.new": 1,
+  "service.set": 2,
+  "service.delete": 3,
+  "destination.new": 5,
+  "destination.set": 6,
+  "destination.delete": 7,
+};
+const GET_SERVICE = 4;
+const SET_CONFIG = 12;
+const GET_CONFIG = 13;
+/** Attributes of a configuration. */
+const TIMEOUT = { tcp: 4, udp: 6 } as const;
+
+const CMD_SERVICE = 1;
+const CMD_DESTINATION = 2;
+const SERVICE = { family: 1, mark: 5, scheduler: 6, flags: 7, timeout: 8, netmask: 9 } as const;
+const DESTINATION = { address: 1, port: 2, forwarding: 3, weight: 4, upper: 5, lower: 6, family: 11 } as const;
+const PERSISTENT = 1;
+const FORWARDING = { masquerade: 0, direct: 3 } as const;
+
+/** Error numbers that say what is there: ip_vs_ctl.c answers them for what exists already, or does not (any more). */
+export const EEXIST = 17;
+export const ENOENT = 2;
+export const ESRCH = 3;
+
+/** Does commands in order, all of them; the error number of each, 0 if it was done. Throws an OsError without IPVS or rights. */
+export const ipvsDo = (commands: readonly IpvsCommand[]): number[] =>
+  withIpvs((netlink) => netlink.do(commands.map(packIpvs)));
+
+/** All services by mark in this namespace. */
+export const ipvsServices = (): IpvsService[] =>
+  withIpvs((netlink) =>
+    netlink.dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }).flatMap((entry) => {
+      const service = unpackService(entry);
+      return service.mark === 0 ? [] : [service];
+    }),
+  );
+
+/** Seconds that connections of this namespace may be silent: TCP ones that are established, UDP ones. */
+export interface IpvsTimeouts {
+  readonly tcp: number;
+  readonly udp: number;
+}
+
+export const ipvsTimeouts = (): IpvsTimeouts =>
+  withIpvs((netlink) => {
+    const found = parseAttributes(netlink.ask({ command: GET_CONFIG, attributes: Buffer.alloc(0) }));
+    const seconds = (type: number) => found.u32(type) ?? 0;
+    return { tcp: seconds(TIMEOUT.tcp), udp: seconds(TIMEOUT.udp) };
+  });
+
+/** Those that are not given stay. Throws an OsError if the kernel refuses. */
+export function setIpvsTimeouts(timeouts: Partial<IpvsTimeouts>): void {
+  const to = new MessageWriter();
+  if (timeouts.tcp !== undefined) to.u32(TIMEOUT.tcp, timeouts.tcp);
+  if (timeouts.udp !== undefined) to.u32(TIMEOUT.udp, timeouts.udp);
+  const [errno = 0] = withIpvs((netlink) => netlink.do([{ command: SET_CONFIG, attributes: to.octets }]));
+  if (errno !== 0) throw new OsError("ipvs timeouts", errno);
+}
+
+function withIpvs<T>(work: (netlink: Genetlink) => T): T {
+  const netlink = new Genetlink("IPVS");
+  try {
+    return work(netlink);
+  } finally {
+    netlink.close();
+  }
+}
+
+export function packIpvs(command: IpvsCommand): GenericMessage {
+  const to = new MessageWriter(256);
+  to.nested(CMD_SERVICE, () => packService(to, command.service));
+  if ("destination" in command) to.nested(CMD_DESTINATION, () => packDestination(to, command.destination));
+  return { command: COMMAND[command.command], attributes: to.octets };
+}
+
+function packService(to: MessageWriter, service: ServiceId | IpvsService): void {
+  const four = service.family === 4;
+  to.u16(SERVICE.family, four ? AF_INET : AF_INET6).u32(SERVICE.mark, service.mark);
+  if (!("scheduler" in service)) return;
+  to.text(SERVICE.scheduler, service.scheduler)
+    .raw(SERVICE.flags, [service.affinity > 0 ? PERSISTENT : 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]) // value and mask
+    .u32(SERVICE.timeout, service.affinity)
+    .u32(SERVICE.netmask, four ? 0xffff_ffff : 128); // a client is one address
+}
+
+/** The attributes of one entry of a list of services. */
+export function unpackService(entry: Buffer): IpvsService {
+  const service = parseAttributes(entry).nested(CMD_SERVICE);
+  const persistent = ((service.raw(SERVICE.flags)?.[0] ?? 0) & PERSISTENT) !== 0;
+  return {
+    mark: service.u32(SERVICE.mark) ?? 0,
+    family: service.u16(SERVICE.family) === AF_INET6 ? 6 : 4,
+    scheduler: service.text(SERVICE.scheduler) ?? "",
+    affinity: persistent ? (service.u32(SERVICE.timeout) ?? 0) : 0,
+  };
+}
+
+function packDestination(to: MessageWriter, { address, port, weight, forwarding }: IpvsDestination): void {
+  const octets = addressBytes(address) ?? "";
+  to.raw(DESTINATION.address, octets.padEnd(16, "\0"))
+    .be16(DESTINATION.port, port)
+    .u16(DESTINATION.family, octets.length === 4 ? AF_INET : AF_INET6)
+    .u32(DESTINATION.forwarding, forwarding === "direct" ? FORWARDING.direct : FORWARDING.masquerade)
+    .u32(DESTINATION.weight, weight)
+    .u32(DESTINATION.upper, 0)
+    .u32(DESTINATION.lower, 0);
+}
+
+/** The destinations of all services by mark in this namespace, by mark: one read, however many there are. */
+export function ipvsDestinations(): Map<number, IpvsDestination[]> {
+  return parseDestinations(readProc("ip_vs").text);
+}
+
+/**
+ *     FWM  00000100 rr
+ *       -> 0A000105:0000      Masq    1      0          0
+ *       -> [fd00:0000:0000:0000:0000:0000:0000:0005]:0000      Route   1      0          0
+ */
+export function parseDestinations(proc: string): Map<number, IpvsDestination[]> {
+  const out = new Map<number, IpvsDestination[]>();
+  let current: IpvsDestination[] | undefined;
+  for (const line of proc.split("\n")) {
+    if (line.startsWith("  -> ")) {
+      const [where = "", way = "", weight = ""] = line.slice(5).trimEnd().split(/\s+/);
+      const colon = where.lastIndexOf(":");
+      const port = Number.parseInt(where.slice(colon + 1), 16);
+      const forwarding = way === "Masq" ? "masquerade" : way === "Route" ? "direct" : "other";
+      if (way !== "Forward")
+        current?.push({ address: hexAddress(where.slice(0, colon)), port, weight: Number(weight), forwarding });
+    } else if (line.startsWith("FWM")) {
+      const mark = Number.parseInt(line.slice(3).trim(), 16);
+      current = out.get(mark) ?? [];
+      out.set(mark, current);
+    } else current = undefined;
+  }
+  return out;
+}
+
+/** Services and destinations of this namespace, without the numbers of their connections, which change all the time; "" without IPVS. */
+export function ipvsList(): string {
+  try {
+    return readProc("ip_vs").text.replaceAll(/^( {2}-> .*?) +\d+ +\d+ *$/gm, "$1");
+  } catch {
+    return "";
+  }
+}
+
+/** States (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c) of connections that carry nothing any more, or will not. */
+const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
+
+/**
+ * Connections of this namespace that are balanced to an address and still open: of TCP and SCTP those on which something may
+ * still come. UDP has no end that could be seen.
+ */
+export function ipvsConnections(destination: string): number {
+  const { text, whole } = readProc("ip_vs_conn");
+  return countConnections(text, destination) || Number(!whole); // of what was not read, one may be
+}
+
+/** Octets. Whoever is in the namespace may have filled the file with services and connections of its own. */
+const MOST = 8 << 20;
+
+/** A file of this thread's namespace, as far as anyone reads it. Throws the file system's error. */
+function readProc(name: string): { readonly text: string; readonly whole: boolean } {
+  const fd = openSync(`/proc/thread-self/net/${name}`, "r");
+  try {
+    const parts: Buffer[] = [];
+    for (let size = 0; size < MOST; ) {
+      const part = Buffer.allocUnsafe(1 << 20);
+      const read = readSync(fd, part);
+      if (read === 0) return { text: Buffer.concat(parts).toString("latin1"), whole: true };
+      parts.push(part.subarray(0, read));
+      size += read;
+    }
+    return { text: Buffer.concat(parts).toString("latin1"), whole: false };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Lines: protocol, client and its port, VIP and its port, destination and its port, state, seconds. Templates have client port 0. */
+export function countConnections(proc: string, destination: string): number {
+  let count = 0;
+  for (const line of proc.split("\n").slice(1)) {
+    const [, , clientPort, , , to = "", , state = ""] = line.trimEnd().split(/\s+/);
+    if (clientPort !== "0000" && !OVER.has(state) && to !== "" && hexAddress(to) === destination) count++;
+  }
+  return count;
+}
+
+/** "0A000105", or "[fd00:0000:…]" with or without brackets. */
+function hexAddress(hex: string): string {
+  const digits = hex.replace(/[[\]:]/g, "");
+  return addressText(Buffer.from(digits, "hex").toString("latin1"));
+}

@@ -1,0 +1,99 @@
+/**
+ * Netlink to netfilter, in any network namespace. linux/netfilter/nfnetlink.h.
+ *
+ *   type      subsystem << 8 | command
+ *   nfgenmsg  family 1, version 1, resource 2
+ *
+ * Numbers inside attributes are in network order.
+ */
+import { readlinkSync } from "node:fs";
+import { OsError } from "../error.ts";
+import { inNetns } from "../netns.ts";
+import { closeSlowly } from "../slow-close.ts";
+import { NETLINK_NETFILTER, Netlink } from "./connection.ts";
+import { parseAttributes } from "./read.ts";
+import { MessageWriter } from "./write.ts";
+
+/** Octets of nfgenmsg. */
+export const NFGENMSG = 4;
+
+const GET_GENERATION = (10 << 8) | 16;
+const GET_TABLE = (10 << 8) | 1;
+const NFTA_GEN_ID = 1;
+const NFTA_TABLE_NAME = 1;
+const OP = "nftables generation";
+const EBADMSG = 74;
+
+/**
+ * Milliseconds that a connection stays open after its last use. A namespace that is looked at twice a second so has one, which is
+ * hardly ever closed: that may take minutes (slow-close.ts). And not never, since an open socket keeps a namespace alive that everyone
+ * else has left.
+ */
+const LINGER = 1_500;
+
+interface Open {
+  readonly netlink: Netlink;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** By namespace: its inode, since another may come to be at the same path. */
+const connections = new Map<string, Open>();
+
+/** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
+export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
+  const [place, { netlink, timer }] = netns === undefined ? connectionHere() : inNetns(netns, connectionHere);
+  connections.delete(place); // it comes back if it is as good as before
+  const result = work(netlink);
+  if (netlink.spent) return result;
+  timer.refresh();
+  connections.set(place, { netlink, timer });
+  return result;
+}
+
+function connectionHere(): [place: string, open: Open] {
+  const place = readlinkSync("/proc/thread-self/ns/net");
+  const known = connections.get(place);
+  if (known !== undefined) return [place, known];
+  const netlink = new Netlink(NETLINK_NETFILTER);
+  const over = (): void => {
+    if (connections.get(place)?.netlink === netlink) connections.delete(place);
+    closeSlowly(netlink.fd);
+  };
+  return [place, { netlink, timer: setTimeout(over, LINGER).unref() }];
+}
+
+/** How often nftables' rules were changed in the namespace of this thread; undefined if the kernel has no nftables. */
+export function nftGeneration(): number | undefined {
+  try {
+    return withNetfilter(undefined, generationOf);
+  } catch (error) {
+    if (error instanceof OsError && error.op === OP) return undefined;
+    throw error;
+  }
+}
+
+/** nftables has this table, in the network namespace of this thread. */
+export function hasTable(family: number, name: string): boolean {
+  const to = new MessageWriter();
+  to.message(GET_TABLE, 0, [family, 0, 0, 0], () => to.text(NFTA_TABLE_NAME, name));
+  try {
+    withNetfilter(undefined, (netlink) => netlink.ask("nftables table", to));
+    return true;
+  } catch (error) {
+    if (error instanceof OsError) return false;
+    throw error;
+  }
+}
+
+/** In the connection's namespace. Throws an OsError. */
+export function generationOf(netlink: Netlink): number {
+  const generation = parseGeneration(netlink.ask(OP, GENERATION));
+  if (generation === undefined) throw new OsError(OP, EBADMSG);
+  return generation;
+}
+
+/** From nfgenmsg on. */
+export const parseGeneration = (answer: Buffer): number | undefined =>
+  parseAttributes(answer.subarray(NFGENMSG)).be32(NFTA_GEN_ID);
+
+const GENERATION = new MessageWriter(20).message(GET_GENERATION, 0, [0, 0, 0, 0]);

@@ -1,0 +1,236 @@
+/** One worker, and the next one if it dies: its sockets go to the successor, and queries wait in them meanwhile. */
+import { Worker } from "node:worker_threads";
+import { type ForwarderCounters, noCounts } from "../../forwarder/core/counters.ts";
+import type { SandboxId } from "../../model/types.ts";
+import { Descriptors } from "../../os/descriptors.ts";
+import { inNetns } from "../../os/netns.ts";
+import { openEventfd, wake } from "../../os/poll.ts";
+import { closeFd, connectTcp, connectUdp } from "../../os/socket.ts";
+import type { ScopePatch } from "../../scoping/patch.ts";
+import type { Senders } from "../senders.ts";
+import { noServeCounts, type ServeCounters } from "../serve.ts";
+import { chunks } from "./chunks.ts";
+import { addCounters, keepCounters, newCounters } from "./counters.ts";
+import type { FromWorker, LaneWanted, Pair, ToWorker, WorkerSetup } from "./messages.ts";
+
+/** A worker that lives so long, in milliseconds, is a good one: what its forerunners died of is forgotten. */
+const PROVEN = 10_000;
+/** Milliseconds that a worker may take to stop. */
+const LAST = 5_000;
+
+export type WorkerOptions = Pick<WorkerSetup, "serving" | "forwarder" | "connections">;
+
+export class Succession {
+  readonly #options: WorkerOptions;
+  readonly #snapshot: () => ScopePatch;
+  readonly #onError: (error: Error) => void;
+  readonly #wake = openEventfd();
+  /** By UDP socket. */
+  readonly #sockets = new Map<number, { pair: Pair; address: string; senders: Senders }>();
+  readonly #waiting = new Map<number, () => void>();
+  /** What this worker counts, and what those before it have counted. */
+  #counters = sharedCounters();
+  readonly #counted = sharedCounters();
+  #worker: Worker;
+  #token = 0;
+  #closing = false;
+  /** The last worker has gone, and the eventfd's number may be somebody else's. */
+  #closed = false;
+  /** Workers in a row that did not prove themselves. */
+  #deaths = 0;
+  #problem: Error | undefined;
+  #proof: NodeJS.Timeout | undefined;
+  #exited: Promise<void> = Promise.resolve();
+
+  /** `snapshot`: everything as it is now, for a worker that comes after another. */
+  constructor(options: WorkerOptions, snapshot: () => ScopePatch, onError: (error: Error) => void) {
+    this.#options = options;
+    this.#snapshot = snapshot;
+    this.#onError = onError;
+    this.#worker = this.#start();
+  }
+
+  /** Why its sandboxes are not answered reliably now, if so. */
+  get problem(): Error | undefined {
+    return this.#problem;
+  }
+
+  get sandboxes(): readonly SandboxId[] {
+    return [...this.#sockets.values()].flatMap(({ senders }) => senders.given.map((g) => g.sandbox));
+  }
+
+  post(message: ToWorker): void {
+    if (this.#closed) return;
+    this.#worker.postMessage(message);
+    wake(this.#wake);
+  }
+
+  listen(pair: Pair, address: string, senders: Senders): void {
+    this.#sockets.set(pair.udp, { pair, address, senders });
+    this.#hold();
+    this.post({ kind: "listen", pair, address, given: senders.given });
+  }
+
+  /** Resolves when the worker does not touch the sockets any more. */
+  unlisten(pair: Pair): Promise<void> {
+    this.#sockets.delete(pair.udp);
+    return this.#ask((token) => ({ kind: "unlisten", pair, token }));
+  }
+
+  /** Resolves when everything posted before has been done. */
+  mark(): Promise<void> {
+    return this.#ask((token) => ({ kind: "mark", token }));
+  }
+
+  /** Reads no more; resolves when who waited for an upstream has an answer, after `ms` an error. A worker that hangs is ended. */
+  async drain(ms: number): Promise<void> {
+    const worker = this.#worker;
+    const late = setTimeout(() => {
+      void worker.terminate();
+      wake(this.#wake);
+    }, ms + LAST);
+    await this.#ask((token) => ({ kind: "drain", token, ms }));
+    clearTimeout(late);
+  }
+
+  addCounters(serve: ServeCounters, forward: ForwarderCounters): void {
+    for (const { serve: served, forward: forwarded } of [this.#counters, this.#counted]) {
+      addCounters(served, serve);
+      addCounters(forwarded, forward);
+    }
+  }
+
+  /** It stops as soon as it hears of it. */
+  end(): void {
+    this.#closing = true;
+    clearTimeout(this.#proof);
+    this.post({ kind: "stop" });
+  }
+
+  async close(): Promise<void> {
+    this.end();
+    this.#worker.ref();
+    const worker = this.#worker;
+    const late = setTimeout(() => void worker.terminate(), LAST);
+    await this.#exited;
+    clearTimeout(late);
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#settle();
+    closeFd(this.#wake);
+  }
+
+  #ask(message: (token: number) => ToWorker): Promise<void> {
+    if (this.#closed) return Promise.resolve(); // until then, an end settles whoever waits
+    const token = ++this.#token;
+    return new Promise((resolve) => {
+      this.#waiting.set(token, resolve);
+      this.#hold();
+      this.post(message(token));
+    });
+  }
+
+  /** The process lives as long as there is a socket to answer on, or somebody waits for the worker. */
+  #hold(): void {
+    if (this.#sockets.size > 0 || this.#waiting.size > 0) this.#worker.ref();
+    else this.#worker.unref();
+  }
+
+  #start(): Worker {
+    const counters = sharedCounters();
+    const descriptors = new Descriptors();
+    const workerData: WorkerSetup = {
+      ...this.#options,
+      wake: this.#wake,
+      serveCounters: counters.serve,
+      forwardCounters: counters.forward,
+      descriptors: descriptors.shared,
+    };
+    const worker = new Worker(new URL("./thread-main.js", import.meta.url), { workerData, name: "eleven-dns" });
+    this.#counters = counters;
+    worker.on("message", (message: FromWorker) => this.#hear(message, descriptors));
+    worker.on("error", (error) => this.#onError(new Error(`worker: ${error.message}`, { cause: error })));
+    this.#exited = new Promise((resolve) => {
+      worker.once("exit", () => {
+        descriptors.closeAll();
+        this.#settle();
+        this.#keepCounts();
+        if (!this.#closing) this.#replace();
+        resolve();
+      });
+    });
+    this.#proof = setTimeout(() => {
+      this.#deaths = 0;
+      this.#problem = undefined;
+    }, PROVEN).unref();
+    return worker;
+  }
+
+  #hear(message: FromWorker, descriptors: Descriptors): void {
+    switch (message.kind) {
+      case "open":
+        this.#openLane(message, descriptors);
+        return;
+      case "trouble":
+        this.#onError(new Error(message.message));
+        return;
+      case "done":
+        this.#waiting.get(message.token)?.();
+        this.#waiting.delete(message.token);
+        this.#hold();
+    }
+  }
+
+  /** The worker may not enter a namespace; a descriptor is good in every thread. */
+  #openLane({ lane, transport, address, port, netns }: LaneWanted, descriptors: Descriptors): void {
+    try {
+      const fd = inNetns(netns, () => (transport === "udp" ? connectUdp : connectTcp)(address, port));
+      descriptors.own(fd);
+      this.post({ kind: "lane", lane, fd });
+    } catch (error) {
+      const reason = (error as { code?: string }).code ?? String(error);
+      this.post({ kind: "noLane", lane, reason });
+    }
+  }
+
+  /** What a dead worker was asked for is done: it touches nothing any more. */
+  #settle(): void {
+    for (const done of this.#waiting.values()) done();
+    this.#waiting.clear();
+  }
+
+  /** It counts no more. */
+  #keepCounts(): void {
+    keepCounters(this.#counters.serve, this.#counted.serve);
+    keepCounters(this.#counters.forward, this.#counted.forward);
+    this.#counters = sharedCounters();
+  }
+
+  #replace(): void {
+    clearTimeout(this.#proof);
+    const again = (): void => {
+      this.#settle();
+      if (this.#closing) return;
+      try {
+        this.#worker = this.#start();
+      } catch (error) {
+        this.#onError(new Error(`no worker can be started: ${error instanceof Error ? error.message : error}`));
+        this.#replace();
+        return;
+      }
+      this.#hold();
+      for (const part of chunks(this.#snapshot())) this.post({ kind: "patch", patch: part });
+      for (const { pair, address, senders } of this.#sockets.values()) this.listen(pair, address, senders);
+      this.#onError(new Error("a worker died; another has taken over its sockets"));
+    };
+    // At once the first time; a worker that dies over and over must not take this thread with it.
+    if (++this.#deaths === 1) {
+      again();
+      return;
+    }
+    this.#problem = new Error(`the thread that answers for it dies again and again (${this.#deaths} times now)`);
+    setTimeout(again, Math.min(1_000, 10 * 2 ** this.#deaths));
+  }
+}
+
+const sharedCounters = () => ({ serve: newCounters(noServeCounts()), forward: newCounters(noCounts()) });
