@@ -204,9 +204,13 @@ const sandbox = z
     error: "must name either a container or a task",
   });
 
+/** An interface's name that nft and a log can be told (lb-programmer's `isDevice`). */
+const device = z.string().regex(/^(?!\.\.?$)[!#-&(-.0-9<-[\]-z|~]{1,15}$/, {
+  error: "must be an interface's name: 1 to 15 visible ASCII characters, none of / : \" ' ; { } \\",
+});
 const place = {
   netns: z.union([z.string().min(1), z.int().min(1)]).describe("network namespace: a path, a pid, or a name"),
-  device: z.string().min(1).optional().describe('its interface on the network; default "eth0"'),
+  device: device.optional().describe('its interface on the network; default "eth0"'),
   ip: address.optional().describe("its address there"),
   ip6: address.optional(),
 };
@@ -234,7 +238,7 @@ const balanceNode = z.strictObject({
       ...place,
       host: z.strictObject({
         netns: z.union([z.string().min(1), z.int().min(1)]).optional(),
-        bridge: z.string().min(1).describe("bridge of the host that leads to the ingress sandbox"),
+        bridge: device.describe("bridge of the host that leads to the ingress sandbox"),
         to: address.optional().describe("the ingress sandbox's address on it"),
         to6: address.optional(),
       }),

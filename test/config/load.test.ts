@@ -449,6 +449,14 @@ test.each([
   ["networks: { other: { netns: x, ip: 10.0.1.3 } }", /networks\.other: there is no network "other"/],
   ["networks: { n: { netns: x } }", /networks\.n: needs its ip or ip6/],
   ["mesh: { netns: x, ip: 10.0.0.2, host: { bridge: gw } }", /mesh\.host: needs to or to6/],
+  [
+    'mesh: { netns: x, ip: 10.0.0.2, device: "eth 0", host: { bridge: gw, to: 10.0.0.2 } }',
+    /mesh\.device: must be an interface's name: 1 to 15 visible ASCII/,
+  ],
+  [
+    "mesh: { netns: x, ip: 10.0.0.2, host: { bridge: gü, to: 10.0.0.2 } }",
+    /mesh\.host\.bridge: must be an interface's/,
+  ],
   ["mesh: { netns: x, host: { bridge: gw, to: 10.0.0.2 } }", /mesh: needs the ingress sandbox's ip or ip6/],
   ["idle: { tcp: 0 }", /idle\.tcp: must be at least 1/],
   ["idle: { tcp: 3600, udp: 60 }", /^good$/],

@@ -51,8 +51,11 @@ export const mark = (text: Text): number => number(text, FIRST_MARK, LAST_MARK);
 /** As the registry has it: a day at most. */
 export const affinity = (text: Text): number => number(text, 0, 86_400);
 
-/** What the kernel takes for an interface's name (dev_valid_name), and nothing that means something to a tool or in a path. */
-export const isDevice = (text: string): boolean => /^[^\s/:"';{}\\]{1,15}$/.test(text) && !/^\.\.?$/.test(text);
+/**
+ * What the kernel takes for an interface's name (dev_valid_name), as far as it can be printed, and nothing that means something to a tool
+ * or in a path.
+ */
+export const isDevice = (text: string): boolean => /^[!-~]{1,15}$/.test(text) && !/[/:"';{}\\]|^\.\.?$/.test(text);
 
 export const device = (text: Text): string => (text !== undefined && isDevice(text) ? text : foreign());
 
