@@ -1,6 +1,6 @@
 /** Words that were read where a container may have written them. */
 import { expect, test } from "vitest";
-import { isDevice } from "../../src/lb-programmer/backends/typed.ts";
+import { isDevice } from "../../src/lb-programmer/backends/common/typed.ts";
 
 test.each([
   ["eth0", true],
