@@ -52,7 +52,7 @@ export async function exec(command: string, args: readonly string[], options: Ex
   // In a session of its own: a terminal's Ctrl-C is for us, and what is half done should not end half way.
   const start = () => spawn(file, args, { env: { PATH: TOOL_FOLDERS.join(":") }, detached: true });
   const restricted = capabilities === undefined ? start : () => spawningWith(capabilities, start);
-  const child = netns === undefined ? restricted() : inNetns(netns, restricted);
+  const child = inNetns(netns, restricted);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     if (child.stdout === undefined) return; // without descriptors (EMFILE) there are no pipes

@@ -73,8 +73,7 @@ function contextIn(lib: Library, netns: string | undefined): unknown {
     there.timer.refresh();
     return there.context;
   }
-  const make = () => lib.nft_ctx_new(0);
-  const context = netns === undefined ? make() : inNetns(netns, make);
+  const context = inNetns(netns, () => lib.nft_ctx_new(0));
   if (context === null) throw new Error("libnftables gives no context");
   lib.nft_ctx_buffer_error(context);
   const close = () => {

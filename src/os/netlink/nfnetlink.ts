@@ -41,7 +41,7 @@ const connections = new Map<string, Open>();
 
 /** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
-  const [place, { netlink, timer }] = netns === undefined ? connectionHere() : inNetns(netns, connectionHere);
+  const [place, { netlink, timer }] = inNetns(netns, connectionHere);
   connections.delete(place); // it comes back if it is as good as before
   const result = work(netlink);
   if (netlink.spent) return result;
