@@ -1,10 +1,9 @@
 /** Sockets opened by hand, so that they can be opened in a namespace and read in batches. All non-blocking, close-on-exec. */
 
-import { isIPv6 } from "node:net";
 import { placeText } from "../model/address.ts";
 import { checked, libc } from "./libc.ts";
 import { inNetns } from "./netns.ts";
-import { AF_INET, AF_INET6, addressOfSockaddr, portOfSockaddr, SOCKADDR, sockaddr } from "./sockaddr.ts";
+import { AF_INET, AF_INET6, addressOfSockaddr, portOfSockaddr, SOCKADDR, sockaddr, socketFamily } from "./sockaddr.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
@@ -129,13 +128,15 @@ export function netnsCookie(fd: number): bigint | undefined {
 }
 
 /** The same of the namespace that this thread is in. */
-export function netnsCookieHere(): bigint | undefined {
-  const { socket, close } = libc();
-  const fd = checked(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+export const netnsCookieHere = (): bigint | undefined => withSocket(AF_INET, netnsCookie);
+
+/** Calls `work` with a datagram socket of this family, to ask the kernel of this thread's namespace by it. Throws an OsError. */
+export function withSocket<T>(family: number, work: (fd: number) => T): T {
+  const fd = checked(libc().socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
   try {
-    return netnsCookie(fd);
+    return work(fd);
   } finally {
-    close(fd);
+    closeFd(fd);
   }
 }
 
@@ -164,7 +165,7 @@ function receiveBuffer(fd: number): void {
 
 /** Opens a socket and hands it to `prepare`; closes it again if that throws. */
 function owned(type: number, address: string, prepare: (fd: number) => { port: number }, protocol = 0): Bound {
-  const family = isIPv6(address) ? AF_INET6 : AF_INET;
+  const family = socketFamily(address);
   const fd = checked(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
   try {
     if (family === AF_INET6) option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
