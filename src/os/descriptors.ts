@@ -1,5 +1,6 @@
 /** Which descriptors a thread has opened, in memory that outlives it: they belong to the process, and a dead thread closes none. */
 import { readFileSync } from "node:fs";
+import type { Poll } from "./poll.ts";
 import { closeFd } from "./socket.ts";
 
 /** The kernel gives the lowest free number: nobody has a million of them open. */
@@ -18,6 +19,17 @@ export class Descriptors {
   /** This one is the thread's from here on. */
   own(fd: number): void {
     this.#mine[fd] = 1;
+  }
+
+  /** It is the thread's, and in its epoll set; if it can't be watched it is closed, and this throws an OsError. */
+  adopt(fd: number, poll: Poll): void {
+    this.own(fd);
+    try {
+      poll.add(fd);
+    } catch (error) {
+      this.close(fd);
+      throw error;
+    }
   }
 
   close(fd: number): void {

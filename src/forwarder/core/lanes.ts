@@ -17,6 +17,16 @@ export interface Exchange {
   close(lane: number): void;
 }
 
+/** What the exchange is told of, never from inside a call of the forwarder's. */
+export interface ExchangeEvents {
+  received(lane: number, packet: Uint8Array): void;
+  failed(lane: number, reason: string): void;
+}
+
+/** Octets that may wait to be written to a server; past them it is given up, for this reason: it takes questions in, or it is no server. */
+export const MOST_UNSENT = 1 << 17;
+export const STUCK = "takes no more questions";
+
 export interface Lane {
   readonly number: number;
   readonly kind: LaneKind;

@@ -124,13 +124,7 @@ class Listener implements Surroundings {
     if (this.#poll !== undefined) return this.#poll;
     const { poll, onReady } = this.#all.options;
     const own = new Poll(SERVED);
-    this.descriptors.own(own.descriptor);
-    try {
-      poll.add(own.descriptor);
-    } catch (error) {
-      this.descriptors.close(own.descriptor);
-      throw error;
-    }
+    this.descriptors.adopt(own.descriptor, poll);
     onReady.set(own.descriptor, { ready: () => this.#serve(own) });
     this.#poll = own;
     return own;

@@ -5,6 +5,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { createForwarderCore } from "../../forwarder/core/core.ts";
+import type { ExchangeEvents } from "../../forwarder/core/lanes.ts";
 import { createRandom16 } from "../../forwarder/io/random.ts";
 import { Batch } from "../../os/batch.ts";
 import { dropCapabilities } from "../../os/caps.ts";
@@ -16,7 +17,7 @@ import { createServing } from "../serve.ts";
 import { PolledTcp } from "../transports/polled-tcp.ts";
 import type { OnReady } from "../transports/transport.ts";
 import { counterWriter } from "./counters.ts";
-import { createPollExchange } from "./exchange.ts";
+import { PollExchange } from "./exchange.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
 import { Stands } from "./stands.ts";
 
@@ -33,16 +34,17 @@ const descriptors = new Descriptors(setup.descriptors);
 descriptors.own(poll.descriptor);
 const onReady: OnReady = new Map();
 const now = () => performance.now();
-const exchange = createPollExchange(
+const events: ExchangeEvents = {
+  received: (lane, packet) => core.received(lane, packet),
+  failed: (lane, reason) => core.failed(lane, reason),
+};
+const exchange = new PollExchange({
   poll,
   onReady,
-  {
-    received: (lane, packet) => core.received(lane, packet),
-    failed: (lane, reason) => core.failed(lane, reason),
-  },
   descriptors,
-  (lane) => say({ kind: "open", ...lane }),
-);
+  events,
+  wanted: (lane) => say({ kind: "open", ...lane }),
+});
 const core = createForwarderCore({ exchange, now, random: createRandom16(), options: setup.forwarder });
 const answerer = new Answerer(createServing(setup.serving), core, ({ message }) => say({ kind: "trouble", message }));
 const tcp = new PolledTcp({ poll, onReady, descriptors, now, most: setup.connections });
