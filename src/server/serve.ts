@@ -38,7 +38,7 @@ import { chaos, type Identity } from "./chaos.ts";
 
 /** Say nothing to this packet. */
 export const SILENT = 0;
-/** The question is not ours: `forward` it; `serving.query` holds it until the next packet. */
+/** The question is not ours: `forward` the packet. */
 export const LATER = -1;
 
 /** UDP answers above 512 octets go up to this size: what the peer says, within what its road carries unfragmented. */
@@ -49,6 +49,7 @@ export const MAX_TCP = 65_535;
 
 /** What all packets of one data plane share. */
 export interface Serving {
+  /** What `serve` reads a packet into: its own, and of no meaning to anyone else. */
   readonly query: Query;
   readonly style: Style;
   readonly compat: "none" | "docker";

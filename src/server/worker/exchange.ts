@@ -45,7 +45,10 @@ export class PollExchange implements Exchange {
   opened(lane: number, fd: number): void {
     const asked = this.#coming.get(lane);
     this.#coming.delete(lane);
-    if (asked === undefined) return this.#options.descriptors.close(fd); // nobody waits for it any longer
+    if (asked === undefined) {
+      this.#options.descriptors.close(fd); // nobody waits for it any longer
+      return;
+    }
     this.#add(lane, asked.kind, () => fd);
     for (const packet of asked.early) this.send(lane, packet);
   }
