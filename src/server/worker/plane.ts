@@ -7,6 +7,7 @@ import type { ForwarderOptions, NodeForwarder } from "../../forwarder/io/node-lo
 import type { Listen, SandboxId } from "../../model/types.ts";
 import { descriptorLimit } from "../../os/descriptors.ts";
 import { closeFd } from "../../os/socket.ts";
+import { inParts } from "../../scoping/flat-names.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import { Answerer } from "../answerer.ts";
 import type { Bound, DataPlane, OpenSockets, Place } from "../data-plane.ts";
@@ -14,7 +15,6 @@ import { Listeners, type Listening } from "../listeners.ts";
 import type { Senders } from "../senders.ts";
 import { createServing, type ServingOptions } from "../serve.ts";
 import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "../until.ts";
-import { chunks } from "./chunks.ts";
 import { Succession } from "./thread-handle.ts";
 
 export interface WorkerPlaneOptions {
@@ -78,7 +78,7 @@ export class WorkerPlane implements DataPlane {
 
   update(patch: ScopePatch): void {
     this.#answerer.update(patch);
-    const parts = chunks(patch);
+    const parts = inParts(patch);
     for (const worker of this.#workers) for (const part of parts) worker.post({ kind: "patch", patch: part });
   }
 

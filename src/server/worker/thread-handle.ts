@@ -6,10 +6,10 @@ import { Descriptors } from "../../os/descriptors.ts";
 import { inNetns } from "../../os/netns.ts";
 import { openEventfd, wake } from "../../os/poll.ts";
 import { closeFd, connectTcp, connectUdp } from "../../os/socket.ts";
+import { inParts } from "../../scoping/flat-names.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import type { Senders } from "../senders.ts";
 import { noServeCounts, type ServeCounters } from "../serve.ts";
-import { chunks } from "./chunks.ts";
 import { addCounters, keepCounters, newCounters } from "./counters.ts";
 import type { FromWorker, LaneWanted, Pair, ToWorker, WorkerSetup } from "./messages.ts";
 
@@ -219,7 +219,7 @@ export class Succession {
         return;
       }
       this.#hold();
-      for (const part of chunks(this.#snapshot())) this.post({ kind: "patch", patch: part });
+      for (const part of inParts(this.#snapshot())) this.post({ kind: "patch", patch: part });
       for (const { pair, address, senders } of this.#sockets.values()) this.listen(pair, address, senders);
       this.#onError(new Error("a worker died; another has taken over its sockets"));
     };
