@@ -130,21 +130,20 @@ export function serve(
   }
   if (scope === undefined) return refuse(serving, out, NOBODY);
   if (query.class !== CLASS_IN && query.class !== CLASS_ANY) return otherClass(serving, out, maximum);
+  return answer(serving, scope, maximum, out);
+}
+
+/** The question is one that this sandbox may ask. */
+function answer(serving: Serving, scope: Scope, maximum: number, out: Uint8Array): number {
+  const { query, counters, style } = serving;
   const { type } = query;
   if (type === TYPE_AXFR || type === TYPE_IXFR) return refuse(serving, out, NO_TRANSFER);
   if (type === TYPE_OPT) return writeError(query, out, style, FORMERR);
-
   const outcome = scope.lookup(query.key, type);
   if (outcome.count > 0) {
     counters.answered++;
-    return writeAnswer(
-      query,
-      out,
-      limitOf(query, maximum),
-      style,
-      outcome,
-      type === TYPE_SRV ? targets(outcome, scope) : undefined,
-    );
+    const additional = type === TYPE_SRV ? targets(outcome, scope) : undefined;
+    return writeAnswer(query, out, limitOf(query, maximum), style, outcome, additional);
   }
   if (outcome === NODATA) {
     counters.nodata++;
