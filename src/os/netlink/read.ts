@@ -1,5 +1,5 @@
 /**
- * Netlink messages read (netlink.ts draws them). The kernel frames them, but what is in them may be a container's: a length that
+ * Netlink messages read (connection.ts draws them). The kernel frames them, but what is in them may be a container's: a length that
  * leads outside ends the list that it stands in, a value of another length than its type has counts as missing, nothing throws.
  */
 import { addressText } from "../../model/address.ts";

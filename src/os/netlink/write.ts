@@ -1,4 +1,4 @@
-/** Netlink messages as octets (netlink.ts draws them), one after the other in memory that grows. */
+/** Netlink messages as octets (connection.ts draws them), one after the other in memory that grows. */
 import { addressBytes } from "../../model/address.ts";
 
 /** Of the type of an attribute: its value is attributes. */
