@@ -58,13 +58,13 @@ export function runNft(text: string, netns: string | undefined): string | undefi
 /** Milliseconds that a context stays open without being used. */
 const LINGER = 250;
 
-interface Open {
+interface OpenContext {
   readonly context: unknown;
   readonly timer: NodeJS.Timeout;
 }
 
 /** By namespace: its inode, since another may come to be at the same path. */
-const contexts = new Map<string, Open>();
+const contexts = new Map<string, OpenContext>();
 
 function contextIn(lib: Library, netns: string | undefined): unknown {
   const key = netns === undefined ? "" : inodeOf(netns);

@@ -62,7 +62,7 @@ const PATIENCE = 1_500;
 const SWEEP_EVERY = 500;
 
 /** The lanes of one server. */
-interface Open {
+interface ServerLanes {
   /** Those that take new queries. */
   readonly udp: Lane[];
   tcp: Lane | undefined;
@@ -77,7 +77,7 @@ export class Lanes {
   readonly #keepFor: number;
   readonly #most: number;
   readonly #lanes = new Map<number, Lane>();
-  readonly #open = new Map<Server, Open>();
+  readonly #open = new Map<Server, ServerLanes>();
   #serial = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 

@@ -16,9 +16,9 @@ export const createForwarder = (
   options: ForwarderOptions = {},
   netnsSockets?: NetnsSockets,
   threw: (error: unknown) => void = () => {},
-): NodeForwarder => new NodeLoop(options, netnsSockets, threw);
+): NodeForwarder => new EventLoopForwarder(options, netnsSockets, threw);
 
-class NodeLoop implements NodeForwarder {
+class EventLoopForwarder implements NodeForwarder {
   readonly #core: ForwarderCore;
   readonly #threw: (error: unknown) => void;
   #timer: NodeJS.Timeout | undefined;

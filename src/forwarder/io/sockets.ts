@@ -44,7 +44,7 @@ export function createNodeExchange(events: ExchangeEvents, netnsSockets?: NetnsS
   };
 }
 
-type Open = (
+type OpenLane = (
   address: string,
   port: number,
   received: (packet: Uint8Array) => void,
@@ -64,7 +64,7 @@ function socketIn(
 }
 
 /** Bound to a port that the kernel picks, and connected: the kernel drops what does not come from the server, and tells ICMP errors. */
-const openUdp: Open = (address, port, received, failed, fd) => {
+const openUdp: OpenLane = (address, port, received, failed, fd) => {
   const socket = datagramSocket(address);
   let early: Uint8Array[] | undefined = []; // until connected; one for each query in flight at most
   let closed = false;
@@ -95,7 +95,7 @@ const openUdp: Open = (address, port, received, failed, fd) => {
   };
 };
 
-const openTcp: Open = (address, port, received, failed, fd) => {
+const openTcp: OpenLane = (address, port, received, failed, fd) => {
   const socket = fd === undefined ? connect({ host: address, port, noDelay: true }) : new Socket({ fd });
   let closed = false;
   const frames = new Frames();

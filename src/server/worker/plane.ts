@@ -15,7 +15,7 @@ import { Listeners, type Listening } from "../listeners.ts";
 import type { Senders } from "../senders.ts";
 import { createServing, type ServingOptions } from "../serve.ts";
 import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "../until.ts";
-import { Succession } from "./thread-handle.ts";
+import { ThreadHandle } from "./thread-handle.ts";
 
 export interface WorkerPlaneOptions {
   readonly workers: number;
@@ -38,7 +38,7 @@ export const canHaveWorkers = import.meta.url.endsWith(".js");
 export class WorkerPlane implements DataPlane {
   readonly #options: WorkerPlaneOptions;
   readonly #answerer: Answerer;
-  readonly #workers: readonly Succession[];
+  readonly #workers: readonly ThreadHandle[];
   readonly #listeners = new Listeners({ open: (at, place, senders) => this.#open(at, place, senders) });
   #next = 0;
 
@@ -52,7 +52,7 @@ export class WorkerPlane implements DataPlane {
     const connections = Math.min(MOST_CONNECTIONS, Math.floor(descriptorLimit() / 2 / options.workers));
     this.#workers = Array.from(
       { length: options.workers },
-      () => new Succession({ serving, forwarder, connections }, snapshot, onError),
+      () => new ThreadHandle({ serving, forwarder, connections }, snapshot, onError),
     );
     process.on("exit", this.#end);
   }

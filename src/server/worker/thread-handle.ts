@@ -20,7 +20,7 @@ const LAST = 5_000;
 
 export type WorkerOptions = Pick<WorkerSetup, "serving" | "forwarder" | "connections">;
 
-export class Succession {
+export class ThreadHandle {
   readonly #options: WorkerOptions;
   readonly #snapshot: () => ScopePatch;
   readonly #onError: (error: Error) => void;
