@@ -46,9 +46,7 @@ export interface Lane {
 // A socket per query would give each one a random port (RFC 5452 section 9.2), but costs more than the query. So up to
 // eight ports are open to a server, one is picked at random for each query, and none stays long enough to be found by
 // probing (SAD DNS needs a minute to scan for open ports). A server that is asked rarely gets a new port for each query.
-const POOL = 8;
-const USES = 512;
-const LIFETIME = 10_000;
+const [POOL, USES, LIFETIME] = [8, 512, 10_000] as const;
 const TCP_IDLE = 3_000;
 /** Connections to one server at a time. */
 const MOST_TCP = 16;

@@ -11,8 +11,7 @@ import { PolledConnection, type Surroundings } from "./polled-connection.ts";
 import type { Handler, OnReady } from "./transport.ts";
 
 /** Connections that one listener lets in, or serves, before others get their turn. */
-const ACCEPTED = 8;
-const SERVED = 4;
+const [ACCEPTED, SERVED] = [8, 4] as const;
 /** Milliseconds to wait when no connection can be let in. */
 const REST = 100;
 const TOLD_EVERY = 60_000;
