@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Poll } from "./poll.ts";
 import { closeFd } from "./socket.ts";
 
-/** The kernel gives the lowest free number: nobody has a million of them open. */
+/** Numbers below this are kept track of. The kernel gives the lowest free one, and nobody has a million descriptors open. */
 const MOST = 1 << 20;
 
 export class Descriptors {
@@ -37,7 +37,7 @@ export class Descriptors {
     closeFd(fd);
   }
 
-  /** For whoever comes after the thread. */
+  /** To be called once the thread is dead. */
   closeAll(): void {
     for (let fd = this.#mine.indexOf(1); fd >= 0; fd = this.#mine.indexOf(1, fd)) this.close(fd);
   }

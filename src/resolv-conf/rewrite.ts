@@ -19,7 +19,7 @@ export interface ResolvConfOptions {
   readonly address: string;
   /** … and what else it listens on. */
   readonly own: readonly string[];
-  /** Given for the sandbox; else the old file's stand. */
+  /** Those of the sandbox. Missing: those of the old file stay. */
   readonly search?: readonly string[] | undefined;
   readonly ndots?: number | undefined;
   /** The sandbox's own upstreams. Missing: those of the old file are used. */
@@ -85,15 +85,15 @@ const isOurs = (now: string, { before, written }: Kept): boolean => now === befo
 const MOST = 8;
 
 /**
- * Loopback is nobody that we could ask: it meant the host's when somebody copied the host's file, and in the namespace it may be us.
- * Nor are addresses with a zone: its interface is a name in there.
+ * Addresses on loopback are left out: they meant the host's loopback when somebody copied the host's file, and in the namespace it may
+ * be us. So are addresses with a zone: that is the name of an interface in the container.
  */
 function upstreamsIn(old: ResolvConf, { address, own }: ResolvConfOptions): Upstream[] {
   const isOwn = (a: string) => a === address || own.includes(a) || LOCAL.test(a) || canonicalAddress(a) === undefined;
   return resolvConfUpstreams(old, { isOwn }).slice(0, MOST);
 }
 
-/** 127.0.0.0/8, ::1, and the wildcards, to which connect(2) finds the same. */
+/** 127.0.0.0/8, ::1, and the wildcard addresses, which connect(2) takes for loopback. */
 const LOCAL = /^(::ffff:)?(127|0)\.|^::1?$/;
 
 interface NamedFile extends FileBeneath {

@@ -52,13 +52,13 @@ export class Compiler {
     return { revision: state.revision, names: this.#emit(dirty), zones, ...this.#compileScopes(state, t) };
   }
 
-  /** The patch that gives every sandbox without upstreams of its own or its networks' these. */
+  /** The patch after the node's upstreams changed: for sandboxes that have none of their own and none from their networks. */
   changeUpstreams(state: ReadonlyState, { upstreams, ndots }: Found): ScopePatch {
     this.#policy = { ...this.#policy, upstreams, ndots };
     return { ...nothing(state), scopes: this.#allScopes(state) };
   }
 
-  /** The patch that gives this sandbox, unless it or its networks have upstreams, these instead of the node's. */
+  /** The patch after a sandbox's resolv.conf was read: its upstreams come before the node's, and behind the sandbox's and its networks'. */
   changeSandboxUpstreams(state: ReadonlyState, id: SandboxId, found: Found | undefined): ScopePatch {
     if (found === undefined) this.#foundOf.delete(id);
     else this.#foundOf.set(id, found);
@@ -82,7 +82,7 @@ export class Compiler {
     return scopeSpec(sandbox, state, this.#policy, this.#foundOf.get(sandbox.id));
   }
 
-  /** A service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */
+  /** Adds what depends on what was touched: a service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */
   #widened(state: ReadonlyState, touched: Touched): Touched {
     const services = new Set(touched.services);
     const tasks = new Set(touched.tasks);

@@ -28,7 +28,7 @@ export interface ScopeSpec {
   readonly internal: boolean;
   /** An explicit ndots option: unknown single-label A/AAAA are NODATA, not forwarded. */
   readonly ndots: boolean;
-  /** Of its networks, as `subnetText` writes them: their reverse zones are ours. Empty with `compat: docker`. */
+  /** The subnets of its networks, as `subnetText` writes them: we answer for their reverse zones. Empty with `compat: docker`. */
   readonly subnets: readonly string[];
   /** "docker": whatever no network knows is forwarded, but for a few names that mean this host or nothing. */
   readonly compat: "none" | "docker";

@@ -68,13 +68,13 @@ export class Tables {
 
 const NOTHING: Entry = { a: undefined, aaaa: undefined, others: undefined, service: false };
 
-/** A name came, or went. */
+/** Counts a name that came (1) or went (-1). */
 function countName(zone: Zone, key: string, by: 1 | -1): void {
   if (key.startsWith("\x01*")) zone.wildcards += by;
   if (zone.above !== undefined) count(zone.above, key, by);
 }
 
-/** Made when the first sandbox needs it that nothing leaves: elsewhere upstreams say what exists, and it costs memory. */
+/** Made when the first sandbox needs it that forwards nothing. For the others it would be memory for nothing: upstreams say what exists. */
 function namesAbove({ names }: Zone): Map<string, number> {
   const above = new Map<string, number>();
   for (const key of names.keys()) count(above, key, 1);

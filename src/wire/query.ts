@@ -86,7 +86,7 @@ function readName(packet: Uint8Array, length: number, into: Query): number {
   return at + 1;
 }
 
-/** Of a packet that is not for us, only this: who sent an OPT gets one (RFC 6891 7). */
+/** Of a packet that is answered with an error only this matters: whether it has an OPT record, for then the answer has one (RFC 6891 7). */
 function findOpt(packet: Uint8Array, length: number, into: Query): void {
   let at = HEADER;
   for (let questions = word(packet, 4); questions > 0; questions--) {

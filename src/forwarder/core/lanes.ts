@@ -23,7 +23,7 @@ export interface ExchangeEvents {
   failed(lane: number, reason: string): void;
 }
 
-/** Octets that may wait to be written to a server; past them it is given up, for this reason: it takes questions in, or it is no server. */
+/** Most octets that may wait to be written to a server over TCP. A server that lets more pile up reads nothing: the connection fails for this reason. */
 export const MOST_UNSENT = 1 << 17;
 export const STUCK = "takes no more questions";
 
@@ -64,7 +64,7 @@ interface ServerLanes {
   /** Those that take new queries. */
   readonly udp: Lane[];
   tcp: Lane | undefined;
-  /** All there are, retired ones included: connections, and lanes of either kind. */
+  /** Counted with the retired ones: TCP lanes, and lanes of either kind. */
   connections: number;
   count: number;
 }
@@ -117,7 +117,7 @@ export class Lanes {
     return ++lane.strays > MOST_STRAYS[lane.kind];
   }
 
-  /** The try needs no answer any more. */
+  /** The try's answer is not waited for any more. */
   settle(attempt: Try): void {
     const { lane, id } = attempt;
     if (lane.waiting.get(id) !== attempt) return;

@@ -11,7 +11,7 @@ export type { ForwarderOptions } from "../core/options.ts";
 /** What can be read for metrics beside forwarding. */
 export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers">;
 
-/** `threw`: what a packet, an error of a socket or the time made the core throw. It costs that one thing, and never the process. */
+/** `threw` is told of exceptions in the core, whatever caused them (a packet, a socket's error, a timer): that one event is lost, and nothing else. */
 export const createForwarder = (
   options: ForwarderOptions = {},
   netnsSockets?: NetnsSockets,
@@ -81,5 +81,5 @@ class EventLoopForwarder implements NodeForwarder {
   }
 }
 
-/** Deadlines are tens of milliseconds at least: two this close share one ring. */
+/** Milliseconds. Deadlines are at least tens of them away, so two that are this close share one timer. */
 const GRAIN = 5;

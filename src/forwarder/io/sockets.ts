@@ -20,7 +20,7 @@ export interface NetnsSockets {
   tcp(netns: string, address: string, port: number): number;
 }
 
-/** Events never come from inside a call. */
+/** `events` is never called from inside a call of the exchange. */
 export function createNodeExchange(events: ExchangeEvents, netnsSockets?: NetnsSockets): Exchange {
   const lanes = new Map<number, LaneSocket>();
   return {

@@ -57,7 +57,7 @@ export class WorkerPlane implements DataPlane {
     process.on("exit", this.#end);
   }
 
-  /** However this process ends: node waits for its threads, and one that waits in epoll_wait(2) hears only its eventfd. */
+  /** Also called when the process exits: node waits for its threads then, and one that waits in epoll_wait(2) hears only its eventfd. */
   readonly #end = (): void => {
     for (const worker of this.#workers) worker.end();
   };
