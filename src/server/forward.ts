@@ -8,21 +8,23 @@ import { headerRcode } from "../wire/reply.ts";
 import { limitOf, type Serving } from "./serve.ts";
 
 /**
- * Forwards a packet that `serve` said LATER to, then or whenever. `send` gets the upstream's answer as this client takes it, or an
- * error of ours. `packet` ends where the query ends, and is the forwarder's from here on.
+ * Forwards the first `length` octets of a packet that `serve` said LATER to; they are copied. `send` gets the upstream's answer as
+ * this client takes it, or an error of ours.
  */
 export function forward(
   serving: Serving,
   forwarder: Pick<Forwarder, "forward">,
   scope: Scope,
-  packet: Uint8Array,
+  served: Uint8Array,
+  length: number,
   from: string,
   maximum: number,
   send: (answer: Uint8Array) => void,
 ): void {
-  parseQuery(packet, packet.length, parsed); // again: what `serve` has read may be another packet's by now
-  const { key, type, class: cls, questionEnd, edns, dnssecOk } = parsed;
-  const limit = limitOf(parsed, maximum);
+  const packet = Buffer.from(served.subarray(0, length));
+  const query = queryOf(serving, served, packet);
+  const { key, type, class: cls, questionEnd, edns, dnssecOk } = query;
+  const limit = limitOf(query, maximum);
   const question = key + String.fromCharCode(type >> 8, type & 255, cls >> 8, cls & 255);
   const { id: asker, upstreams } = scope;
   const request = { packet, questionEnd, question, edns, dnssecOk, limit, upstreams, from, asker };
@@ -31,11 +33,18 @@ export function forward(
     if (reply && !deniesOurs(serving, scope, question, outcome)) return send(outcome);
     parseQuery(packet, packet.length, parsed);
     out.set(packet.subarray(0, questionEnd));
-    const length = reply
+    const written = reply
       ? writeNegative(parsed, out, serving.style, NOERROR, serving.soa, parsed.key.length)
       : writeError(parsed, out, serving.style, outcome.rcode, { code: outcome.ede, text: outcome.text });
-    send(Buffer.from(out.subarray(0, length)));
+    send(Buffer.from(out.subarray(0, written)));
   });
+}
+
+/** What the packet asks: as `serve` has read it, if that was the last one it said LATER to; else it is read again. */
+function queryOf({ later }: Serving, served: Uint8Array, packet: Uint8Array): Query {
+  if (later.packet === served) return later.query;
+  parseQuery(packet, packet.length, parsed);
+  return parsed;
 }
 
 /**

@@ -32,7 +32,7 @@ import {
   TYPE_OPT,
   TYPE_SRV,
 } from "../wire/constants.ts";
-import { DROP, parseQuery, Query } from "../wire/query.ts";
+import { copyQuery, DROP, parseQuery, Query } from "../wire/query.ts";
 import { type RRSet, rdataOf } from "../wire/rrset.ts";
 import { chaos, type Identity } from "./chaos.ts";
 
@@ -51,6 +51,8 @@ export const MAX_TCP = 65_535;
 export interface Serving {
   /** What `serve` reads a packet into: its own, and of no meaning to anyone else. */
   readonly query: Query;
+  /** The packet that LATER was said to last, and what it asks: so `forward` need not read it again. */
+  readonly later: { packet: Uint8Array | undefined; readonly query: Query };
   readonly style: Style;
   readonly compat: "none" | "docker";
   readonly identity: Identity;
@@ -94,6 +96,7 @@ export interface ServingOptions {
 export function createServing({ compat, negativeTtl, identity }: ServingOptions): Serving {
   return {
     query: new Query(),
+    later: { packet: undefined, query: new Query() },
     style: compat === "docker" ? DOCKER_STYLE : OWN_STYLE,
     compat,
     identity,
@@ -130,11 +133,11 @@ export function serve(
   }
   if (scope === undefined) return refuse(serving, out, NOBODY);
   if (query.class !== CLASS_IN && query.class !== CLASS_ANY) return otherClass(serving, out, maximum);
-  return answer(serving, scope, maximum, out);
+  return answer(serving, packet, scope, maximum, out);
 }
 
 /** The question is one that this sandbox may ask. */
-function answer(serving: Serving, scope: Scope, maximum: number, out: Uint8Array): number {
+function answer(serving: Serving, packet: Uint8Array, scope: Scope, maximum: number, out: Uint8Array): number {
   const { query, counters, style } = serving;
   const { type } = query;
   if (type === TYPE_AXFR || type === TYPE_IXFR) return refuse(serving, out, NO_TRANSFER);
@@ -155,6 +158,8 @@ function answer(serving: Serving, scope: Scope, maximum: number, out: Uint8Array
   }
   if (outcome === FORWARD) {
     counters.forwarded++;
+    serving.later.packet = packet;
+    copyQuery(query, serving.later.query);
     return LATER;
   }
   return outside(serving, out, outcome);

@@ -30,6 +30,18 @@ export class Query {
   }
 }
 
+/** What one says, in another one. */
+export function copyQuery(from: Query, into: Query): void {
+  into.flags = from.flags;
+  into.key = from.key;
+  into.type = from.type;
+  into.class = from.class;
+  into.questionEnd = from.questionEnd;
+  into.edns = from.edns;
+  into.udpSize = from.udpSize;
+  into.dnssecOk = from.dnssecOk;
+}
+
 /**
  * Reads `length` octets of `packet` into `into`. Accepts what Docker's resolver accepts (trailing octets, one record in
  * answer and authority, two in additional) except where RFC 6891 and RFC 8906 are plain: one OPT at most, owned by the

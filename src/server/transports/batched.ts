@@ -66,9 +66,9 @@ export class BatchedUdp {
 
   #forward(i: number, slot: Buffer, scope: Scope): void {
     const { serving, forwarder } = this.#answerer;
-    const packet = Buffer.from(slot.subarray(0, this.#batch.length(i)));
-    const peer = this.#batch.peer(i);
-    forward(serving, forwarder, scope, packet, this.#batch.from(i), this.#maximum, (answer) => {
+    const batch = this.#batch;
+    const peer = batch.peer(i);
+    forward(serving, forwarder, scope, slot, batch.length(i), batch.from(i), this.#maximum, (answer) => {
       if (this.#open) sendTo(this.fd, peer, answer);
     });
   }

@@ -124,7 +124,7 @@ export class Connection {
       this.#wire.write(Buffer.from(out.subarray(0, length + 2)));
     } else if (length < 0) {
       this.#pending++;
-      this.#handler.forward(Buffer.from(packet), this.#from, "tcp", (answer) => this.#answer(answer));
+      this.#handler.forward(packet, this.#from, "tcp", (answer) => this.#answer(answer));
     }
   }
 

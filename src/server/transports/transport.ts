@@ -4,7 +4,7 @@
 export interface Handler {
   /** Answers into `out`: the answer's length; 0: say nothing; negative: call `forward` with the same packet. */
   serve(packet: Uint8Array, length: number, from: string, kind: "udp" | "tcp", out: Uint8Array): number;
-  /** The packet is the forwarder's from here on. `send` is called once, maybe later. */
+  /** Copies the packet. `send` is called once, maybe later. */
   forward(packet: Uint8Array, from: string, kind: "udp" | "tcp", send: (answer: Uint8Array) => void): void;
   /** An error of the socket that is nobody's answer. */
   failed(error: Error): void;
