@@ -2,19 +2,17 @@
  * Datagrams in batches: recvmmsg(2) and sendmmsg(2) over one block of memory. A query is answered where it lies, and the
  * header that it was received with sends the answer: the sender's address in it is now the receiver's.
  *
- *   struct mmsghdr, 64 octets:  0 name* | 8 namelen | 16 iov* | 24 iovlen | 32 control* | 40 controllen | 48 flags | 56 len
- *   struct iovec, 16 octets:    0 base* | 8 length
+ *   struct mmsghdr, 64 octets:  0 struct msghdr (msghdr.ts) | 56 len
  *
  * Control data is what IP_PKTINFO gives on wildcard sockets, the address that was asked; handed back as it came, it makes
  * the answer come from there (ip(7), ipv6(7)).
  */
 import { addressOf, libc } from "./libc.ts";
+import { IOV, messageTo } from "./msghdr.ts";
 import { addressOfSockaddr, SOCKADDR } from "./sockaddr.ts";
 
 const HDR = 64;
 const HDR_WORDS = HDR / 4;
-const MSGHDR = 56;
-const IOV = 16;
 const CONTROL = 64;
 const MSG_DONTWAIT = 0x40;
 
@@ -128,20 +126,9 @@ export class Batch {
   }
 }
 
-const header = Buffer.alloc(MSGHDR);
-const vector = Buffer.alloc(IOV);
-
 /** Sends one datagram to `peer`; dropped if the kernel refuses it. */
 export function sendTo(fd: number, { name, control }: Peer, packet: Uint8Array): void {
-  vector.writeBigUInt64LE(addressOf(packet), 0);
-  vector.writeBigUInt64LE(BigInt(packet.length), 8);
-  header.writeBigUInt64LE(addressOf(name), 0);
-  header.writeUInt32LE(name.length, 8);
-  header.writeBigUInt64LE(addressOf(vector), 16);
-  header.writeBigUInt64LE(1n, 24);
-  header.writeBigUInt64LE(control.length === 0 ? 0n : addressOf(control), 32);
-  header.writeBigUInt64LE(BigInt(control.length), 40);
-  libc().sendmsg(fd, header, MSG_DONTWAIT);
+  libc().sendmsg(fd, messageTo(name, packet, control), MSG_DONTWAIT);
 }
 
 const words = (b: Buffer): Uint32Array => new Uint32Array(b.buffer, b.byteOffset, b.length >> 2);

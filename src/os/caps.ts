@@ -39,7 +39,7 @@ export function dropCapabilities(): void {
  */
 export function spawningWith<T>(capabilities: readonly number[], work: () => T): T {
   const before = get();
-  if (isNothing(before)) return work(); // and gives nothing
+  if (isNothing(before)) return work(); // a thread without capabilities has none to give
   const { prctl } = libc();
   const bits = checked(prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), "prctl", "PR_GET_SECUREBITS");
   const given = capabilities.filter((cap) => has(before, cap));
@@ -58,7 +58,7 @@ export function spawningWith<T>(capabilities: readonly number[], work: () => T):
   }
 }
 
-/** It is permitted. */
+/** True if the capability is in the permitted set. */
 const has = (data: Uint32Array, cap: number): boolean =>
   (data[(cap >> 5) * WORDS + PERMITTED]! & (1 << (cap & 31))) !== 0;
 

@@ -1,8 +1,9 @@
 /** Which descriptors a thread has opened, in memory that outlives it: they belong to the process, and a dead thread closes none. */
 import { readFileSync } from "node:fs";
+import type { Poll } from "./poll.ts";
 import { closeFd } from "./socket.ts";
 
-/** The kernel gives the lowest free number: nobody has a million of them open. */
+/** Numbers below this are kept track of. The kernel gives the lowest free one, and nobody has a million descriptors open. */
 const MOST = 1 << 20;
 
 export class Descriptors {
@@ -20,12 +21,23 @@ export class Descriptors {
     this.#mine[fd] = 1;
   }
 
+  /** It is the thread's, and in its epoll set; if it can't be watched it is closed, and this throws an OsError. */
+  adopt(fd: number, poll: Poll): void {
+    this.own(fd);
+    try {
+      poll.add(fd);
+    } catch (error) {
+      this.close(fd);
+      throw error;
+    }
+  }
+
   close(fd: number): void {
     this.#mine[fd] = 0; // first: once it is closed, the number may be somebody else's
     closeFd(fd);
   }
 
-  /** For whoever comes after the thread. */
+  /** To be called once the thread is dead. */
   closeAll(): void {
     for (let fd = this.#mine.indexOf(1); fd >= 0; fd = this.#mine.indexOf(1, fd)) this.close(fd);
   }

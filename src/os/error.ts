@@ -28,6 +28,14 @@ const NAMES = new Map(Object.entries(constants.errno).map(([name, number]) => [n
 /** "ECONNREFUSED" for 111. */
 export const errnoName = (errno: number): string => NAMES.get(errno) ?? `errno ${errno}`;
 
+/** Nothing is wrong: there is nothing to read or no room to write just now, or a signal came between. */
+export const isAgain = (errno: number): boolean => errno === EAGAIN || errno === EINTR;
+
+const [EINTR, EAGAIN] = [4, 11] as const;
+
+/** In a word, where it goes into somebody's message: the code if it has one. */
+export const reasonOf = (error: unknown): string => (error as { code?: string }).code ?? String(error);
+
 /** What usually is behind it, for errors that people can do something about. */
 function hint(op: string, code: string): string {
   if (op === "setns" && code === "EPERM") return " (entering a network namespace needs CAP_SYS_ADMIN)";

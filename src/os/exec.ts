@@ -29,8 +29,8 @@ export interface Done {
 }
 
 /**
- * Where tools are looked for, and nowhere else: what the environment says is nobody's business here. The tools get an
- * environment with this path alone in it.
+ * The only folders in which tools are looked for: PATH of the environment is not looked at. It is also all that the tools get
+ * as their environment.
  */
 export const TOOL_FOLDERS = [
   "/usr/sbin",
@@ -52,7 +52,7 @@ export async function exec(command: string, args: readonly string[], options: Ex
   // In a session of its own: a terminal's Ctrl-C is for us, and what is half done should not end half way.
   const start = () => spawn(file, args, { env: { PATH: TOOL_FOLDERS.join(":") }, detached: true });
   const restricted = capabilities === undefined ? start : () => spawningWith(capabilities, start);
-  const child = netns === undefined ? restricted() : inNetns(netns, restricted);
+  const child = inNetns(netns, restricted);
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     if (child.stdout === undefined) return; // without descriptors (EMFILE) there are no pipes
@@ -99,19 +99,19 @@ export function said(words: string): string {
 }
 
 /**
- * Milliseconds that a tool has to be gone once it was ended: in the kernel it may wait for what a container does there, out of a
- * signal's reach. Then nobody waits for it any longer.
+ * Milliseconds that a tool which was killed may take to be gone. It may be in a system call that waits for something a container
+ * does, where no signal reaches it: after this time nobody waits for it any longer.
  */
 const LAST = 500;
 
-/** Milliseconds for a tool in a namespace that has held up another one, while we end. */
+/** Time-out, while a node ends, of tools in a namespace where the tool before took too long. Milliseconds. */
 const HURRIED = 1_000;
 
 /** Paths of namespaces in which the last tool took too long. */
 const stuck = new Set<string>();
 let ending = 0;
 
-/** From now on until the result is called, who has held up a tool does not hold up the next ones as long: a node ends. */
+/** A node ends: until the result is called, a namespace in which a tool took too long gets only a short time for the next ones. */
 export function hurryTools(): () => void {
   ending++;
   return () => void ending--;
@@ -132,14 +132,14 @@ export function toolPath(command: string): string {
   throw Object.assign(new Error(`spawn ${command} ENOENT`), { code: "ENOENT", syscall: `spawn ${command}` });
 }
 
-/** The tool and whatever it has started: it leads a process group of its own. */
+/** Kills the tool and whatever it has started: it leads a process group of its own. */
 function end(child: ChildProcessWithoutNullStreams): void {
   try {
     process.kill(-child.pid!, "SIGKILL");
   } catch {} // it has ended by itself
 }
 
-/** It keeps nothing of ours alive, whenever it ends. */
+/** Lets go of a tool that does not end: it keeps neither pipes nor this process alive. */
 function forsake(child: ChildProcessWithoutNullStreams): void {
   for (const stream of [child.stdin, child.stdout, child.stderr]) stream.destroy();
   child.unref();

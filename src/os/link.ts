@@ -2,12 +2,12 @@
 import { OsError } from "./error.ts";
 import { checked, libc } from "./libc.ts";
 import { AF_INET } from "./sockaddr.ts";
+import { withSocket } from "./socket.ts";
 
 const SIOCGIFNAME = 0x8910;
 const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
-const SOCK_DGRAM_CLOEXEC = 2 | 0x80000;
 const ENODEV = 19;
 
 /** struct ifreq: the name with its NUL, then a union of 24 octets. */
@@ -15,10 +15,9 @@ const IFREQ = 40;
 const NAME = 16;
 
 /** Brings `lo` of the current namespace up if it is down: a namespace is born with it down. True if it was. */
-export function bringLoopbackUp(): boolean {
-  const { socket, ioctl, close } = libc();
-  const fd = checked(socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0), "socket");
-  try {
+export const bringLoopbackUp = (): boolean =>
+  withSocket(AF_INET, (fd) => {
+    const { ioctl } = libc();
     const request = Buffer.alloc(IFREQ);
     request.write("lo", "latin1");
     checked(ioctl(fd, SIOCGIFFLAGS, request), "SIOCGIFFLAGS", "lo");
@@ -27,10 +26,7 @@ export function bringLoopbackUp(): boolean {
     request.writeInt16LE(flags | IFF_UP, NAME);
     checked(ioctl(fd, SIOCSIFFLAGS, request), "SIOCSIFFLAGS", "lo");
     return true;
-  } finally {
-    close(fd);
-  }
-}
+  });
 
 /** The name of an interface in the namespace of a socket; undefined if there is none of that number, or its name is not UTF-8. */
 export function deviceName(fd: number, index: number): string | undefined {

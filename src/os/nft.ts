@@ -58,13 +58,13 @@ export function runNft(text: string, netns: string | undefined): string | undefi
 /** Milliseconds that a context stays open without being used. */
 const LINGER = 250;
 
-interface Open {
+interface OpenContext {
   readonly context: unknown;
   readonly timer: NodeJS.Timeout;
 }
 
 /** By namespace: its inode, since another may come to be at the same path. */
-const contexts = new Map<string, Open>();
+const contexts = new Map<string, OpenContext>();
 
 function contextIn(lib: Library, netns: string | undefined): unknown {
   const key = netns === undefined ? "" : inodeOf(netns);
@@ -73,8 +73,7 @@ function contextIn(lib: Library, netns: string | undefined): unknown {
     there.timer.refresh();
     return there.context;
   }
-  const make = () => lib.nft_ctx_new(0);
-  const context = netns === undefined ? make() : inNetns(netns, make);
+  const context = inNetns(netns, () => lib.nft_ctx_new(0));
   if (context === null) throw new Error("libnftables gives no context");
   lib.nft_ctx_buffer_error(context);
   const close = () => {

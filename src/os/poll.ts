@@ -7,7 +7,7 @@ const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
 export const EPOLLOUT = 4;
-/** Told whether asked for or not: an error, and that both sides have said all. */
+/** Reported whether asked for or not: an error, and a connection that is closed in both directions. */
 export const EPOLLERR = 8;
 export const EPOLLHUP = 16;
 const EFD_NONBLOCK_CLOEXEC = 0x800 | 0x80000;

@@ -17,7 +17,7 @@ const FIRST = -10;
  */
 export function goFirst(): void {
   const { syscall } = libc();
-  if (syscall(SYS_SCHED_GETSCHEDULER, THIS_THREAD, null, 0) !== SCHED_OTHER) return; // somebody knows better
+  if (syscall(SYS_SCHED_GETSCHEDULER, THIS_THREAD, null, 0) !== SCHED_OTHER) return; // the operator has chosen another policy
   const now = getPriority();
   for (const nice of [Math.min(FIRST, now), now])
     if (syscall(SYS_SCHED_SETATTR, THIS_THREAD, attributes(nice), 0) === 0) return;

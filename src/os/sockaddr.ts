@@ -1,10 +1,13 @@
 /** struct sockaddr_in and sockaddr_in6 (netinet/in.h), to and from text. */
-import { addressBytes, addressText } from "../model/address.ts";
+import { addressBytes, addressText, familyOf } from "../model/address.ts";
 
 export const AF_INET = 2;
 export const AF_INET6 = 10;
 /** Room for either. */
 export const SOCKADDR = 28;
+
+/** AF_INET or AF_INET6. */
+export const socketFamily = (address: string): number => (familyOf(address) === 6 ? AF_INET6 : AF_INET);
 
 /**
  *   in:   family 2 (host order) | port 2 (network order) | address 4 | zero 8
@@ -15,7 +18,7 @@ export function sockaddr(address: string, port: number): Buffer {
   if (bytes === undefined) throw new Error(`"${address}" is no IP address`);
   const six = bytes.length === 16;
   const out = Buffer.alloc(six ? 28 : 16);
-  out.writeUInt16LE(six ? AF_INET6 : AF_INET, 0);
+  out.writeUInt16LE(socketFamily(address), 0);
   out.writeUInt16BE(port, 2);
   out.write(bytes, six ? 8 : 4, "latin1");
   return out;

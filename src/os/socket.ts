@@ -1,54 +1,43 @@
 /** Sockets opened by hand, so that they can be opened in a namespace and read in batches. All non-blocking, close-on-exec. */
 
-import { isIPv6 } from "node:net";
 import { placeText } from "../model/address.ts";
 import { checked, libc } from "./libc.ts";
 import { inNetns } from "./netns.ts";
-import { AF_INET, AF_INET6, addressOfSockaddr, portOfSockaddr, SOCKADDR, sockaddr } from "./sockaddr.ts";
+import { AF_INET, AF_INET6, addressOfSockaddr, portOfSockaddr, SOCKADDR, sockaddr, socketFamily } from "./sockaddr.ts";
 
 const SOCK_STREAM = 1;
 const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0x800;
 const SOCK_CLOEXEC = 0x80000;
 const SOL_SOCKET = 1;
-const SO_REUSEADDR = 2;
-const SO_TYPE = 3;
-const SO_RCVBUF = 8;
-const SO_RCVBUFFORCE = 33;
-const SO_NETNS_COOKIE = 71;
+const SO = { reuseAddress: 2, type: 3, receiveBuffer: 8, receiveBufferForce: 33, netnsCookie: 71 } as const;
+const IPPROTO = { ip: 0, tcp: 6, ip6: 41, sctp: 132 } as const;
+/** Options of IPPROTO.ip, .tcp and .ip6. */
+const [IP_PKTINFO, TCP_NODELAY, IPV6_V6ONLY, IPV6_RECVPKTINFO] = [8, 1, 26, 49] as const;
+const [F_GETFL, F_SETFL] = [3, 4] as const;
 const MSG_NOSIGNAL = 0x4000;
-const IPPROTO_TCP = 6;
-const TCP_NODELAY = 1;
-const F_GETFL = 3;
-const F_SETFL = 4;
-const IPPROTO_IPV6 = 41;
-const IPPROTO_SCTP = 132;
-const IPV6_V6ONLY = 26;
-const IPV6_RECVPKTINFO = 49;
-const IPPROTO_IP = 0;
-const IP_PKTINFO = 8;
 const EINPROGRESS = 115;
 
 /** A socket that is ours to close. */
-export interface Bound {
+export interface OpenSocket {
   readonly fd: number;
   readonly port: number;
 }
 
 /** A bound UDP socket; on a wildcard address it tells which address was asked. Throws an OsError (EADDRINUSE, EACCES, …). */
-export function bindUdp(address: string, port: number): Bound {
+export function bindUdp(address: string, port: number): OpenSocket {
   return owned(SOCK_DGRAM, address, (fd) => {
     receiveBuffer(fd);
-    if (address === "0.0.0.0") option(fd, IPPROTO_IP, IP_PKTINFO, 1);
-    if (address === "::") option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    if (address === "0.0.0.0") option(fd, IPPROTO.ip, IP_PKTINFO, 1);
+    if (address === "::") option(fd, IPPROTO.ip6, IPV6_RECVPKTINFO, 1);
     return bindTo(fd, address, port);
   });
 }
 
 /** A listening TCP socket. */
-export function listenTcp(address: string, port: number): Bound {
+export function listenTcp(address: string, port: number): OpenSocket {
   return owned(SOCK_STREAM, address, (fd) => {
-    option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    option(fd, SOL_SOCKET, SO.reuseAddress, 1);
     const at = bindTo(fd, address, port);
     checked(libc().listen(fd, 511), "listen", placeText(address, port));
     return at;
@@ -58,7 +47,7 @@ export function listenTcp(address: string, port: number): Bound {
 /** Takes a port without using it: bound, neither listening nor read. Throws an OsError (EADDRINUSE: it is somebody's). */
 export function reservePort(protocol: "tcp" | "udp" | "sctp", address: string, port: number): number {
   const type = protocol === "udp" ? SOCK_DGRAM : SOCK_STREAM;
-  return owned(type, address, (fd) => bindTo(fd, address, port), protocol === "sctp" ? IPPROTO_SCTP : 0).fd;
+  return owned(type, address, (fd) => bindTo(fd, address, port), protocol === "sctp" ? IPPROTO.sctp : 0).fd;
 }
 
 /** A UDP socket connected to its server, on a port the kernel picks. */
@@ -82,7 +71,7 @@ export function connectTcp(address: string, port: number): number {
 
 /** Makes a listening socket one for `accept`, wherever it comes from: asking it never blocks, and its connections send at once. */
 export function prepareAccept(listening: number): void {
-  option(listening, IPPROTO_TCP, TCP_NODELAY, 1); // connections inherit it
+  option(listening, IPPROTO.tcp, TCP_NODELAY, 1); // connections inherit it
   const { fcntl } = libc();
   checked(fcntl(listening, F_SETFL, fcntl(listening, F_GETFL, 0) | SOCK_NONBLOCK), "fcntl");
 }
@@ -116,7 +105,7 @@ export function read(fd: number, into: Uint8Array): number {
 export function isDatagram(fd: number): boolean {
   const [type, length] = [Buffer.alloc(4), Buffer.alloc(4)];
   length.writeUInt32LE(4);
-  checked(libc().getsockopt(fd, SOL_SOCKET, SO_TYPE, type, length), "getsockopt", "SO_TYPE");
+  checked(libc().getsockopt(fd, SOL_SOCKET, SO.type, type, length), "getsockopt", "SO_TYPE");
   return type.readInt32LE() === SOCK_DGRAM;
 }
 
@@ -124,18 +113,20 @@ export function isDatagram(fd: number): boolean {
 export function netnsCookie(fd: number): bigint | undefined {
   const [cookie, length] = [Buffer.alloc(8), Buffer.alloc(4)];
   length.writeUInt32LE(cookie.length);
-  if (libc().getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, cookie, length) < 0) return undefined;
+  if (libc().getsockopt(fd, SOL_SOCKET, SO.netnsCookie, cookie, length) < 0) return undefined;
   return cookie.readBigUInt64LE();
 }
 
 /** The same of the namespace that this thread is in. */
-export function netnsCookieHere(): bigint | undefined {
-  const { socket, close } = libc();
-  const fd = checked(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
+export const netnsCookieHere = (): bigint | undefined => withSocket(AF_INET, netnsCookie);
+
+/** Calls `work` with a datagram socket of this family, to ask the kernel of this thread's namespace by it. Throws an OsError. */
+export function withSocket<T>(family: number, work: (fd: number) => T): T {
+  const fd = checked(libc().socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket");
   try {
-    return netnsCookie(fd);
+    return work(fd);
   } finally {
-    close(fd);
+    closeFd(fd);
   }
 }
 
@@ -159,15 +150,16 @@ function receiveBuffer(fd: number): void {
   const raw = Buffer.alloc(4);
   raw.writeInt32LE(RECEIVE_BUFFER);
   const { setsockopt } = libc();
-  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, raw, 4) < 0) setsockopt(fd, SOL_SOCKET, SO_RCVBUF, raw, 4);
+  if (setsockopt(fd, SOL_SOCKET, SO.receiveBufferForce, raw, 4) < 0)
+    setsockopt(fd, SOL_SOCKET, SO.receiveBuffer, raw, 4);
 }
 
 /** Opens a socket and hands it to `prepare`; closes it again if that throws. */
-function owned(type: number, address: string, prepare: (fd: number) => { port: number }, protocol = 0): Bound {
-  const family = isIPv6(address) ? AF_INET6 : AF_INET;
+function owned(type: number, address: string, prepare: (fd: number) => { port: number }, protocol = 0): OpenSocket {
+  const family = socketFamily(address);
   const fd = checked(libc().socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol), "socket");
   try {
-    if (family === AF_INET6) option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (family === AF_INET6) option(fd, IPPROTO.ip6, IPV6_V6ONLY, 1);
     return { fd, ...prepare(fd) };
   } catch (error) {
     libc().close(fd);

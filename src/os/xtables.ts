@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { libc } from "./libc.ts";
 import { AF_INET, AF_INET6 } from "./sockaddr.ts";
+import { withSocket } from "./socket.ts";
 
-const SOCK_DGRAM_CLOEXEC = 2 | 0x80000;
 /** struct ipt_getinfo: name 32 | valid_hooks 4 | hook_entry 20 | underflow 20 | num_entries 4 | size 4 */
 const GET_INFO = 64;
 const INFO = 84;
@@ -30,16 +30,11 @@ function tables(names: string): string[] {
   }
 }
 
-function info(family: number, level: number, table: string): string {
-  const { socket, getsockopt, close } = libc();
-  const fd = socket(family, SOCK_DGRAM_CLOEXEC, 0);
-  try {
+const info = (family: number, level: number, table: string): string =>
+  withSocket(family, (fd) => {
     const [raw, length] = [Buffer.alloc(INFO), Buffer.alloc(4)];
     raw.write(table, "latin1");
     length.writeUInt32LE(INFO);
-    if (getsockopt(fd, level, GET_INFO, raw, length) < 0) return "";
+    if (libc().getsockopt(fd, level, GET_INFO, raw, length) < 0) return "";
     return `${raw.readUInt32LE(76)} ${raw.readUInt32LE(80)}`;
-  } finally {
-    close(fd);
-  }
-}
+  });

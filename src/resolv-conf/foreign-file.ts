@@ -84,7 +84,7 @@ function contents(seen: number): string {
     let length = 0;
     for (let n = -1; n !== 0 && length < room.length; length += n)
       n = readSync(fd, room, length, room.length - length, null);
-    if (length > LARGEST) throw new Error(TOO_LARGE); // it grows
+    if (length > LARGEST) throw new Error(TOO_LARGE); // it has grown since its size was asked
     return room.toString("latin1", 0, length);
   } finally {
     closeSync(fd);

@@ -15,7 +15,7 @@ export interface ResolvConf {
   readonly other: readonly string[];
 }
 
-/** It says something of ndots, whatever: then Docker does not forward unknown names of one label. */
+/** True if the file has an ndots option, whatever its value: then Docker does not forward unknown names of one label. */
 export const hasNdots = ({ options }: ResolvConf): boolean => options.some((o) => /^ndots(:|$)/.test(o));
 
 const LONGEST_LINE = 65536;

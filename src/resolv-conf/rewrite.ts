@@ -19,7 +19,7 @@ export interface ResolvConfOptions {
   readonly address: string;
   /** … and what else it listens on. */
   readonly own: readonly string[];
-  /** Given for the sandbox; else the old file's stand. */
+  /** Those of the sandbox. Missing: those of the old file stay. */
   readonly search?: readonly string[] | undefined;
   readonly ndots?: number | undefined;
   /** The sandbox's own upstreams. Missing: those of the old file are used. */
@@ -35,9 +35,9 @@ export interface Written {
 
 /** Rewrites the file unless it was changed since we last did. A missing file is an empty one. Throws an Error that says why it may not. */
 export function writeResolvConf(options: ResolvConfOptions, stateDir: StateDir): Written {
-  const place = placeOf(options.file);
-  const record = new ResolvConfRecord(stateDir, place.full);
-  return withForeignFile(place, (file) => {
+  const at = namedFile(options.file);
+  const record = new ResolvConfRecord(stateDir, at.full);
+  return withForeignFile(at, (file) => {
     const now = file.read();
     const last = record.read(file.folder);
     const changed = last !== undefined && now !== undefined && !isOurs(now, last);
@@ -47,10 +47,10 @@ export function writeResolvConf(options: ResolvConfOptions, stateDir: StateDir):
     const upstreams = upstreamsIn(old, options);
     const found: Found = { upstreams: options.upstreams === undefined ? upstreams : [], ndots: hasNdots(old) };
     if (changed && kept !== undefined) {
-      return { found, problem: `${place.full} was changed by somebody else since it was written; it is left alone` };
+      return { found, problem: `${at.full} was changed by somebody else since it was written; it is left alone` };
     }
     const servers = (options.upstreams ?? upstreams).map((u) => u.address);
-    const text = render(old, { ...options, path: place.shown, servers, override: options.upstreams !== undefined });
+    const text = render(old, { ...options, path: at.shown, servers, override: options.upstreams !== undefined });
     const octets = Buffer.from(text).toString("latin1");
     if (octets === now) return { found };
     record.write({ before: before ?? null, written: [...(kept?.written.slice(-1) ?? []), octets] }, file.folder);
@@ -61,12 +61,12 @@ export function writeResolvConf(options: ResolvConfOptions, stateDir: StateDir):
 
 /** Puts the old file back, unless ours was changed; nothing of us stays either way. Throws an Error that says why it may not. */
 export function restoreResolvConf(given: ResolvConfOptions["file"], stateDir: StateDir): void {
-  const place = placeOf(given);
-  const record = new ResolvConfRecord(stateDir, place.full);
+  const at = namedFile(given);
+  const record = new ResolvConfRecord(stateDir, at.full);
   const last = record.read();
   if (last === undefined) return;
   try {
-    withForeignFile(place, (file) => {
+    withForeignFile(at, (file) => {
       const now = file.read();
       if (now === undefined || now === last.before || !isOurs(now, last)) return;
       if (last.before === null) file.remove();
@@ -85,25 +85,25 @@ const isOurs = (now: string, { before, written }: Kept): boolean => now === befo
 const MOST = 8;
 
 /**
- * Loopback is nobody that we could ask: it meant the host's when somebody copied the host's file, and in the namespace it may be us.
- * Nor are addresses with a zone: its interface is a name in there.
+ * Addresses on loopback are left out: they meant the host's loopback when somebody copied the host's file, and in the namespace it may
+ * be us. So are addresses with a zone: that is the name of an interface in the container.
  */
 function upstreamsIn(old: ResolvConf, { address, own }: ResolvConfOptions): Upstream[] {
   const isOwn = (a: string) => a === address || own.includes(a) || LOCAL.test(a) || canonicalAddress(a) === undefined;
   return resolvConfUpstreams(old, { isOwn }).slice(0, MOST);
 }
 
-/** 127.0.0.0/8, ::1, and the wildcards, to which connect(2) finds the same. */
+/** 127.0.0.0/8, ::1, and the wildcard addresses, which connect(2) takes for loopback. */
 const LOCAL = /^(::ffff:)?(127|0)\.|^::1?$/;
 
-interface Place extends FileBeneath {
+interface NamedFile extends FileBeneath {
   /** As we know it. */
   readonly full: string;
   /** As the container knows it. */
   readonly shown: string;
 }
 
-function placeOf(file: string | FileBeneath): Place {
+function namedFile(file: string | FileBeneath): NamedFile {
   if (typeof file === "string") return { root: "/", path: file.replace(/^\/+/, ""), full: file, shown: file };
   const { root, path } = file;
   return { root, path, full: `${root.replace(/\/+$/, "")}/${path}`, shown: `/${path}` };

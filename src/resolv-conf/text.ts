@@ -6,7 +6,7 @@ export interface ResolvConfText {
   readonly path: string;
   /** What the sandbox listens on: the file's only name server. */
   readonly address: string;
-  /** Given for the sandbox; else the old file's stand. */
+  /** Those of the sandbox. Missing: those of the old file stay. */
   readonly search?: readonly string[] | undefined;
   readonly ndots?: number | undefined;
   /** Who is asked instead, for the comment: the sandbox's own upstreams, or those of the old file. */

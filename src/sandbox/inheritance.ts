@@ -104,7 +104,7 @@ export class Inheritance {
 /** All of them are sockets in the namespace that the path leads to; missing: in ours. False if it can't be told. */
 function areIn(fds: readonly number[], netns: string | undefined): boolean {
   try {
-    const there = netns === undefined ? netnsCookieHere() : inNetns(netns, netnsCookieHere);
+    const there = inNetns(netns, netnsCookieHere);
     return there !== undefined && fds.every((fd) => netnsCookie(fd) === there);
   } catch (error) {
     if (error instanceof OsError) return false; // there is no namespace

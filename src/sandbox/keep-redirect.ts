@@ -3,8 +3,8 @@
  * ever more slowly: it is his own port 53, and our time.
  */
 import type { Notice } from "../model/notice.ts";
+import { lookInto } from "../os/look.ts";
 import { nftGeneration } from "../os/netlink/nfnetlink.ts";
-import { inNetns } from "../os/netns.ts";
 import { xtablesSizes } from "../os/xtables.ts";
 import { type Behind, installRedirect, presentRedirect, type Redirect, removeRedirect } from "./redirect.ts";
 
@@ -100,10 +100,4 @@ class Patience {
 }
 
 /** Another one once rules have been changed in the namespace, ours or others'; undefined if it is gone. */
-function rules({ netns }: Redirect): string | undefined {
-  try {
-    return inNetns(netns, () => `${nftGeneration()} ${xtablesSizes()}`);
-  } catch {
-    return undefined;
-  }
-}
+const rules = ({ netns }: Redirect): string | undefined => lookInto(netns, [nftGeneration, xtablesSizes]);

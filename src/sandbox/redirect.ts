@@ -3,7 +3,7 @@
  * address are sent to random ports, and answers come from port 53. In a table or chains of our own, so that whatever else
  * is there stays, and doing it again ends the same.
  */
-import { isIPv6 } from "node:net";
+import { familyOf } from "../model/address.ts";
 import { capabilitiesOf, type Done, exec, said } from "../os/exec.ts";
 import { hasTable } from "../os/netlink/nfnetlink.ts";
 import { inNetns } from "../os/netns.ts";
@@ -45,7 +45,7 @@ export async function removeLeftover(at: Redirect): Promise<void> {
   if (inNetns(at.netns, () => hasTable(nfproto(at), table(at)) || hasChains(at))) await removeRedirect(at);
 }
 
-const nfproto = ({ address }: Redirect): number => (isIPv6(address) ? NFPROTO_IP6 : NFPROTO_IP);
+const nfproto = ({ address }: Redirect): number => (familyOf(address) === 6 ? NFPROTO_IP6 : NFPROTO_IP);
 
 /** iptables, in either flavour, has rules of whomever in the namespace of this thread. */
 const hasChains = (at: Redirect): boolean => hasTable(nfproto(at), "nat") || xtablesSizes() !== "";
@@ -87,9 +87,9 @@ interface Ports {
   readonly tcp: number;
 }
 
-const family = ({ address }: Redirect): string => (isIPv6(address) ? "ip6" : "ip");
-const iptables = ({ address }: Redirect): string => (isIPv6(address) ? "ip6tables" : "iptables");
-const host = ({ address }: Redirect): string => (isIPv6(address) ? `[${address}]` : address);
+const family = ({ address }: Redirect): string => (familyOf(address) === 6 ? "ip6" : "ip");
+const iptables = ({ address }: Redirect): string => (familyOf(address) === 6 ? "ip6tables" : "iptables");
+const host = ({ address }: Redirect): string => (familyOf(address) === 6 ? `[${address}]` : address);
 
 /** One for each address, since sandboxes may share a namespace. */
 const table = ({ address, port }: Redirect): string => `eleven_dns_${address.replace(/[^0-9a-f]/gi, "_")}_${port}`;

@@ -94,9 +94,8 @@ async function redirected(
 }
 
 function within<T>({ netns }: Place, work: () => T): T {
-  if (netns === undefined) return work();
   return inNetns(netns, () => {
-    bringLoopbackUp();
+    if (netns !== undefined) bringLoopbackUp(); // a namespace is born with it down; the host's own is not ours to touch
     return work();
   });
 }

@@ -190,7 +190,7 @@ function srvKeys(service: Service, { aliases }: ServiceNetwork): [keys: string[]
   return [...found].map(([label, ports]) => [unique(names.map((n) => label.replace("*", n))), [...ports]]);
 }
 
-/** What SRV names are below: `_tcp.web` and `_tcp` exist, for whoever denied them would deny those, too (RFC 8020). */
+/** The names above SRV names: `_tcp.web` and `_tcp` exist, since NXDOMAIN for them would deny what is below, too (RFC 8020). */
 function aboveSrv({ name, ports }: Service, { aliases }: ServiceNetwork): string[] {
   const protocols = ports.map((p) => `_${p.protocol}`);
   return unique(protocols.flatMap((p) => [p, ...[name, ...aliases].map((n) => `${p}.${n}`)]));

@@ -6,7 +6,8 @@ import { isServable, nameKey } from "../model/name.ts";
 import type { Found, NetworkId, ReadonlyState, Sandbox, SandboxId, Touched } from "../model/types.ts";
 import { type RRSet, rdataOf, rrset } from "../wire/rrset.ts";
 import { type Claim, containerClaims, serviceClaims, taskClaims } from "./claims.ts";
-import { GONE, SAME, type ScopePatch, type ScopeSpec, SERVICE, type ZoneSpec } from "./patch.ts";
+import { type FlatNames, NamesWriter } from "./flat-names.ts";
+import type { ScopePatch, ScopeSpec, ZoneSpec } from "./patch.ts";
 import { DEFAULT_POLICY, type Policy } from "./policy.ts";
 import { scopeSpec } from "./scope-spec.ts";
 
@@ -51,13 +52,13 @@ export class Compiler {
     return { revision: state.revision, names: this.#emit(dirty), zones, ...this.#compileScopes(state, t) };
   }
 
-  /** The patch that gives every sandbox without upstreams of its own or its networks' these. */
+  /** The patch after the node's upstreams changed: for sandboxes that have none of their own and none from their networks. */
   changeUpstreams(state: ReadonlyState, { upstreams, ndots }: Found): ScopePatch {
     this.#policy = { ...this.#policy, upstreams, ndots };
     return { ...nothing(state), scopes: this.#allScopes(state) };
   }
 
-  /** The patch that gives this sandbox, unless it or its networks have upstreams, these instead of the node's. */
+  /** The patch after a sandbox's resolv.conf was read: its upstreams come before the node's, and behind the sandbox's and its networks'. */
   changeSandboxUpstreams(state: ReadonlyState, id: SandboxId, found: Found | undefined): ScopePatch {
     if (found === undefined) this.#foundOf.delete(id);
     else this.#foundOf.set(id, found);
@@ -81,7 +82,7 @@ export class Compiler {
     return scopeSpec(sandbox, state, this.#policy, this.#foundOf.get(sandbox.id));
   }
 
-  /** A service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */
+  /** Adds what depends on what was touched: a service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */
   #widened(state: ReadonlyState, touched: Touched): Touched {
     const services = new Set(touched.services);
     const tasks = new Set(touched.tasks);
@@ -140,23 +141,22 @@ export class Compiler {
     dirty.add(claim.network, key);
   }
 
-  #emit(dirty: Dirty): (string | number)[] {
-    const out: (string | number)[] = [];
+  #emit(dirty: Dirty): FlatNames {
+    const out = new NamesWriter();
     let before: Claim | undefined;
     for (const [network, keys] of dirty.names) {
       const names = this.#claimants.get(network);
       for (const key of keys) {
         const claimants = names?.get(key);
-        out.push(network, key);
-        if (claimants === undefined) out.push(GONE);
-        else if (claimants === before) out.push(SAME);
+        if (claimants === undefined) out.gone(network, key);
+        else if (claimants === before) out.same(network, key);
         else {
-          pushRecords(out, claimants);
+          writeRecords(out, network, key, claimants);
           before = Array.isArray(claimants) ? undefined : claimants;
         }
       }
     }
-    return out;
+    return out.names;
   }
 
   #compileScopes(state: ReadonlyState, t: Touched): Pick<ScopePatch, "scopes" | "removedScopes"> {
@@ -229,12 +229,11 @@ const everything = (state: ReadonlyState): Touched => ({
  * All claims on a name become its RRsets: the union by type, each rdata once, in order of rdata, at the smallest TTL
  * (an RRset has one: RFC 2181 5.2). One claim is the rule, and its sets go out as they are.
  */
-function pushRecords(out: (string | number)[], claims: Claim | readonly Claim[]): void {
+function writeRecords(out: NamesWriter, network: NetworkId, key: string, claims: Claim | readonly Claim[]): void {
   const one = !Array.isArray(claims);
   const sets = one ? (claims as Claim).records : joined(claims.flatMap((c) => c.records));
   const service = one ? (claims as Claim).service : (claims as Claim[]).some((c) => c.service);
-  out.push(sets.length | (service ? SERVICE : 0));
-  for (const { type, ttl, count, size, data } of sets) out.push(type, ttl, count, size, data);
+  out.records(network, key, sets, service);
 }
 
 function joined(sets: readonly RRSet[]): RRSet[] {

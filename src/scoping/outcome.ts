@@ -9,11 +9,11 @@ export const NODATA = constant();
 export const NXDOMAIN = constant();
 /** Not ours: ask upstream. */
 export const FORWARD = constant();
-/** Not ours and of one label, and the stub has a search list: no data sends it on there (Docker's ndots rule). */
+/** Not ours, a single label, and the sandbox has an ndots option: answered with NODATA, so that the client goes on with its search list. */
 export const SEARCH = constant();
 /** Not ours, and nothing may leave this sandbox. */
 export const BLOCKED = constant();
-/** The same, but names of ours are below it: to deny it would be to deny them (RFC 8020). */
+/** As BLOCKED, but names of ours are below this one: NXDOMAIN for it would deny those, too (RFC 8020). */
 export const BLOCKED_ABOVE = constant();
 
 /** An RRset, or NODATA, NXDOMAIN, FORWARD, SEARCH, BLOCKED, BLOCKED_ABOVE. */

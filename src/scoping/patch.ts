@@ -1,21 +1,10 @@
-/**
- * What compile hands to the data plane. The bulk is a flat array of strings and numbers, because that crosses to a worker
- * thread twenty times faster than objects (3.5 ms against 79 ms for 10 000 names), and because one form serves both.
- *
- *   names:  zone, key, n, (type, ttl, count, size, data) x n      the name's records; n = 0: known, empty
- *           zone, key, GONE                                       the name is forgotten
- *           zone, key, SAME                                       the records of the entry before
- */
+/** What compile hands to the data plane: the difference between two revisions, as plain data that crosses to worker threads. */
 import type { NetworkId, SandboxId, Upstream } from "../model/types.ts";
-
-export const GONE = -1;
-export const SAME = -2;
-/** Added to n: names below this one, `<slot>.name` and `_port._tcp.name`, are ours as well. */
-export const SERVICE = 0x1000;
+import type { FlatNames } from "./flat-names.ts";
 
 export interface ScopePatch {
   readonly revision: number;
-  readonly names: readonly (string | number)[];
+  readonly names: FlatNames;
   /** Networks that came, changed their name, or went (suffix undefined). */
   readonly zones: readonly ZoneSpec[];
   readonly scopes: readonly ScopeSpec[];
@@ -39,7 +28,7 @@ export interface ScopeSpec {
   readonly internal: boolean;
   /** An explicit ndots option: unknown single-label A/AAAA are NODATA, not forwarded. */
   readonly ndots: boolean;
-  /** Of its networks, as `subnetText` writes them: their reverse zones are ours. Empty with `compat: docker`. */
+  /** The subnets of its networks, as `subnetText` writes them: we answer for their reverse zones. Empty with `compat: docker`. */
   readonly subnets: readonly string[];
   /** "docker": whatever no network knows is forwarded, but for a few names that mean this host or nothing. */
   readonly compat: "none" | "docker";

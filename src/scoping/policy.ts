@@ -10,11 +10,11 @@ export interface Policy {
   readonly hostnames: boolean;
   /** The node's own upstreams, for sandboxes whose networks have none. */
   readonly upstreams: readonly Upstream[];
-  /** Their file has an ndots option: unknown names of one label are not forwarded. */
+  /** The file that `upstreams` come from has an ndots option: unknown names of one label are not forwarded. */
   readonly ndots: boolean;
 }
 
-/** VIPs stay, so their answers may; tasks come and go, and nobody should hold a dead one for long. */
+/** A VIP outlives its tasks, so clients may keep it longer; tasks come and go, and nobody should hold the address of a dead one for long. */
 export const DEFAULT_POLICY: Policy = {
   compat: "none",
   ttl: { stable: 600, dynamic: 5, negative: 5 },
@@ -23,7 +23,7 @@ export const DEFAULT_POLICY: Policy = {
   ndots: false,
 };
 
-/** Docker's TTL on every record, its own choice or not. */
+/** Docker's TTL, on every record. */
 const DOCKER_TTL = 600;
 
 /** The narrowest setting wins: service, network, node. */

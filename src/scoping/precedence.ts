@@ -4,20 +4,20 @@ import type { Endpoint, Network, ReadonlyState } from "../model/types.ts";
 import { hasNames } from "./claims.ts";
 
 /** An endpoint together with its network. */
-export interface Attachment {
+export interface OnNetwork {
   readonly endpoint: Endpoint;
   readonly network: Network;
 }
 
 /**
- * The attachments that give names, first to ask first: higher priority; overlay before any other driver; one that leads
+ * The endpoints that give names, first to ask first: higher priority; overlay before any other driver; one that leads
  * out before an internal one; more address families with a gateway; name of the network (Docker's order, moby
  * libnetwork/sandbox.go Less and endpoint.go ByNetworkType, except that an explicit priority beats the driver).
  */
-export function precedence(endpoints: readonly Endpoint[], state: ReadonlyState): Attachment[] {
+export function precedence(endpoints: readonly Endpoint[], state: ReadonlyState): OnNetwork[] {
   return endpoints
     .map((endpoint) => ({ endpoint, network: state.networks.get(endpoint.network) }))
-    .filter((a): a is Attachment => a.network !== undefined && hasNames(a.network))
+    .filter((a): a is OnNetwork => a.network !== undefined && hasNames(a.network))
     .sort(
       (a, b) =>
         b.endpoint.priority - a.endpoint.priority ||

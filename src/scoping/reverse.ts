@@ -6,9 +6,9 @@ import { nameKey } from "../model/name.ts";
 
 /** What a name in in-addr.arpa or ip6.arpa stands for. */
 export const ADDRESS = "address";
-/** The front part of addresses: 1.0.10.in-addr.arpa, and the two zones themselves. */
+/** The beginning of an address (1.0.10.in-addr.arpa), or one of the two zones itself. */
 export const PREFIX = "prefix";
-/** Something that no address has as its name, or below such a name. */
+/** Below in-addr.arpa or ip6.arpa, but no address or beginning of one. */
 export const OTHER = "other";
 
 /** Length of a subnet's prefix, then its base in octets: what `readReverse` is compared with. */

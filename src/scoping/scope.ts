@@ -22,9 +22,9 @@ export interface Zone {
   /** Key of the network's own name; `name.network` ends with it. Empty: DNS has no form for it. */
   suffix: string;
   readonly names: Map<string, Entry>;
-  /** How many names start with a "*" label: none, and the wildcard walk is skipped. */
+  /** How many names start with a "*" label. With none, no wildcard is looked for. */
   wildcards: number;
-  /** What `names` are below, each with how many; only where a sandbox is that nothing leaves. */
+  /** The ancestors of `names`, each with the number of names below it. Kept only where a sandbox needs it that forwards nothing. */
   above: Map<string, number> | undefined;
 }
 
@@ -43,7 +43,7 @@ export class Scope {
   readonly #ndots: boolean;
   readonly #subnets: readonly string[];
   readonly #docker: boolean;
-  /** Keys of the suffixes that an upstream is there for. */
+  /** Keys of the domains that have an upstream of their own. */
   readonly #domains: ReadonlySet<string> | undefined;
 
   /** `views` in order of precedence. */
@@ -82,7 +82,7 @@ export class Scope {
     return 0;
   }
 
-  /** True if a network's name, or a name on an internal one, is at or below `key`: who denies it denies them, too (RFC 8020). */
+  /** True if a network's name, or a name on an internal network, is at or below `key`: NXDOMAIN for it would deny that, too (RFC 8020). */
   isAbove(key: string): boolean {
     if (key.length === 0) return true;
     for (const { zone, links } of this.#views) {

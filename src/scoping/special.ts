@@ -16,11 +16,11 @@ export interface SpecialZone {
   readonly apex: string;
   /** What is said of the zone's own name, or of a name below it. */
   readonly answer: (key: string, type: number) => Outcome;
-  /** Its names do not exist at all, as the root says: no zone of ours, though nobody is asked. */
+  /** The root says that no such names exist: nobody is asked, but the zone is not ours either, and the SOA is the root's. */
   readonly denied?: true;
-  /** An upstream that is configured for it is asked. */
+  /** If an upstream is configured for this very domain, that one is asked instead. */
   readonly yields?: true;
-  /** Docker asks upstream, and so does `compat: docker`. */
+  /** Docker forwards it, so with `compat: docker` it is forwarded. */
   readonly dockerAsks?: true;
 }
 

@@ -2,7 +2,8 @@
 import type { NetworkId, SandboxId } from "../model/types.ts";
 import { TYPE_A, TYPE_AAAA } from "../wire/constants.ts";
 import type { RRSet } from "../wire/rrset.ts";
-import { GONE, SAME, type ScopePatch, type ScopeSpec, SERVICE } from "./patch.ts";
+import { type FlatNames, NamesReader } from "./flat-names.ts";
+import type { ScopePatch, ScopeSpec } from "./patch.ts";
 import { type Entry, Scope, type View, type Zone } from "./scope.ts";
 
 export class Tables {
@@ -26,27 +27,19 @@ export class Tables {
     this.revision = patch.revision;
   }
 
-  #applyNames(names: ScopePatch["names"]): void {
-    let before: Entry = NOTHING;
-    for (let i = 0; i < names.length; ) {
-      const zone = this.#zone(names[i++] as string);
-      const key = names[i++] as string;
-      const n = names[i++] as number;
-      if (n === GONE) {
-        if (!zone.names.delete(key)) continue;
-        if (isWildcard(key)) zone.wildcards--;
-        if (zone.above !== undefined) count(zone.above, key, -1);
+  #applyNames(names: FlatNames): void {
+    let entry: Entry = NOTHING;
+    const reader = new NamesReader(names);
+    while (reader.next()) {
+      const zone = this.#zone(reader.network);
+      const { key } = reader;
+      if (reader.gone) {
+        if (zone.names.delete(key)) countName(zone, key, -1);
         continue;
       }
-      if (n !== SAME) {
-        before = readEntry(names, i, n);
-        i += (n & ~SERVICE) * 5;
-      }
-      if (!zone.names.has(key)) {
-        if (isWildcard(key)) zone.wildcards++;
-        if (zone.above !== undefined) count(zone.above, key, 1);
-      }
-      zone.names.set(key, before);
+      if (!reader.same) entry = readEntry(reader);
+      if (!zone.names.has(key)) countName(zone, key, 1);
+      zone.names.set(key, entry);
     }
   }
 
@@ -75,9 +68,13 @@ export class Tables {
 
 const NOTHING: Entry = { a: undefined, aaaa: undefined, others: undefined, service: false };
 
-const isWildcard = (key: string): boolean => key.startsWith("\x01*");
+/** Counts a name that came (1) or went (-1). */
+function countName(zone: Zone, key: string, by: 1 | -1): void {
+  if (key.startsWith("\x01*")) zone.wildcards += by;
+  if (zone.above !== undefined) count(zone.above, key, by);
+}
 
-/** Made when the first sandbox needs it that nothing leaves: elsewhere upstreams say what exists, and it costs memory. */
+/** Made when the first sandbox needs it that forwards nothing. For the others it would be memory for nothing: upstreams say what exists. */
 function namesAbove({ names }: Zone): Map<string, number> {
   const above = new Map<string, number>();
   for (const key of names.keys()) count(above, key, 1);
@@ -93,23 +90,16 @@ function count(above: Map<string, number>, key: string, by: 1 | -1): void {
   }
 }
 
-function readEntry(names: ScopePatch["names"], from: number, n: number): Entry {
+function readEntry(reader: NamesReader): Entry {
   let a: RRSet | undefined;
   let aaaa: RRSet | undefined;
   let others: RRSet[] | undefined;
-  const end = from + (n & ~SERVICE) * 5;
-  for (let i = from; i < end; i += 5) {
-    const set: RRSet = {
-      type: names[i] as number,
-      ttl: names[i + 1] as number,
-      count: names[i + 2] as number,
-      size: names[i + 3] as number,
-      data: names[i + 4] as string,
-    };
+  for (let i = 0; i < reader.count; i++) {
+    const set = reader.set(i);
     if (set.type === TYPE_A) a = set;
     else if (set.type === TYPE_AAAA) aaaa = set;
     else if (others === undefined) others = [set];
     else others.push(set);
   }
-  return { a, aaaa, others, service: (n & SERVICE) !== 0 };
+  return { a, aaaa, others, service: reader.service };
 }

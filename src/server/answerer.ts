@@ -43,7 +43,8 @@ export class Answerer {
         serve(serving, packet, length, kind === "tcp" ? MAX_TCP : udp, scopeOf(from), out),
       forward: (packet, from, kind, send) => {
         const scope = scopeOf(from);
-        if (scope !== undefined) forward(serving, forwarder, scope, packet, from, kind === "tcp" ? MAX_TCP : udp, send);
+        if (scope !== undefined)
+          forward(serving, forwarder, scope, packet, packet.length, from, kind === "tcp" ? MAX_TCP : udp, send);
       },
       failed: this.#onError,
       threw: (error) => this.threw(error),
@@ -56,7 +57,9 @@ export class Answerer {
     const length = serve(this.serving, query, query.length, MAX_TCP, scope, asked);
     if (length > 0) return Promise.resolve(Buffer.from(asked.subarray(0, length)));
     if (length === SILENT || scope === undefined) return Promise.reject(new Error("not a query: nothing to answer"));
-    return new Promise((resolve) => forward(this.serving, this.forwarder, scope, query, "", MAX_TCP, resolve));
+    return new Promise((resolve) =>
+      forward(this.serving, this.forwarder, scope, query, query.length, "", MAX_TCP, resolve),
+    );
   }
 
   /** Questions for upstreams fail from here on; what is in flight goes on. */

@@ -8,35 +8,43 @@ import { headerRcode } from "../wire/reply.ts";
 import { limitOf, type Serving } from "./serve.ts";
 
 /**
- * Forwards the packet that `serve` just said LATER to: `serving.query` still holds it. `send` gets the upstream's answer as
+ * Forwards the first `length` octets of a packet that `serve` said LATER to; they are copied. `send` gets the upstream's answer as
  * this client takes it, or an error of ours.
  */
 export function forward(
   serving: Serving,
   forwarder: Pick<Forwarder, "forward">,
   scope: Scope,
-  packet: Uint8Array,
+  served: Uint8Array,
+  length: number,
   from: string,
   maximum: number,
   send: (answer: Uint8Array) => void,
 ): void {
-  const { query } = serving;
-  const { questionEnd, edns, dnssecOk } = query;
+  const packet = Buffer.from(served.subarray(0, length));
+  const query = queryOf(serving, served, packet);
+  const { key, type, class: cls, questionEnd, edns, dnssecOk } = query;
   const limit = limitOf(query, maximum);
-  const question =
-    query.key + String.fromCharCode(query.type >> 8, query.type & 255, query.class >> 8, query.class & 255);
+  const question = key + String.fromCharCode(type >> 8, type & 255, cls >> 8, cls & 255);
   const { id: asker, upstreams } = scope;
   const request = { packet, questionEnd, question, edns, dnssecOk, limit, upstreams, from, asker };
   forwarder.forward(request, (outcome) => {
     const reply = outcome instanceof Uint8Array;
     if (reply && !deniesOurs(serving, scope, question, outcome)) return send(outcome);
-    parseQuery(packet, packet.length, again);
+    parseQuery(packet, packet.length, parsed);
     out.set(packet.subarray(0, questionEnd));
-    const length = reply
-      ? writeNegative(again, out, serving.style, NOERROR, serving.soa, again.key.length)
-      : writeError(again, out, serving.style, outcome.rcode, { code: outcome.ede, text: outcome.text });
-    send(Buffer.from(out.subarray(0, length)));
+    const written = reply
+      ? writeNegative(parsed, out, serving.style, NOERROR, serving.soa, parsed.key.length)
+      : writeError(parsed, out, serving.style, outcome.rcode, { code: outcome.ede, text: outcome.text });
+    send(Buffer.from(out.subarray(0, written)));
   });
+}
+
+/** What the packet asks: as `serve` has read it, if that was the last one it said LATER to; else it is read again. */
+function queryOf({ later }: Serving, served: Uint8Array, packet: Uint8Array): Query {
+  if (later.packet === served) return later.query;
+  parseQuery(packet, packet.length, parsed);
+  return parsed;
 }
 
 /**
@@ -47,5 +55,6 @@ function deniesOurs({ compat }: Serving, scope: Scope, question: string, reply: 
   return headerRcode(reply) === NXDOMAIN && compat !== "docker" && scope.isAbove(question.slice(0, -4));
 }
 
-const again = new Query(); // by now `serving.query` holds some later packet
+/** Good until the next packet, which may come while an upstream is waited for. */
+const parsed = new Query();
 const out = Buffer.alloc(1024);

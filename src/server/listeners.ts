@@ -30,7 +30,7 @@ export class Listeners {
     this.#opener = opener;
   }
 
-  /** All of them, or none and the first error. */
+  /** Opens all of them; if one can't be, none, and rejects with its error. */
   async attach(sandbox: SandboxId, listen: readonly Listen[], place: Place): Promise<readonly Bound[]> {
     const bound: Bound[] = [];
     try {
@@ -42,7 +42,7 @@ export class Listeners {
     return bound;
   }
 
-  /** All of them, whatever one of them says; then the first error. */
+  /** Closes what only this sandbox listens on, all of it; then rejects with the first error, if there was one. */
   async detach(sandbox: SandboxId): Promise<void> {
     const problems: unknown[] = [];
     for (const [name, { senders, listening }] of this.#bindings) {

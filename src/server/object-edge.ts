@@ -1,4 +1,4 @@
-/** dns2 packets in, dns2 packets out: the only file that imports dns2, for people who put another server in front. */
+/** dns2 packets in, dns2 packets out: the only file that loads dns2, for people who put another server in front. */
 import DNS2 from "dns2";
 import { NOERROR, NXDOMAIN } from "../wire/constants.ts";
 

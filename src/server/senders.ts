@@ -54,12 +54,12 @@ export class Senders {
     return this.#given;
   }
 
-  /** The one sandbox behind the address if it need not be told apart from others. */
+  /** The sandbox that everything here is from, if it listens for all senders and no other sandbox listens for some of them. */
   get only(): SandboxId | undefined {
     return this.#exact.size === 0 && this.#ranges.length === 0 ? this.#anyone : undefined;
   }
 
-  /** An address, then the narrowest range, then whoever listens for all; undefined: nobody we know. */
+  /** Who listens for this very address, else for the narrowest range around it, else for all; undefined: nobody. */
   find(from: string): SandboxId | undefined {
     if (this.#exact.size === 0 && this.#ranges.length === 0) return this.#anyone;
     return this.#exact.get(from) ?? this.#ranges.find((r) => inCidr(r.cidr, from))?.sandbox ?? this.#anyone;

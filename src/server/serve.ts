@@ -32,13 +32,13 @@ import {
   TYPE_OPT,
   TYPE_SRV,
 } from "../wire/constants.ts";
-import { DROP, parseQuery, Query } from "../wire/query.ts";
+import { copyQuery, DROP, parseQuery, Query } from "../wire/query.ts";
 import { type RRSet, rdataOf } from "../wire/rrset.ts";
 import { chaos, type Identity } from "./chaos.ts";
 
 /** Say nothing to this packet. */
 export const SILENT = 0;
-/** The question is not ours: `forward` it; `serving.query` holds it until the next packet. */
+/** The question is not ours: `forward` the packet. */
 export const LATER = -1;
 
 /** UDP answers above 512 octets go up to this size: what the peer says, within what its road carries unfragmented. */
@@ -49,7 +49,10 @@ export const MAX_TCP = 65_535;
 
 /** What all packets of one data plane share. */
 export interface Serving {
+  /** What `serve` reads a packet into: its own, and of no meaning to anyone else. */
   readonly query: Query;
+  /** The packet that LATER was said to last, and what it asks: so `forward` need not read it again. */
+  readonly later: { packet: Uint8Array | undefined; readonly query: Query };
   readonly style: Style;
   readonly compat: "none" | "docker";
   readonly identity: Identity;
@@ -93,6 +96,7 @@ export interface ServingOptions {
 export function createServing({ compat, negativeTtl, identity }: ServingOptions): Serving {
   return {
     query: new Query(),
+    later: { packet: undefined, query: new Query() },
     style: compat === "docker" ? DOCKER_STYLE : OWN_STYLE,
     compat,
     identity,
@@ -129,21 +133,20 @@ export function serve(
   }
   if (scope === undefined) return refuse(serving, out, NOBODY);
   if (query.class !== CLASS_IN && query.class !== CLASS_ANY) return otherClass(serving, out, maximum);
+  return answer(serving, packet, scope, maximum, out);
+}
+
+/** The question is one that this sandbox may ask. */
+function answer(serving: Serving, packet: Uint8Array, scope: Scope, maximum: number, out: Uint8Array): number {
+  const { query, counters, style } = serving;
   const { type } = query;
   if (type === TYPE_AXFR || type === TYPE_IXFR) return refuse(serving, out, NO_TRANSFER);
   if (type === TYPE_OPT) return writeError(query, out, style, FORMERR);
-
   const outcome = scope.lookup(query.key, type);
   if (outcome.count > 0) {
     counters.answered++;
-    return writeAnswer(
-      query,
-      out,
-      limitOf(query, maximum),
-      style,
-      outcome,
-      type === TYPE_SRV ? targets(outcome, scope) : undefined,
-    );
+    const additional = type === TYPE_SRV ? targets(outcome, scope) : undefined;
+    return writeAnswer(query, out, limitOf(query, maximum), style, outcome, additional);
   }
   if (outcome === NODATA) {
     counters.nodata++;
@@ -155,6 +158,8 @@ export function serve(
   }
   if (outcome === FORWARD) {
     counters.forwarded++;
+    serving.later.packet = packet;
+    copyQuery(query, serving.later.query);
     return LATER;
   }
   return outside(serving, out, outcome);

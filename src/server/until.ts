@@ -1,6 +1,6 @@
 /** Waiting for upstreams before an end. */
 
-/** Looks every few milliseconds, until it is so or `ms` are over. */
+/** Resolves when `isSo` says so (it is asked every few milliseconds), or after `ms`. */
 export async function until(isSo: () => boolean, ms: number): Promise<void> {
   const deadline = performance.now() + ms;
   while (!isSo() && performance.now() < deadline) await new Promise((done) => setTimeout(done, 10));

@@ -30,6 +30,18 @@ export class Query {
   }
 }
 
+/** What one says, in another one. */
+export function copyQuery(from: Query, into: Query): void {
+  into.flags = from.flags;
+  into.key = from.key;
+  into.type = from.type;
+  into.class = from.class;
+  into.questionEnd = from.questionEnd;
+  into.edns = from.edns;
+  into.udpSize = from.udpSize;
+  into.dnssecOk = from.dnssecOk;
+}
+
 /**
  * Reads `length` octets of `packet` into `into`. Accepts what Docker's resolver accepts (trailing octets, one record in
  * answer and authority, two in additional) except where RFC 6891 and RFC 8906 are plain: one OPT at most, owned by the
@@ -86,7 +98,7 @@ function readName(packet: Uint8Array, length: number, into: Query): number {
   return at + 1;
 }
 
-/** Of a packet that is not for us, only this: who sent an OPT gets one (RFC 6891 7). */
+/** Of a packet that is answered with an error only this matters: whether it has an OPT record, for then the answer has one (RFC 6891 7). */
 function findOpt(packet: Uint8Array, length: number, into: Query): void {
   let at = HEADER;
   for (let questions = word(packet, 4); questions > 0; questions--) {

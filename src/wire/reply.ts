@@ -78,12 +78,12 @@ const SOA_LEAST = 22;
 
 export const replyId = (packet: Uint8Array): number => word(packet, 0);
 
-/** A response at all: long enough for a header, QR set (RFC 1035 4.1.1). */
+/** True for a response: long enough for a header, QR set (RFC 1035 4.1.1). */
 export const isReply = (packet: Uint8Array): boolean => packet.length >= HEADER && (packet[2]! & (QR >> 8)) !== 0;
 
 export const isTruncated = (packet: Uint8Array): boolean => (packet[2]! & (TC >> 8)) !== 0;
 
-/** It repeats no question: all that ties it to ours is its id. */
+/** True if it repeats no question: then only its id ties it to ours. */
 export const isBare = (packet: Uint8Array): boolean => packet[4] === 0 && packet[5] === 0;
 
 /** The header's four bits; the survey knows the rest. */

@@ -7,7 +7,6 @@ import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { Lanes } from "../../src/forwarder/core/lanes.ts";
 import { type ForwardFailure, STREAM } from "../../src/forwarder/core/types.ts";
 import { createForwarder, type NodeForwarder } from "../../src/forwarder/io/node-loop.ts";
-import { createNodeExchange } from "../../src/forwarder/io/sockets.ts";
 import { nameKey } from "../../src/model/name.ts";
 import { type Ask, query, told, wireName } from "../support/packets.ts";
 
@@ -146,19 +145,6 @@ test("an address that can't be reached is a network error, too", async () => {
   );
   expect(outcome).toMatchObject({ rcode: 2, ede: 23 });
   forwarder.close();
-});
-
-test("a server that takes nothing in is given up before much waits for it", async () => {
-  const server = createServer((socket) => socket.pause()).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as { port: number };
-  const failed = new Promise((resolve) => {
-    const exchange = createNodeExchange({ received() {}, failed: (_, reason) => resolve(reason) });
-    exchange.open(1, "tcp", "127.0.0.1", port, undefined);
-    for (let i = 0; i < 300; i++) exchange.send(1, Buffer.alloc(500));
-  });
-  expect(await failed).toBe("takes no more questions");
-  server.close();
 });
 
 test("a packet from upstream that makes the forwarder throw costs no more than that packet", async () => {

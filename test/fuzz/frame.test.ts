@@ -1,6 +1,6 @@
-/** Whatever a stream of an upstream's holds, however it is cut: the messages in it and no other, one at a time in memory. */
+/** Whatever a stream of an upstream's holds, however it is cut: the messages in it and no other. */
 import fc from "fast-check";
-import { Deframer } from "../../src/forwarder/io/frame.ts";
+import { Frames } from "../../src/wire/frames.ts";
 import { fuzz } from "./fuzz.ts";
 
 const message = fc.uint8Array({ maxLength: 40 }).map((body) => [body.length >> 8, body.length & 255, ...body]);
@@ -24,10 +24,11 @@ fuzz("frame", fc.oneof(stream, fc.uint8Array({ maxLength: 300 })), (octets) => {
   // The octets themselves say how they are cut, so that what fails once fails again.
   const got: string[] = [];
   const stopAt = octets.length % 7 === 0 ? 3 : Number.POSITIVE_INFINITY;
-  const deframer = new Deframer((m) => got.push(m.toString("hex")) < stopAt);
+  const frames = new Frames();
+  const take = (m: Buffer) => got.push(m.toString("hex")) < stopAt;
   for (let at = 0, i = 0; at < octets.length && got.length < stopAt; i++) {
     const end = at + 1 + (octets[(i * 13) % octets.length]! % 17);
-    deframer.push(octets.subarray(at, end));
+    frames.pushAndTake(octets.subarray(at, end), take);
     at = end;
   }
   const expected = messagesOf(octets).slice(0, stopAt);

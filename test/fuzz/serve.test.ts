@@ -8,6 +8,7 @@ import { parseConfig } from "../../src/config/load.ts";
 import { keyName, nameLabels } from "../../src/model/name.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
+import { NamesReader } from "../../src/scoping/flat-names.ts";
 import { DEFAULT_POLICY } from "../../src/scoping/policy.ts";
 import { Tables } from "../../src/scoping/tables.ts";
 import {
@@ -99,9 +100,8 @@ function world(seed: number): World {
   const patch = new Compiler({ ...DEFAULT_POLICY, compat }).compile(registry.state, "all");
   tables.apply(patch);
   const serving = createServing({ compat, negativeTtl: 5, identity: { version: "v", id: "i" } });
-  const keys = new Set(
-    patch.names.filter((n, i, all): n is string => typeof n === "string" && typeof all[i + 1] === "number"),
-  );
+  const keys = new Set<string>();
+  for (const reader = new NamesReader(patch.names); reader.next(); ) keys.add(reader.key);
   const suffixes = ["", ...patch.zones.map((z) => z.suffix ?? "")];
   return { tables, serving, names: [...keys].flatMap((k) => suffixes.map((s) => k + s)).filter((k) => k.length < 255) };
 }

@@ -152,7 +152,7 @@ test.each([
   expect(serve(own, packet, packet.length, MAX_UDP_LOOPBACK, tables.scope("c"), out)).toBe(LATER);
   let answer: Uint8Array = out;
   const forwarder = { forward: replying } as Forwarder;
-  forward(own, forwarder, tables.scope("c")!, packet, "127.0.0.1", MAX_UDP_LOOPBACK, (a) => {
+  forward(own, forwarder, tables.scope("c")!, packet, packet.length, "127.0.0.1", MAX_UDP_LOOPBACK, (a) => {
     answer = a;
   });
   const { rcode: said, authority, question: echoed } = told(answer);

@@ -50,7 +50,7 @@ export function bareAnswer(packet: Uint8Array, survey: ReplySurvey, request: For
   return { octets, end: octets.length, errors };
 }
 
-/** The answer as this client's. `own`: nobody else will read its octets, so they are written into where they suffice. */
+/** The answer as this client gets it. `own`: nobody else reads the octets, so they may be changed in place where there is room. */
 export function fitAnswer({ octets, end, errors }: Answer, request: ForwardRequest, own: boolean): Uint8Array {
   const size = end + (request.edns ? OPT_SIZE + errors.length : 0);
   if (own && octets.length >= size) return fitted(octets, end, errors, request);

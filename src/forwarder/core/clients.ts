@@ -7,7 +7,7 @@ import type { Flight, Outcome, Party, Waiter } from "./flight.ts";
 import { type Share, Shares } from "./shares.ts";
 import { type ForwardFailure, type ForwardReply, STREAM } from "./types.ts";
 
-/** Clients of one sandbox that wait for one answer: all of them are served in one go, and nobody else meanwhile. */
+/** Most clients of one sandbox that may wait for the same answer: when it comes they are all served in one go, and nobody else meanwhile. */
 const MOST_IN_PARTY = 1024;
 
 export class Clients {

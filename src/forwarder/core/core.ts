@@ -243,7 +243,7 @@ class Core implements ForwarderCore {
   }
 }
 
-/** How connections end that had been made. */
+/** How a connection ends that had been established: one that was refused ends otherwise. */
 const BROKEN_OFF: ReadonlySet<string> = new Set(["connection closed", "ECONNRESET", "EPIPE"]);
 
 const NO_UPSTREAM: ForwardFailure = {

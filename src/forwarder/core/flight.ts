@@ -31,7 +31,7 @@ export interface Flight {
   readonly request: ForwardRequest;
   /** What is sent upstream, but for the id. */
   readonly query: Uint8Array;
-  /** The sandbox that pays for it, one of those that wait; and its neighbours among what that one pays for. */
+  /** The share that it is counted against, of one of the sandboxes that wait; and its neighbours in that share's list. */
   share: Share;
   older: Flight | undefined;
   newer: Flight | undefined;
@@ -91,7 +91,7 @@ export function untriedServer(flight: Flight, now: number, any: boolean): Server
   return any ? spare : undefined;
 }
 
-/** The server to ask once more: the one asked least, in configured order, that has not spoken its last word. */
+/** The server to ask once more: of those that may still be asked again the one asked least, in configured order. */
 export function repeatableServer(flight: Flight): Server | undefined {
   let best: Server | undefined;
   let least = MOST_TRIES;
@@ -109,7 +109,7 @@ export const MOST_TRIES = 3;
 /** True while some server may still answer. */
 export const isPending = (flight: Flight): boolean => flight.tries.some((t) => t.state === "waiting");
 
-/** Whether this server was asked over TCP. */
+/** True if this server was asked over TCP. */
 export const wentByTcp = (flight: Flight, server: Server): boolean =>
   flight.tries.some((t) => t.server === server && t.lane.kind === "tcp");
 

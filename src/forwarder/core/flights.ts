@@ -18,7 +18,7 @@ export const DEADLINE = 4_000;
 const STALE_AFTER = 1_800;
 /** RFC 8767 section 5 allows up to 30 s between attempts at a name that failed; a container's network is back sooner. */
 const RECHECK_AFTER = 5_000;
-/** Flights looked at to find one that nobody else waits for; and those that change hands if there is none. */
+/** Most flights looked at to find one that nobody else waits for; and most that are counted against another sandbox if there is none. */
 const MOST_LOOKED_AT = 16;
 
 export interface FlightParts {
@@ -112,7 +112,7 @@ export class Flights {
     clients.refuseAll(evicted);
   }
 
-  /** Something went wrong with one try: the next server, or patience with those still asked, or the end. */
+  /** One try went wrong: asks the next server, or waits on for those already asked, or ends the flight. */
   advance(flight: Flight, now: number): void {
     if (this.#parts.asking.next(flight, now)) this.schedule(flight);
     else this.#giveUp(flight, now);
@@ -124,7 +124,7 @@ export class Flights {
     if (flight.wakeAt < this.#wakeAt) this.#wakeAt = flight.wakeAt;
   }
 
-  /** Looks after all those whose time has come. */
+  /** Sees to every flight whose deadline or next try is due. */
   wake(now: number): void {
     this.#wakeAt = Number.POSITIVE_INFINITY;
     for (const flight of this.#all.values()) {
@@ -143,7 +143,7 @@ export class Flights {
     clients.deliver(this.#end(flight), answer);
   }
 
-  /** Ends them all with this. */
+  /** Ends all flights with this failure. */
   close(outcome: Outcome): void {
     for (const flight of this.#all.values()) this.#parts.clients.deliver(this.#end(flight), outcome);
     this.#wakeAt = Number.POSITIVE_INFINITY;
@@ -190,7 +190,7 @@ export class Flights {
     return this.#all.size >= this.#parts.most || this.#parts.clients.full;
   }
 
-  /** Makes room for one more flight of this share's, if it has less than its part; those who lose theirs come back. */
+  /** Makes room for one more flight of this share, if it has less than its equal part; returns the clients who lost theirs. */
   #makeRoom(share: Share): readonly Party[] {
     const { clients, most } = this.#parts;
     const evicted: Party[] = [];
@@ -203,7 +203,7 @@ export class Flights {
     return evicted;
   }
 
-  /** Its sandbox pays for this flight no more. It ends, unless others wait for it: then one of those pays. */
+  /** No longer counts the flight against its sandbox: it ends, or, if others wait for it, is counted against one of those. */
   #evict(flight: Flight): readonly Party[] {
     const { clients } = this.#parts;
     const taken = clients.takeOf(flight, flight.share);
@@ -218,7 +218,7 @@ export class Flights {
   }
 }
 
-/** The oldest flight of this share's that ends without harm to others, or the oldest. It has one at least. */
+/** The oldest flight of this share that nobody else waits for, else the oldest. The share has one at least. */
 function leastMissed({ oldest }: Share): Flight {
   let looked = 0;
   for (let flight = oldest; flight !== undefined && looked < MOST_LOOKED_AT; flight = flight.newer, looked++)

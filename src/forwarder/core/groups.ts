@@ -1,4 +1,4 @@
-/** Upstream lists by identity: what is asked of one list is never shared with, or answered from, another. */
+/** Upstream lists by identity: a question to one list never shares a flight or a cached answer with the same question to another list. */
 import type { Upstream } from "../../model/types.ts";
 import { createRoute, type Route } from "./route.ts";
 import type { ForwardRequest } from "./types.ts";

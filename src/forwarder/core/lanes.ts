@@ -17,6 +17,16 @@ export interface Exchange {
   close(lane: number): void;
 }
 
+/** What the exchange is told of, never from inside a call of the forwarder's. */
+export interface ExchangeEvents {
+  received(lane: number, packet: Uint8Array): void;
+  failed(lane: number, reason: string): void;
+}
+
+/** Most octets that may wait to be written to a server over TCP. A server that lets more pile up reads nothing: the connection fails for this reason. */
+export const MOST_UNSENT = 1 << 17;
+export const STUCK = "takes no more questions";
+
 export interface Lane {
   readonly number: number;
   readonly kind: LaneKind;
@@ -36,9 +46,7 @@ export interface Lane {
 // A socket per query would give each one a random port (RFC 5452 section 9.2), but costs more than the query. So up to
 // eight ports are open to a server, one is picked at random for each query, and none stays long enough to be found by
 // probing (SAD DNS needs a minute to scan for open ports). A server that is asked rarely gets a new port for each query.
-const POOL = 8;
-const USES = 512;
-const LIFETIME = 10_000;
+const [POOL, USES, LIFETIME] = [8, 512, 10_000] as const;
 const TCP_IDLE = 3_000;
 /** Connections to one server at a time. */
 const MOST_TCP = 16;
@@ -52,11 +60,11 @@ const PATIENCE = 1_500;
 const SWEEP_EVERY = 500;
 
 /** The lanes of one server. */
-interface Open {
+interface ServerLanes {
   /** Those that take new queries. */
   readonly udp: Lane[];
   tcp: Lane | undefined;
-  /** All there are, retired ones included: connections, and lanes of either kind. */
+  /** Counted with the retired ones: TCP lanes, and lanes of either kind. */
   connections: number;
   count: number;
 }
@@ -67,7 +75,7 @@ export class Lanes {
   readonly #keepFor: number;
   readonly #most: number;
   readonly #lanes = new Map<number, Lane>();
-  readonly #open = new Map<Server, Open>();
+  readonly #open = new Map<Server, ServerLanes>();
   #serial = 0;
   #sweepAt = Number.POSITIVE_INFINITY;
 
@@ -109,7 +117,7 @@ export class Lanes {
     return ++lane.strays > MOST_STRAYS[lane.kind];
   }
 
-  /** The try needs no answer any more. */
+  /** The try's answer is not waited for any more. */
   settle(attempt: Try): void {
     const { lane, id } = attempt;
     if (lane.waiting.get(id) !== attempt) return;

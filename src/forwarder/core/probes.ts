@@ -9,7 +9,7 @@ import type { Flight, Try } from "./flight.ts";
 import type { ForwardRequest } from "./types.ts";
 import { queryBelow } from "./upstream-query.ts";
 
-/** A request for what is in flight already that may be ours come back: it is in our spelling, or from a server we ask. */
+/** A request for a question in flight may be our own, come back to us: if it has our spelling of the name, or is from a server we ask. */
 export function looksLikeOurs(flight: Flight, { packet, questionEnd, from }: ForwardRequest): boolean {
   const { query, request, group } = flight;
   if (sameSpelling(packet, query, questionEnd) && !sameSpelling(request.packet, query, questionEnd)) return true;

@@ -56,7 +56,7 @@ export class Shares {
     if (share.waiters === 0) this.#waiting--;
   }
 
-  /** Of all `most` flights that there may be: the share that gives one up for this one. Undefined: it has its part. */
+  /** When all `most` flights are taken: the share that must give one up for this share. Undefined: this one has its equal part already. */
   richestInFlights(share: Share, most: number): Share | undefined {
     const parts = this.#flying + (share.flights === 0 ? 1 : 0);
     return share.flights < Math.floor(most / parts) ? this.#richest((s) => s.flights) : undefined;

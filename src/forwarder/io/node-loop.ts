@@ -1,5 +1,6 @@
 /** The forwarder on node's event loop: the core, node's sockets, and one timer. */
 import { createForwarderCore } from "../core/core.ts";
+import type { ExchangeEvents } from "../core/lanes.ts";
 import type { ForwarderCore, ForwarderOptions } from "../core/options.ts";
 import type { Forwarder, ForwardReply, ForwardRequest } from "../core/types.ts";
 import { createRandom16 } from "./random.ts";
@@ -10,64 +11,75 @@ export type { ForwarderOptions } from "../core/options.ts";
 /** What can be read for metrics beside forwarding. */
 export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers">;
 
-/** `threw`: what a packet, an error of a socket or the time made the core throw. It costs that one thing, and never the process. */
-export function createForwarder(
+/** `threw` is told of exceptions in the core, whatever caused them (a packet, a socket's error, a timer): that one event is lost, and nothing else. */
+export const createForwarder = (
   options: ForwarderOptions = {},
   netnsSockets?: NetnsSockets,
   threw: (error: unknown) => void = () => {},
-): NodeForwarder {
-  const guarded = (work: () => void): void => {
+): NodeForwarder => new EventLoopForwarder(options, netnsSockets, threw);
+
+class EventLoopForwarder implements NodeForwarder {
+  readonly #core: ForwarderCore;
+  readonly #threw: (error: unknown) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #armedFor = Number.POSITIVE_INFINITY;
+
+  constructor(options: ForwarderOptions, netnsSockets: NetnsSockets | undefined, threw: (error: unknown) => void) {
+    this.#threw = threw;
+    const events: ExchangeEvents = {
+      received: (lane, packet) => this.#guarded(() => this.#core.received(lane, packet)),
+      failed: (lane, reason) => this.#guarded(() => this.#core.failed(lane, reason)),
+    };
+    const exchange = createNodeExchange(events, netnsSockets);
+    this.#core = createForwarderCore({ exchange, now: () => performance.now(), random: createRandom16(), options });
+  }
+
+  forward(request: ForwardRequest, reply: ForwardReply): void {
+    this.#core.forward(request, reply);
+    this.#arm();
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#armedFor = Number.NEGATIVE_INFINITY; // never armed again
+    this.#core.close();
+  }
+
+  get counters(): NodeForwarder["counters"] {
+    return this.#core.counters;
+  }
+
+  get servers(): NodeForwarder["servers"] {
+    return this.#core.servers;
+  }
+
+  get inFlight(): number {
+    return this.#core.inFlight;
+  }
+
+  #guarded(work: () => void): void {
     try {
       work();
     } catch (error) {
-      threw(error);
+      this.#threw(error);
     }
-    arm();
-  };
-  const exchange = createNodeExchange(
-    {
-      received: (lane, packet) => guarded(() => core.received(lane, packet)),
-      failed: (lane, reason) => guarded(() => core.failed(lane, reason)),
-    },
-    netnsSockets,
-  );
-  const now = () => performance.now();
-  const core = createForwarderCore({ exchange, now, random: createRandom16(), options });
+    this.#arm();
+  }
 
-  let timer: NodeJS.Timeout | undefined;
-  let armedFor = Number.POSITIVE_INFINITY;
-  // Armed anew only for an earlier moment: a timer that rings too early costs less than one set for each query.
-  const arm = () => {
-    const at = core.nextDeadline();
-    if (at >= armedFor) return;
-    clearTimeout(timer);
-    armedFor = at;
-    timer = setTimeout(ring, Math.max(GRAIN, at - now()));
-  };
-  const ring = () => {
-    armedFor = Number.POSITIVE_INFINITY;
-    guarded(() => core.tick());
-  };
+  /** Anew only for an earlier moment: a timer that rings too early costs less than one set for each query. */
+  #arm(): void {
+    const at = this.#core.nextDeadline();
+    if (at >= this.#armedFor) return;
+    clearTimeout(this.#timer);
+    this.#armedFor = at;
+    this.#timer = setTimeout(() => this.#ring(), Math.max(GRAIN, at - performance.now()));
+  }
 
-  return {
-    forward(request: ForwardRequest, reply: ForwardReply) {
-      core.forward(request, reply);
-      arm();
-    },
-    close() {
-      clearTimeout(timer);
-      armedFor = Number.NEGATIVE_INFINITY; // never armed again
-      core.close();
-    },
-    counters: core.counters,
-    get servers() {
-      return core.servers;
-    },
-    get inFlight() {
-      return core.inFlight;
-    },
-  };
+  #ring(): void {
+    this.#armedFor = Number.POSITIVE_INFINITY;
+    this.#guarded(() => this.#core.tick());
+  }
 }
 
-/** Deadlines are tens of milliseconds at least: two this close share one ring. */
+/** Milliseconds. Deadlines are at least tens of them away, so two that are this close share one timer. */
 const GRAIN = 5;

@@ -1,17 +1,13 @@
 /** The exchange over node:dgram and node:net. It opens, sends, receives and reports; it decides nothing. */
 
-import { createSocket } from "node:dgram";
 import { connect, Socket } from "node:net";
 import { familyOf } from "../../model/address.ts";
-import type { Exchange, LaneKind } from "../core/lanes.ts";
-import { Deframer, framed, MOST_UNSENT } from "./frame.ts";
+import { datagramSocket } from "../../os/datagram.ts";
+import { Frames, framed } from "../../wire/frames.ts";
+import { type Exchange, type ExchangeEvents, type LaneKind, MOST_UNSENT, STUCK } from "../core/lanes.ts";
 
-export interface ExchangeEvents {
-  received(lane: number, packet: Uint8Array): void;
-  failed(lane: number, reason: string): void;
-}
-
-interface Link {
+/** A socket towards an upstream. */
+interface LaneSocket {
   send(packet: Uint8Array): void;
   close(): void;
 }
@@ -24,37 +20,37 @@ export interface NetnsSockets {
   tcp(netns: string, address: string, port: number): number;
 }
 
-/** Events never come from inside a call. */
+/** `events` is never called from inside a call of the exchange. */
 export function createNodeExchange(events: ExchangeEvents, netnsSockets?: NetnsSockets): Exchange {
-  const links = new Map<number, Link>();
+  const lanes = new Map<number, LaneSocket>();
   return {
     open(lane: number, kind: LaneKind, address: string, port: number, netns: string | undefined) {
       const failed = (error: NodeJS.ErrnoException) => events.failed(lane, error.code ?? error.message);
       try {
         const received = (packet: Uint8Array) => events.received(lane, packet);
         const fd = netns === undefined ? undefined : socketIn(netnsSockets, netns, kind, address, port);
-        links.set(lane, (kind === "udp" ? openUdp : openTcp)(address, port, received, failed, fd));
+        lanes.set(lane, (kind === "udp" ? openUdp : openTcp)(address, port, received, failed, fd));
       } catch (error) {
         setImmediate(failed, error as Error); // no descriptors left, or an address that is none
       }
     },
     send(lane, packet) {
-      links.get(lane)?.send(packet);
+      lanes.get(lane)?.send(packet);
     },
     close(lane) {
-      links.get(lane)?.close();
-      links.delete(lane);
+      lanes.get(lane)?.close();
+      lanes.delete(lane);
     },
   };
 }
 
-type Open = (
+type OpenLane = (
   address: string,
   port: number,
   received: (packet: Uint8Array) => void,
   failed: (error: Error) => void,
   fd: number | undefined,
-) => Link;
+) => LaneSocket;
 
 function socketIn(
   from: NetnsSockets | undefined,
@@ -68,8 +64,8 @@ function socketIn(
 }
 
 /** Bound to a port that the kernel picks, and connected: the kernel drops what does not come from the server, and tells ICMP errors. */
-const openUdp: Open = (address, port, received, failed, fd) => {
-  const socket = createSocket({ type: familyOf(address) === 6 ? "udp6" : "udp4", lookup: verbatim });
+const openUdp: OpenLane = (address, port, received, failed, fd) => {
+  const socket = datagramSocket(address);
   let early: Uint8Array[] | undefined = []; // until connected; one for each query in flight at most
   let closed = false;
   const sent = (error: Error | null) => {
@@ -99,16 +95,17 @@ const openUdp: Open = (address, port, received, failed, fd) => {
   };
 };
 
-const openTcp: Open = (address, port, received, failed, fd) => {
+const openTcp: OpenLane = (address, port, received, failed, fd) => {
   const socket = fd === undefined ? connect({ host: address, port, noDelay: true }) : new Socket({ fd });
   let closed = false;
-  const deframer = new Deframer((message) => {
+  const frames = new Frames();
+  const take = (message: Buffer): boolean => {
     received(message);
     return !closed;
-  });
+  };
   let problem: NodeJS.ErrnoException = Object.assign(new Error("connection closed"), { code: "connection closed" });
   socket.on("data", (chunk: Buffer) => {
-    if (!closed) deframer.push(chunk);
+    if (!closed) frames.pushAndTake(chunk, take);
   });
   socket.on("error", (error) => {
     problem = error;
@@ -128,14 +125,3 @@ const openTcp: Open = (address, port, received, failed, fd) => {
     },
   };
 };
-
-const STUCK = "takes no more questions";
-
-/** Upstreams are addresses: nothing to look up, and no turn of the event loop spent on it. */
-function verbatim(
-  host: string,
-  _options: unknown,
-  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
-): void {
-  callback(null, host, familyOf(host));
-}

@@ -40,7 +40,7 @@ const [EINTR, E2BIG, EAGAIN, EBADMSG, EMSGSIZE, ENOBUFS] = [4, 7, 11, 74, 90, 10
 
 /** Answers of so many requests fit into a socket's receive buffer (208 kB); the next ones are sent after they were read. */
 const BATCH = 100;
-/** A list that changes all the time while it is read is read so often. */
+/** How often a list is read that changes each time while it is read. */
 const TRIES = 5;
 
 const MOST = 16 << 20;
@@ -51,13 +51,13 @@ export interface DumpLimits {
   readonly most?: number;
   /** Milliseconds, however often it is read. Default 2 000. */
   readonly longest?: number;
-  /** Beyond these limits: what was read until then, instead of an error. */
+  /** Beyond these limits, return what was read until then instead of throwing. */
   readonly partly?: boolean;
 }
 
 export class Netlink {
   readonly fd: number;
-  /** Somebody's list was left half read: it is good for nothing else. */
+  /** A list was left half read, and the rest of it would be taken for the next answer: to be closed. */
   spent = false;
   #sequence = 0;
 
@@ -136,7 +136,7 @@ export class Netlink {
     throw new OsError(op, EINTR, "", `it changed during each of ${TRIES} reads`);
   }
 
-  /** Of SOL_NETLINK. An old kernel may not know it: then things are as they were before there was the option. */
+  /** Sets an option of SOL_NETLINK. Where an old kernel does not know it, nothing changes, and nobody minds. */
   option(name: number): void {
     libc().setsockopt(this.fd, SOL_NETLINK, name, ON, ON.length);
   }
@@ -145,7 +145,7 @@ export class Netlink {
     libc().close(this.fd);
   }
 
-  /** True if it was read without being changed. */
+  /** Reads the list once. True if it did not change meanwhile. */
   #list(
     op: string,
     message: MessageWriter,

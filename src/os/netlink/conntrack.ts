@@ -2,8 +2,8 @@
  * The kernel's table of connections, as far as they were led to another address: read, and entries removed.
  * linux/netfilter/nfnetlink_conntrack.h.
  */
-import { addressBytes, familyOf } from "../../model/address.ts";
-import { AF_INET, AF_INET6 } from "../sockaddr.ts";
+import { addressBytes } from "../../model/address.ts";
+import { AF_INET, socketFamily } from "../sockaddr.ts";
 import { NFGENMSG, withNetfilter } from "./nfnetlink.ts";
 import { type Attributes, parseAttributes } from "./read.ts";
 import { MessageWriter } from "./write.ts";
@@ -54,7 +54,7 @@ export function forget(netns: string | undefined, by: ReadonlySet<string>, which
   if (entries.length === 0) return 0;
   const to = new MessageWriter();
   for (const { tracked, original, id, zone } of entries)
-    to.message(DELETE, 0, nfgenmsg(afOf(tracked.by)), () => {
+    to.message(DELETE, 0, nfgenmsg(socketFamily(tracked.by)), () => {
       to.nested(CTA.tupleOrig, () => to.append(original));
       if (id !== undefined) to.raw(CTA.id, id);
       if (zone !== undefined) to.raw(CTA.zone, zone);
@@ -76,7 +76,7 @@ export interface Entry {
 
 /** Those that one of `by` answers. */
 function list(netns: string | undefined, by: readonly string[]): Entry[] {
-  const family = by.length === 1 ? afOf(by[0]!) : 0;
+  const family = by.length === 1 ? socketFamily(by[0]!) : 0;
   const to = new MessageWriter();
   to.message(GET, 0, nfgenmsg(family), () => {
     if (family === AF_INET) answeredBy(to, by[0]!);
@@ -120,5 +120,3 @@ function isOpen(entry: Attributes, protocol: number): boolean {
 }
 
 const nfgenmsg = (family: number): readonly number[] => [family, 0, 0, 0];
-
-const afOf = (address: string): number => (familyOf(address) === 6 ? AF_INET6 : AF_INET);

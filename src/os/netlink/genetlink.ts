@@ -11,10 +11,8 @@ import { MessageWriter } from "./write.ts";
 const GENLMSGHDR = 4;
 const VERSION = 1;
 
-const GENL_ID_CTRL = 16;
-const CTRL_CMD_GETFAMILY = 3;
-const CTRL_ATTR_FAMILY_ID = 1;
-const CTRL_ATTR_FAMILY_NAME = 2;
+/** The family that tells of the others; its command, and the attributes of its answer. */
+const CONTROL = { family: 16, getFamily: 3, id: 1, name: 2 } as const;
 const ENOENT = 2;
 
 /** A command and its attributes. */
@@ -62,11 +60,11 @@ export class Genetlink {
   }
 
   #familyId(): number {
-    const message = new MessageWriter().message(GENL_ID_CTRL, 0, [CTRL_CMD_GETFAMILY, VERSION, 0, 0], (to) =>
-      to.text(CTRL_ATTR_FAMILY_NAME, this.#name),
+    const message = new MessageWriter().message(CONTROL.family, 0, [CONTROL.getFamily, VERSION, 0, 0], (to) =>
+      to.text(CONTROL.name, this.#name),
     );
     const answer = this.#netlink.ask("netlink family", message, this.#name);
-    const id = parseAttributes(answer.subarray(GENLMSGHDR)).u16(CTRL_ATTR_FAMILY_ID);
+    const id = parseAttributes(answer.subarray(GENLMSGHDR)).u16(CONTROL.id);
     if (id === undefined) throw new OsError("netlink family", ENOENT, this.#name);
     return id;
   }

@@ -91,7 +91,7 @@ export const ipvsTimeouts = (): IpvsTimeouts =>
     return { tcp: seconds(TIMEOUT.tcp), udp: seconds(TIMEOUT.udp) };
   });
 
-/** Those that are not given stay. Throws an OsError if the kernel refuses. */
+/** Sets the time-outs that are given; the others stay. Throws an OsError if the kernel refuses. */
 export function setIpvsTimeouts(timeouts: Partial<IpvsTimeouts>): void {
   const to = new MessageWriter();
   if (timeouts.tcp !== undefined) to.u32(TIMEOUT.tcp, timeouts.tcp);
@@ -188,7 +188,7 @@ export function ipvsList(): string {
   }
 }
 
-/** States (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c) of connections that carry nothing any more, or will not. */
+/** States (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c) of connections that are over, or about to be. */
 const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
 
 /**
@@ -197,7 +197,7 @@ const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
  */
 export function ipvsConnections(destination: string): number {
   const { text, whole } = readProc("ip_vs_conn");
-  return countConnections(text, destination) || Number(!whole); // of what was not read, one may be
+  return countConnections(text, destination) || Number(!whole); // in what was not read there may be one
 }
 
 /** Octets. Whoever is in the namespace may have filled the file with services and connections of its own. */

@@ -31,17 +31,17 @@ const EBADMSG = 74;
  */
 const LINGER = 1_500;
 
-interface Open {
+interface OpenConnection {
   readonly netlink: Netlink;
   readonly timer: NodeJS.Timeout;
 }
 
 /** By namespace: its inode, since another may come to be at the same path. */
-const connections = new Map<string, Open>();
+const connections = new Map<string, OpenConnection>();
 
 /** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
-  const [place, { netlink, timer }] = netns === undefined ? connectionHere() : inNetns(netns, connectionHere);
+  const [place, { netlink, timer }] = inNetns(netns, connectionHere);
   connections.delete(place); // it comes back if it is as good as before
   const result = work(netlink);
   if (netlink.spent) return result;
@@ -50,7 +50,7 @@ export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netl
   return result;
 }
 
-function connectionHere(): [place: string, open: Open] {
+function connectionHere(): [place: string, open: OpenConnection] {
   const place = readlinkSync("/proc/thread-self/ns/net");
   const known = connections.get(place);
   if (known !== undefined) return [place, known];

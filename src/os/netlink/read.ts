@@ -1,5 +1,5 @@
 /**
- * Netlink messages read (netlink.ts draws them). The kernel frames them, but what is in them may be a container's: a length that
+ * Netlink messages read (connection.ts draws them). The kernel frames them, but what is in them may be a container's: a length that
  * leads outside ends the list that it stands in, a value of another length than its type has counts as missing, nothing throws.
  */
 import { addressText } from "../../model/address.ts";
@@ -46,7 +46,7 @@ const NLMSGERR_ATTR = { text: 1, offset: 2 };
 const EBADMSG = 74;
 
 /**
- * Of a message that says how something ended: what is wrong, undefined if nothing is.
+ * What a message that ends an answer says is wrong; undefined if nothing is.
  *
  *   NLMSG_ERROR  error 4 (negative), the message that caused it (CAPPED: its nlmsghdr only), attributes if ACK_TLVS
  *   NLMSG_DONE   error 4, attributes if ACK_TLVS
@@ -72,7 +72,7 @@ export function parseRefusal({ type, flags, payload }: Message): Refusal | undef
 /** Some of the kernel's texts have names in them. */
 const LONGEST_TEXT = 200;
 
-/** Attributes by type; of those with the same type, the first. Looked for when they are asked for: most never are. */
+/** Attributes by type (the first, if there are several). They are looked for when asked for, since most never are. */
 export class Attributes {
   readonly #from: Buffer;
 

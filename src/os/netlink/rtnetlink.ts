@@ -12,7 +12,7 @@
 import { familyOf } from "../../model/address.ts";
 import { OsError } from "../error.ts";
 import { deviceName } from "../link.ts";
-import { AF_INET, AF_INET6 } from "../sockaddr.ts";
+import { AF_INET, AF_INET6, socketFamily } from "../sockaddr.ts";
 import { NETLINK_GET_STRICT_CHK, NETLINK_ROUTE, Netlink, refused } from "./connection.ts";
 import { type Attributes, parseAttributes } from "./read.ts";
 import { MessageWriter } from "./write.ts";
@@ -72,7 +72,7 @@ export function addAddress(a: InterfaceAddress, { deprecated = false }: { readon
   const op = "address add";
   withRoutes((netlink) => {
     const refusal = changeAddress(netlink, op, NEW_ADDRESS, a, (to) => {
-      to.u32(IFA.flags, isIp6(a.address) ? IFA_F_NODAD : 0);
+      to.u32(IFA.flags, familyOf(a.address) === 6 ? IFA_F_NODAD : 0);
       if (deprecated) to.raw(IFA.lifetimes, lifetimes(0, FOREVER));
     });
     if (refusal !== undefined) throw refused(op, refusal, nameOfAddress(a));
@@ -148,7 +148,7 @@ function changeAddress(
   if (index === undefined) return { errno: ENODEV, why: "" };
   const scope = address.startsWith("127.") ? SCOPE.host : SCOPE.global;
   const flags = type === NEW_ADDRESS ? NLM_F_CREATE | NLM_F_REPLACE : 0;
-  const own = Buffer.from([isIp6(address) ? AF_INET6 : AF_INET, prefix, 0, scope, 0, 0, 0, 0]);
+  const own = Buffer.from([socketFamily(address), prefix, 0, scope, 0, 0, 0, 0]);
   own.writeUInt32LE(index, 4);
   const to = new MessageWriter();
   to.message(type, flags, own, () => {
@@ -197,7 +197,7 @@ export function parseRoute(entry: Buffer, family: number): LocalRoute | undefine
 }
 
 const rtmsg = (address: string, scope: number): readonly number[] => {
-  const family = isIp6(address) ? AF_INET6 : AF_INET;
+  const family = socketFamily(address);
   return [family, whole(family), 0, 0, TABLE_LOCAL, PROTOCOL.boot, scope, TYPE_LOCAL, 0, 0, 0, 0];
 };
 
@@ -210,5 +210,4 @@ function lifetimes(preferred: number, valid: number): Buffer {
 }
 
 const whole = (family: number): number => (family === AF_INET6 ? 128 : 32);
-const isIp6 = (address: string): boolean => familyOf(address) === 6;
 const nameOfAddress = ({ address, prefix, device }: InterfaceAddress): string => `${address}/${prefix} on ${device}`;

@@ -1,4 +1,4 @@
-/** Netlink messages as octets (netlink.ts draws them), one after the other in memory that grows. */
+/** Netlink messages as octets (connection.ts draws them), one after the other in memory that grows. */
 import { addressBytes } from "../../model/address.ts";
 
 /** Of the type of an attribute: its value is attributes. */
@@ -46,34 +46,24 @@ export class MessageWriter {
   }
 
   u8(type: number, value: number): this {
-    const at = this.#value(type, 1); // first, as everywhere here: the octets may move
-    this.#octets.writeUInt8(value, at);
-    return this;
+    return this.#number(type, value, 1);
   }
 
   u16(type: number, value: number): this {
-    const at = this.#value(type, 2);
-    this.#octets.writeUInt16LE(value, at);
-    return this;
+    return this.#number(type, value, 2);
   }
 
   u32(type: number, value: number): this {
-    const at = this.#value(type, 4);
-    this.#octets.writeUInt32LE(value, at);
-    return this;
+    return this.#number(type, value, 4);
   }
 
   /** In network order, as everything of netfilter is. */
   be16(type: number, value: number): this {
-    const at = this.#value(type, 2);
-    this.#octets.writeUInt16BE(value, at);
-    return this;
+    return this.#networkNumber(type, value, 2);
   }
 
   be32(type: number, value: number): this {
-    const at = this.#value(type, 4);
-    this.#octets.writeUInt32BE(value, at);
-    return this;
+    return this.#networkNumber(type, value, 4);
   }
 
   be64(type: number, value: number): this {
@@ -109,6 +99,18 @@ export class MessageWriter {
   append(attributes: Uint8Array): this {
     const at = this.#take(attributes.length);
     this.#octets.set(attributes, at);
+    return this;
+  }
+
+  #number(type: number, value: number, size: 1 | 2 | 4): this {
+    const at = this.#value(type, size); // first, as everywhere here: the octets may move
+    this.#octets.writeUIntLE(value, at, size);
+    return this;
+  }
+
+  #networkNumber(type: number, value: number, size: 2 | 4): this {
+    const at = this.#value(type, size);
+    this.#octets.writeUIntBE(value, at, size);
     return this;
   }
 

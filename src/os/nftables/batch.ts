@@ -16,15 +16,15 @@ import { NF_TABLES } from "./message.ts";
 import { changeText } from "./text.ts";
 import type { Change, Element, NamedSet, Rule } from "./types.ts";
 
-/** A change that was not made, and made all the others not be made. */
+/** The change that the kernel refused, and because of which it made none of them. */
 export interface Refused extends Refusal {
   /** Undefined: the batch as such ("ERESTART": the generation is another). */
   readonly change: Change | undefined;
-  /** As nft would be told, with nothing but the element that is meant, if it is one. */
+  /** The change in nft's words; of many elements only the one that was refused. */
   readonly text: string;
 }
 
-/** Done if nothing comes back. Throws an OsError if the kernel can't be reached, an Error if a change can't be written at all. */
+/** Makes all changes, or none: then what was refused comes back. Throws an OsError if the kernel can't be reached, an Error if a change can't be written. */
 export function commit(
   netlink: Netlink,
   table: string,

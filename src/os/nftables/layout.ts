@@ -5,7 +5,7 @@
 import type { Attributes } from "../netlink/read.ts";
 import type { MessageWriter } from "../netlink/write.ts";
 
-/** A form of attributes. Reading never throws: what is not of this form is missing. */
+/** How an attribute's value is written and read. Reading never throws: a value of another form counts as missing. */
 export interface Form<T> {
   write(to: MessageWriter, type: number, value: T): void;
   read(from: Attributes, type: number): T | undefined;

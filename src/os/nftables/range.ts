@@ -13,7 +13,7 @@ export function rangeOf(types: readonly TypeName[], text: string): readonly [fir
   return [first, last];
 }
 
-/** From a key up to before another, or up to the last there is. */
+/** The range from one key up to, and without, another; without that one: up to the last key there is. */
 export function rangeText(types: readonly TypeName[], first: string, after: string | undefined): string | undefined {
   const last = after === undefined ? "\xff".repeat(first.length) : before(after);
   const [from, to] = [textOf(types, first), textOf(types, last)];
@@ -38,7 +38,7 @@ function before(key: string): string {
   return key.slice(0, at) + String.fromCharCode(key.charCodeAt(at) - 1) + "\xff".repeat(trailing);
 }
 
-/** With ones in the place of all bits but so many. */
+/** The key with all bits behind the first so many set. */
 const filled = (octets: string, bits: number): string =>
   [...octets]
     .map((c, i) => String.fromCharCode(c.charCodeAt(0) | (255 >> Math.max(0, Math.min(8, bits - 8 * i)))))

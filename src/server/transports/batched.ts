@@ -1,7 +1,6 @@
 /** UDP in batches: recvmmsg, an answer for each where it lies, sendmmsg. One block of memory serves all sockets of a thread. */
-import { createSocket } from "node:dgram";
-import { isIPv6 } from "node:net";
 import { Batch, sendTo } from "../../os/batch.ts";
+import { datagramSocket } from "../../os/datagram.ts";
 import { sockaddr } from "../../os/sockaddr.ts";
 import type { Scope } from "../../scoping/scope.ts";
 import { type Answerer, udpLimit } from "../answerer.ts";
@@ -67,9 +66,9 @@ export class BatchedUdp {
 
   #forward(i: number, slot: Buffer, scope: Scope): void {
     const { serving, forwarder } = this.#answerer;
-    const packet = Buffer.from(slot.subarray(0, this.#batch.length(i)));
-    const peer = this.#batch.peer(i);
-    forward(serving, forwarder, scope, packet, this.#batch.from(i), this.#maximum, (answer) => {
+    const batch = this.#batch;
+    const peer = batch.peer(i);
+    forward(serving, forwarder, scope, slot, batch.length(i), batch.from(i), this.#maximum, (answer) => {
       if (this.#open) sendTo(this.fd, peer, answer);
     });
   }
@@ -89,7 +88,7 @@ export function openBatchedUdp(
 ): Promise<Opened> {
   shared ??= new Batch();
   const batched = new BatchedUdp(fd, address, answerer, senders, shared);
-  const socket = createSocket({ type: isIPv6(address) ? "udp6" : "udp4" });
+  const socket = datagramSocket(address);
   socket.on("message", (packet, peer) => {
     const send = (answer: Uint8Array) => {
       if (peer.address.includes("%")) return socket.send(answer, peer.port, peer.address); // link-local: node knows the scope

@@ -2,7 +2,7 @@
  * One connection of DNS over TCP (RFC 7766), whoever reads its octets: queries are pipelined, answers go out as they are
  * ready. What a peer can make us hold or do at once is bounded; the clock and the socket are the transport's.
  */
-import { Frames } from "./frames.ts";
+import { Frames, framed } from "../../wire/frames.ts";
 import type { Handler } from "./transport.ts";
 
 /** Past this many unanswered questions, or unread octets, nothing more is read until some are gone. */
@@ -124,7 +124,7 @@ export class Connection {
       this.#wire.write(Buffer.from(out.subarray(0, length + 2)));
     } else if (length < 0) {
       this.#pending++;
-      this.#handler.forward(Buffer.from(packet), this.#from, "tcp", (answer) => this.#answer(answer));
+      this.#handler.forward(packet, this.#from, "tcp", (answer) => this.#answer(answer));
     }
   }
 
@@ -132,10 +132,7 @@ export class Connection {
   #answer(answer: Uint8Array): void {
     this.#pending--;
     if (this.#closed) return;
-    const framed = Buffer.allocUnsafe(answer.length + 2);
-    framed.writeUInt16BE(answer.length);
-    framed.set(answer, 2);
-    this.#wire.write(framed);
+    this.#wire.write(framed(answer));
     if (!this.#serving) this.settle();
   }
 

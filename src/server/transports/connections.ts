@@ -25,7 +25,7 @@ export class Connections<C extends Member> {
   // Each in order of `since`, and as all in one have the same time to live, in order of when it ends.
   readonly #fresh = new Set<C>();
   readonly #others = new Set<C>();
-  /** Those that got their time again because they wait for an upstream; not twice, since no upstream is waited for that long. */
+  /** Those whose time was over while they waited for an upstream, and who got it once more. Once only: no upstream is waited for that long. */
   readonly #extended = new Set<C>();
 
   constructor(times: Times = { first: FIRST_QUERY, idle: IDLE }) {

@@ -1,8 +1,9 @@
 /** A TCP connection's socket for a thread that waits in epoll: reads when asked to, keeps what the peer does not take yet. */
 import type { Descriptors } from "../../os/descriptors.ts";
-import { errnoName } from "../../os/error.ts";
+import { isAgain } from "../../os/error.ts";
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, type Poll } from "../../os/poll.ts";
-import { read, send } from "../../os/socket.ts";
+import { SendQueue } from "../../os/send-queue.ts";
+import { read } from "../../os/socket.ts";
 import { Connection, type Held, type Wire } from "./connection.ts";
 import type { Handler } from "./transport.ts";
 
@@ -18,10 +19,9 @@ export interface Surroundings {
 
 export class PolledConnection implements Wire {
   readonly fd: number;
-  unread = 0;
   readonly #around: Surroundings;
   readonly #connection: Connection;
-  readonly #out: Buffer[] = [];
+  readonly #out: SendQueue;
   #interest = EPOLLIN;
   #reads = true;
   #ending = false;
@@ -30,15 +30,15 @@ export class PolledConnection implements Wire {
   /** The descriptor is this one's from here on. Throws an OsError if it can't be watched; then it is closed. */
   constructor(fd: number, from: string, around: Surroundings, now: number) {
     this.fd = fd;
+    this.#out = new SendQueue(fd);
     this.#around = around;
     this.#connection = new Connection(this, around.handler, from, around.held, now);
-    around.descriptors.own(fd);
-    try {
-      around.poll.add(fd);
-    } catch (error) {
-      around.descriptors.close(fd);
-      throw error;
-    }
+    around.descriptors.adopt(fd, around.poll);
+  }
+
+  /** Octets that the peer has not taken yet. */
+  get unread(): number {
+    return this.#out.octets;
   }
 
   get since(): number {
@@ -55,7 +55,7 @@ export class PolledConnection implements Wire {
 
   /** One turn, after epoll said so; how many queries it served. */
   ready(events: number): number {
-    if ((events & (EPOLLERR | EPOLLHUP)) !== 0 || !this.#flush()) {
+    if ((events & (EPOLLERR | EPOLLHUP)) !== 0 || !this.#out.flush()) {
       this.close();
       return 0;
     }
@@ -65,13 +65,12 @@ export class PolledConnection implements Wire {
 
   write(octets: Buffer): void {
     this.#out.push(octets);
-    this.unread += octets.length;
   }
 
   /** More to do is said to epoll as a wish to write, which is granted when the others have had their turn. */
   changed() {
     if (!this.#open) return;
-    if (!this.#flush() || (this.#ending && this.unread === 0)) return this.close();
+    if (!this.#out.flush() || (this.#ending && this.unread === 0)) return this.close();
     const wanted = (this.#wantsOctets ? EPOLLIN : 0) | (this.unread > 0 || this.#connection.more ? EPOLLOUT : 0);
     if (wanted === this.#interest) return;
     this.#interest = wanted;
@@ -105,32 +104,9 @@ export class PolledConnection implements Wire {
     const n = read(this.fd, chunk);
     if (n > 0) this.#connection.received(chunk.subarray(0, n));
     else if (n === 0) this.#connection.ended();
-    else if (!AGAIN.has(errnoName(-n))) this.close();
-  }
-
-  /** Hands the kernel what it takes. False: the peer is gone. */
-  #flush(): boolean {
-    while (this.unread > 0) {
-      const first = this.#first();
-      const sent = send(this.fd, first);
-      if (sent < 0) return AGAIN.has(errnoName(-sent));
-      this.unread -= sent;
-      if (sent === first.length) this.#out.shift();
-      else this.#out[0] = first.subarray(sent);
-    }
-    return true;
-  }
-
-  /** Small ones together: they would be a segment each. */
-  #first(): Buffer {
-    let [count, octets] = [0, 0];
-    while (count < this.#out.length && octets < GATHERED) octets += this.#out[count++]!.length;
-    if (count > 1) this.#out.splice(0, count, Buffer.concat(this.#out.slice(0, count)));
-    return this.#out[0]!;
+    else if (!isAgain(-n)) this.close();
   }
 }
 
-const GATHERED = 16 << 10;
-const AGAIN = new Set(["EAGAIN", "EINTR"]);
 /** One read's worth; a connection copies what it keeps. */
 const chunk = Buffer.alloc(16 << 10);

@@ -10,9 +10,8 @@ import { Connections, MAX_CONNECTIONS, type Times } from "./connections.ts";
 import { PolledConnection, type Surroundings } from "./polled-connection.ts";
 import type { Handler, OnReady } from "./transport.ts";
 
-/** Connections that one listener lets in, or serves, before others get their turn. */
-const ACCEPTED = 8;
-const SERVED = 4;
+/** Most connections that one listener accepts, and most that it serves, in one turn: then others have theirs. */
+const [ACCEPTED, SERVED] = [8, 4] as const;
 /** Milliseconds to wait when no connection can be let in. */
 const REST = 100;
 const TOLD_EVERY = 60_000;
@@ -124,13 +123,7 @@ class Listener implements Surroundings {
     if (this.#poll !== undefined) return this.#poll;
     const { poll, onReady } = this.#all.options;
     const own = new Poll(SERVED);
-    this.descriptors.own(own.descriptor);
-    try {
-      poll.add(own.descriptor);
-    } catch (error) {
-      this.descriptors.close(own.descriptor);
-      throw error;
-    }
+    this.descriptors.adopt(own.descriptor, poll);
     onReady.set(own.descriptor, { ready: () => this.#serve(own) });
     this.#poll = own;
     return own;
@@ -177,7 +170,7 @@ class Listener implements Surroundings {
     this.descriptors.close(this.#poll.descriptor);
   }
 
-  /** Who fails to come in was gone again, or there is no room: what makes some does so for the next attempt. */
+  /** One that can't be accepted has gone again, or there are no descriptors left: then another connection is closed, which helps the next one. */
   #accept() {
     let result = 0;
     let came = 0;
@@ -204,7 +197,7 @@ class Listener implements Surroundings {
     this.#all.wakeAt(this.#connections.nextDeadline());
   }
 
-  /** Nobody is let in for a moment: whoever waits would wake us again and again. */
+  /** Accepts nothing for a moment: as long as somebody waits to be accepted, epoll would wake us again and again. */
   #rest(reason: string): void {
     const now = this.#all.options.now();
     this.#restsUntil = now + REST;

@@ -2,13 +2,13 @@
 
 /** The server side of one listening address. */
 export interface Handler {
-  /** Answers into `out`: the answer's length, 0 to stay silent, negative if `forward` must be called with the same packet. */
+  /** Answers into `out`: the answer's length; 0: say nothing; negative: call `forward` with the same packet. */
   serve(packet: Uint8Array, length: number, from: string, kind: "udp" | "tcp", out: Uint8Array): number;
-  /** The packet is the forwarder's from here on. `send` is called once, maybe later. */
+  /** Copies the packet. `send` is called once, maybe later. */
   forward(packet: Uint8Array, from: string, kind: "udp" | "tcp", send: (answer: Uint8Array) => void): void;
   /** An error of the socket that is nobody's answer. */
   failed(error: Error): void;
-  /** Serving a packet or a connection threw; it has cost that one, and nothing else. */
+  /** To be told of an exception while a packet or a connection was served; the caller has given up that one and nothing else. */
   threw(error: unknown): void;
 }
 

@@ -1,15 +1,10 @@
 /** UDP over node:dgram: the portable transport. One datagram in, at most one out. */
-import { createSocket } from "node:dgram";
-import { isIPv6 } from "node:net";
+import { datagramSocket } from "../../os/datagram.ts";
 import type { Handler, Opened } from "./transport.ts";
 
 /** Binds (or adopts the bound socket `fd`) and starts to answer; rejects with the system's error (EADDRINUSE, EACCES, …). */
 export function openUdp(address: string, port: number, handler: Handler, fd?: number): Promise<Opened> {
-  const socket = createSocket({
-    type: isIPv6(address) ? "udp6" : "udp4",
-    lookup: verbatim,
-    ...(fd === undefined && { recvBufferSize: RECEIVE_BUFFER }),
-  });
+  const socket = datagramSocket(address, fd === undefined ? { recvBufferSize: RECEIVE_BUFFER } : {});
   let open = true;
   socket.on("message", (packet, peer) => {
     try {
@@ -36,15 +31,6 @@ export function openUdp(address: string, port: number, handler: Handler, fd?: nu
       resolve({ port: socket.address().port, close: () => new Promise((done) => socket.close(done)) });
     });
   });
-}
-
-/** Peers are addresses: nothing to look up, and an answer is on its way before the socket may be closed. */
-function verbatim(
-  host: string,
-  _options: unknown,
-  callback: (error: NodeJS.ErrnoException | null, address: string, family: number) => void,
-): void {
-  callback(null, host, isIPv6(host) ? 6 : 4);
 }
 
 /** Bursts wait here while we are busy; the kernel caps it at net.core.rmem_max. */

@@ -7,6 +7,7 @@ import type { ForwarderOptions, NodeForwarder } from "../../forwarder/io/node-lo
 import type { Listen, SandboxId } from "../../model/types.ts";
 import { descriptorLimit } from "../../os/descriptors.ts";
 import { closeFd } from "../../os/socket.ts";
+import { inParts } from "../../scoping/flat-names.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import { Answerer } from "../answerer.ts";
 import type { Bound, DataPlane, OpenSockets, Place } from "../data-plane.ts";
@@ -14,8 +15,7 @@ import { Listeners, type Listening } from "../listeners.ts";
 import type { Senders } from "../senders.ts";
 import { createServing, type ServingOptions } from "../serve.ts";
 import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "../until.ts";
-import { chunks } from "./chunks.ts";
-import { Succession } from "./thread-handle.ts";
+import { ThreadHandle } from "./thread-handle.ts";
 
 export interface WorkerPlaneOptions {
   readonly workers: number;
@@ -38,7 +38,7 @@ export const canHaveWorkers = import.meta.url.endsWith(".js");
 export class WorkerPlane implements DataPlane {
   readonly #options: WorkerPlaneOptions;
   readonly #answerer: Answerer;
-  readonly #workers: readonly Succession[];
+  readonly #workers: readonly ThreadHandle[];
   readonly #listeners = new Listeners({ open: (at, place, senders) => this.#open(at, place, senders) });
   #next = 0;
 
@@ -52,12 +52,12 @@ export class WorkerPlane implements DataPlane {
     const connections = Math.min(MOST_CONNECTIONS, Math.floor(descriptorLimit() / 2 / options.workers));
     this.#workers = Array.from(
       { length: options.workers },
-      () => new Succession({ serving, forwarder, connections }, snapshot, onError),
+      () => new ThreadHandle({ serving, forwarder, connections }, snapshot, onError),
     );
     process.on("exit", this.#end);
   }
 
-  /** However this process ends: node waits for its threads, and one that waits in epoll_wait(2) hears only its eventfd. */
+  /** Also called when the process exits: node waits for its threads then, and one that waits in epoll_wait(2) hears only its eventfd. */
   readonly #end = (): void => {
     for (const worker of this.#workers) worker.end();
   };
@@ -78,7 +78,7 @@ export class WorkerPlane implements DataPlane {
 
   update(patch: ScopePatch): void {
     this.#answerer.update(patch);
-    const parts = chunks(patch);
+    const parts = inParts(patch);
     for (const worker of this.#workers) for (const part of parts) worker.post({ kind: "patch", patch: part });
   }
 

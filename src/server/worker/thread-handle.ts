@@ -1,4 +1,4 @@
-/** One worker, and the next one if it dies: its sockets go to the successor, and queries wait in them meanwhile. */
+/** A worker thread as the main thread has it. If the thread dies, another takes its place and its sockets, in which queries wait meanwhile. */
 import { Worker } from "node:worker_threads";
 import { type ForwarderCounters, noCounts } from "../../forwarder/core/counters.ts";
 import type { SandboxId } from "../../model/types.ts";
@@ -6,21 +6,21 @@ import { Descriptors } from "../../os/descriptors.ts";
 import { inNetns } from "../../os/netns.ts";
 import { openEventfd, wake } from "../../os/poll.ts";
 import { closeFd, connectTcp, connectUdp } from "../../os/socket.ts";
+import { inParts } from "../../scoping/flat-names.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import type { Senders } from "../senders.ts";
 import { noServeCounts, type ServeCounters } from "../serve.ts";
-import { chunks } from "./chunks.ts";
 import { addCounters, keepCounters, newCounters } from "./counters.ts";
 import type { FromWorker, LaneWanted, Pair, ToWorker, WorkerSetup } from "./messages.ts";
 
-/** A worker that lives so long, in milliseconds, is a good one: what its forerunners died of is forgotten. */
+/** Milliseconds after which a worker counts as a good one, and the deaths before it as over. */
 const PROVEN = 10_000;
 /** Milliseconds that a worker may take to stop. */
 const LAST = 5_000;
 
 export type WorkerOptions = Pick<WorkerSetup, "serving" | "forwarder" | "connections">;
 
-export class Succession {
+export class ThreadHandle {
   readonly #options: WorkerOptions;
   readonly #snapshot: () => ScopePatch;
   readonly #onError: (error: Error) => void;
@@ -34,9 +34,9 @@ export class Succession {
   #worker: Worker;
   #token = 0;
   #closing = false;
-  /** The last worker has gone, and the eventfd's number may be somebody else's. */
+  /** The last worker has gone: from here on the eventfd's number may be somebody else's. */
   #closed = false;
-  /** Workers in a row that did not prove themselves. */
+  /** Workers in a row that died before they counted as good. */
   #deaths = 0;
   #problem: Error | undefined;
   #proof: NodeJS.Timeout | undefined;
@@ -193,13 +193,13 @@ export class Succession {
     }
   }
 
-  /** What a dead worker was asked for is done: it touches nothing any more. */
+  /** Whoever waits for the worker to be done with something need not wait: a dead one touches nothing any more. */
   #settle(): void {
     for (const done of this.#waiting.values()) done();
     this.#waiting.clear();
   }
 
-  /** It counts no more. */
+  /** Adds what a dead worker has counted to what those before it had. */
   #keepCounts(): void {
     keepCounters(this.#counters.serve, this.#counted.serve);
     keepCounters(this.#counters.forward, this.#counted.forward);
@@ -219,7 +219,7 @@ export class Succession {
         return;
       }
       this.#hold();
-      for (const part of chunks(this.#snapshot())) this.post({ kind: "patch", patch: part });
+      for (const part of inParts(this.#snapshot())) this.post({ kind: "patch", patch: part });
       for (const { pair, address, senders } of this.#sockets.values()) this.listen(pair, address, senders);
       this.#onError(new Error("a worker died; another has taken over its sockets"));
     };

@@ -5,6 +5,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { createForwarderCore } from "../../forwarder/core/core.ts";
+import type { ExchangeEvents } from "../../forwarder/core/lanes.ts";
 import { createRandom16 } from "../../forwarder/io/random.ts";
 import { Batch } from "../../os/batch.ts";
 import { dropCapabilities } from "../../os/caps.ts";
@@ -16,9 +17,9 @@ import { createServing } from "../serve.ts";
 import { PolledTcp } from "../transports/polled-tcp.ts";
 import type { OnReady } from "../transports/transport.ts";
 import { counterWriter } from "./counters.ts";
-import { createPollExchange } from "./exchange.ts";
+import { PollExchange } from "./exchange.ts";
+import { ListeningSockets } from "./listening-sockets.ts";
 import type { FromWorker, ToWorker, WorkerSetup } from "./messages.ts";
-import { Stands } from "./stands.ts";
 
 /** Patches above this many elements are followed by a turn for those who ask. */
 const LARGE = 1_000;
@@ -33,20 +34,21 @@ const descriptors = new Descriptors(setup.descriptors);
 descriptors.own(poll.descriptor);
 const onReady: OnReady = new Map();
 const now = () => performance.now();
-const exchange = createPollExchange(
+const events: ExchangeEvents = {
+  received: (lane, packet) => core.received(lane, packet),
+  failed: (lane, reason) => core.failed(lane, reason),
+};
+const exchange = new PollExchange({
   poll,
   onReady,
-  {
-    received: (lane, packet) => core.received(lane, packet),
-    failed: (lane, reason) => core.failed(lane, reason),
-  },
   descriptors,
-  (lane) => say({ kind: "open", ...lane }),
-);
+  events,
+  wanted: (lane) => say({ kind: "open", ...lane }),
+});
 const core = createForwarderCore({ exchange, now, random: createRandom16(), options: setup.forwarder });
 const answerer = new Answerer(createServing(setup.serving), core, ({ message }) => say({ kind: "trouble", message }));
 const tcp = new PolledTcp({ poll, onReady, descriptors, now, most: setup.connections });
-const stands = new Stands({ poll, onReady, answerer, tcp, batch: new Batch() });
+const listening = new ListeningSockets({ poll, onReady, answerer, tcp, batch: new Batch() });
 const countServing = counterWriter(answerer.serving.counters, setup.serveCounters);
 const countForwarding = counterWriter(core.counters, setup.forwardCounters);
 let running = true;
@@ -65,7 +67,7 @@ while (running) {
   countForwarding();
 }
 core.close();
-stands.close();
+listening.close();
 port.close();
 
 /** An exception costs whoever's turn it was; a change that can't be taken must not pass: then another worker starts anew. */
@@ -109,13 +111,13 @@ function take(message: ToWorker): void {
       return;
     case "listen":
       try {
-        stands.listen(message.pair, message.address, message.given);
+        listening.listen(message.pair, message.address, message.given);
       } catch (error) {
         say({ kind: "trouble", message: `${message.address}: ${error instanceof Error ? error.message : error}` });
       }
       return;
     case "unlisten":
-      stands.unlisten(message.pair);
+      listening.unlisten(message.pair);
       say({ kind: "done", token: message.token });
       return;
     case "lane":
@@ -128,7 +130,7 @@ function take(message: ToWorker): void {
       say({ kind: "done", token: message.token });
       return;
     case "drain":
-      stands.stopReading();
+      listening.stopReading();
       draining = {
         tokens: [...(draining?.tokens ?? []), message.token],
         until: Math.min(draining?.until ?? Number.POSITIVE_INFINITY, now() + message.ms),

@@ -11,7 +11,7 @@ import type { Pair } from "./messages.ts";
 /** Datagrams that one socket may have answered while others wait. */
 const SHARE = 16;
 
-export interface StandsOptions {
+export interface ListeningSocketsOptions {
   readonly poll: Poll;
   readonly onReady: OnReady;
   readonly answerer: Answerer;
@@ -19,41 +19,41 @@ export interface StandsOptions {
   readonly batch: Batch;
 }
 
-interface Stand {
+interface OnPair {
   readonly pair: Pair;
   readonly udp: BatchedUdp;
   readonly senders: Senders;
 }
 
-export class Stands {
-  readonly #options: StandsOptions;
+export class ListeningSockets {
+  readonly #options: ListeningSocketsOptions;
   /** By UDP socket. */
-  readonly #stands = new Map<number, Stand>();
+  readonly #pairs = new Map<number, OnPair>();
 
-  constructor(options: StandsOptions) {
+  constructor(options: ListeningSocketsOptions) {
     this.#options = options;
   }
 
   /** Answers on these sockets for these senders, or for these instead of those before. Throws an OsError. */
   listen(pair: Pair, address: string, given: readonly Given[]) {
-    const known = this.#stands.get(pair.udp);
+    const known = this.#pairs.get(pair.udp);
     if (known !== undefined) return known.senders.become(given);
     const { poll, onReady, answerer, tcp, batch } = this.#options;
     const senders = new Senders();
     senders.become(given);
     const udp = new BatchedUdp(pair.udp, address, answerer, senders, batch);
-    this.#stands.set(pair.udp, { pair, udp, senders });
+    this.#pairs.set(pair.udp, { pair, udp, senders });
     poll.add(pair.udp);
     onReady.set(pair.udp, { ready: (busy) => udp.ready(busy ? SHARE : batch.size) });
     tcp.listen(pair.tcp, answerer.handler(address, senders));
   }
 
   unlisten(pair: Pair): void {
-    const stand = this.#stands.get(pair.udp);
-    if (stand === undefined) return;
+    const known = this.#pairs.get(pair.udp);
+    if (known === undefined) return;
     const { poll, onReady, tcp } = this.#options;
-    this.#stands.delete(pair.udp);
-    stand.udp.close();
+    this.#pairs.delete(pair.udp);
+    known.udp.close();
     poll.remove(pair.udp);
     onReady.delete(pair.udp);
     tcp.unlisten(pair.tcp);
@@ -61,11 +61,11 @@ export class Stands {
 
   /** What comes from here on is for whoever gets the sockets next. */
   stopReading(): void {
-    for (const { pair } of this.#stands.values()) this.#options.poll.remove(pair.udp);
+    for (const { pair } of this.#pairs.values()) this.#options.poll.remove(pair.udp);
     this.#options.tcp.stopReading();
   }
 
   close(): void {
-    for (const { pair } of this.#stands.values()) this.unlisten(pair);
+    for (const { pair } of this.#pairs.values()) this.unlisten(pair);
   }
 }
