@@ -3,7 +3,7 @@ import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs/backend.ts
 import type { LbTarget } from "../../../src/lb-programmer/state.ts";
 import { exec } from "../../../src/os/exec.ts";
 import { backendConformance, type Subject } from "../../lb-programmer/conformance.ts";
-import { installedGolden } from "../golden/installed.ts";
+import { installedGolden } from "../../golden/balancing/installed.ts";
 import { publishedSuite } from "../published.ts";
 import { type TrafficOptions, trafficSuite } from "../traffic.ts";
 
