@@ -240,18 +240,6 @@ describe("size", () => {
     expect(answer.flags.includes("tc")).toBe(come < n);
   });
 
-  test("1 500 records take under 5 ms", () => {
-    const set = a(...addresses(1500));
-    answerTo("web A", {}, positive(set, 65_535));
-    const packet = query("web A");
-    const q = new Query();
-    const out = Buffer.alloc(65_535);
-    parseQuery(packet, packet.length, q);
-    const started = performance.now();
-    for (let i = 0; i < 20; i++) writeAnswer(q, out, 65_535, OWN_STYLE, set);
-    expect((performance.now() - started) / 20).toBeLessThan(5);
-  });
-
   test("never above the limit, whatever the records", () => {
     fc.assert(
       fc.property(
