@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createForwarderCore } from "../../src/forwarder/core/core.ts";
-import { query } from "../support/packets.ts";
+import { createForwarderCore } from "../../../src/forwarder/core/core.ts";
+import { query } from "../../support/packets.ts";
 
 const lists = [[1, 2], [2], [3]].map((list) => list.map((n) => ({ address: `192.0.2.${n}`, port: 53 })));
 const names = ["a", "b.example", "c"];
