@@ -16,7 +16,7 @@ const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tes
   ["model", ["src/model"], ["test/model/**/*.test.ts"]],
   ["wire", ["src/wire"], ["test/wire/**/*.test.ts"]],
   ["scoping", ["src/scoping"], ["test/scoping/**/*.test.ts"]],
-  ["resolv-conf", ["src/resolv-conf/parse.ts", "src/resolv-conf/text.ts"], ["test/resolv-conf/parse.test.ts"]],
+  ["resolv-conf", ["src/resolv-conf/parse.ts", "src/resolv-conf/text.ts"], ["test/resolv-conf/{parse,text}.test.ts"]],
   ["forwarder", ["src/forwarder/core"], ["test/forwarder/core/**/*.test.ts"]],
   ["registry", ["src/registry"], ["test/registry/{names,registry,rules,folding,properties}.test.ts"]],
   [
