@@ -15,7 +15,7 @@ const LEAST_KILLED = 90;
 const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tests: readonly string[]])[] = [
   ["model", ["src/model"], ["test/model/**/*.test.ts"]],
   ["wire", ["src/wire"], ["test/wire/**/*.test.ts"]],
-  ["scoping", ["src/scoping"], ["test/scoping/**/*.test.ts"]],
+  ["scoping", ["src/scoping"], ["test/scoping/**/*.test.ts", "test/server/negative.test.ts"]],
   ["resolv-conf", ["src/resolv-conf/parse.ts", "src/resolv-conf/text.ts"], ["test/resolv-conf/{parse,text}.test.ts"]],
   ["forwarder", ["src/forwarder/core"], ["test/forwarder/core/**/*.test.ts"]],
   ["registry", ["src/registry"], ["test/registry/{names,registry,rules,folding,properties}.test.ts"]],
