@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Deframer, framed } from "../../src/forwarder/io/frame.ts";
+import { Deframer, framed } from "../../../src/forwarder/io/frame.ts";
 
 test("messages come out as they went in, however the stream is cut", () => {
   const messages = fc.array(fc.uint8Array({ maxLength: 600 }), { maxLength: 8 });
