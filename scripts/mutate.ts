@@ -47,7 +47,8 @@ const chosen = process.argv
   .slice(2)
   .filter((argument) => argument !== "--force")
   .map((path) => path.replace(/\/\*+$/, ""));
-const within = (path: string, place: string): boolean => path === place || path.startsWith(`${place}/`);
+const isChosen = (file: string): boolean =>
+  chosen.length === 0 || chosen.some((place) => file === place || file.startsWith(`${place}/`));
 
 const equivalent = new Set(
   readFileSync("test/mutation/equivalent.txt", "utf8")
@@ -55,10 +56,15 @@ const equivalent = new Set(
     .filter((line) => /^\S+\.ts: /.test(line)),
 );
 
-for (const [name, sources, tests] of FOLDERS) {
-  const all = sources.flatMap(filesOf);
-  const files = chosen.length === 0 ? all : all.filter((file) => chosen.some((place) => within(file, place)));
-  if (files.length > 0) mutate(name, files, tests);
+const runs = FOLDERS.map(([name, sources, tests]) => ({
+  name,
+  files: sources.flatMap(filesOf).filter(isChosen),
+  tests,
+}));
+for (const { name, files, tests } of runs) if (files.length > 0) mutate(name, files, tests);
+if (runs.every(({ files }) => files.length === 0)) {
+  console.error(`no pure code in ${chosen.join(" ")}: what is, is listed in scripts/mutate.ts`);
+  process.exitCode = 1;
 }
 
 function filesOf(place: string): string[] {
