@@ -58,13 +58,13 @@ export function parseCidr(text: string): Cidr | undefined {
 /** True if the address, given as text, lies in the range. */
 export function inCidr(cidr: Cidr, address: string): boolean {
   const bytes = addressBytes(address);
-  return bytes !== undefined && bytes.length === cidr.base.length && maskBytes(bytes, cidr.bits) === cidr.base;
+  return bytes !== undefined && maskBytes(bytes, cidr.bits) === cidr.base; // octets of two families never are equal
 }
 
 /** True if the two ranges share an address. */
 export function cidrsOverlap(a: Cidr, b: Cidr): boolean {
   const bits = Math.min(a.bits, b.bits);
-  return a.family === b.family && maskBytes(a.base, bits) === maskBytes(b.base, bits);
+  return maskBytes(a.base, bits) === maskBytes(b.base, bits); // never equal where families differ
 }
 
 function maskBytes(bytes: string, bits: number): string {
@@ -96,7 +96,7 @@ function bytes6(text: string): string | undefined {
   const [head = [], tail = []] = halves.map((h) => (h === "" ? [] : h.split(":")));
   const missing = 8 - head.length - tail.length;
   if (halves.length === 1 ? missing !== 0 : missing < 1) return undefined;
-  const groups = [...head, ...Array<string>(halves.length === 1 ? 0 : missing).fill("0"), ...tail];
+  const groups = [...head, ...Array<string>(missing).fill("0"), ...tail];
   if (!groups.every((g) => /^[0-9a-f]{1,4}$/i.test(g))) return undefined;
   return groups.map((g) => String.fromCharCode(Number.parseInt(g, 16) >> 8, Number.parseInt(g, 16) & 255)).join("");
 }

@@ -9,7 +9,7 @@ export const nameKey = (name: string): string => foldCase(nameLabels(name));
 /** A key that keeps the case people chose, for names inside answers. */
 export function nameLabels(name: string): string {
   const octets = ASCII.test(name) ? name : Buffer.from(name, "utf8").toString("latin1");
-  if (octets === "" || octets === ".") return "";
+  if (octets === ".") return "";
   const labels = octets.split(".");
   if (labels[labels.length - 1] === "") labels.pop();
   for (let i = 0; i < labels.length; i++) labels[i] = LENGTHS[labels[i]!.length & 63]! + labels[i]!;
@@ -41,7 +41,7 @@ const UPPER = /[A-Z]/;
  */
 export function isServable(name: string): boolean {
   const end = name.endsWith(".") ? name.length - 1 : name.length;
-  if (end === 0 || end > 253) return false;
+  if (end > 253) return false;
   for (let i = 0, label = 0; i <= end; i++) {
     const c = i < end ? name.charCodeAt(i) : DOT;
     if (c > 127)
@@ -73,7 +73,7 @@ export function callingProblem(name: string, spaces = false): string | undefined
 export function nameProblem(name: string): string | undefined {
   if (name === "" || name === ".") return "is empty";
   const dotless = name.endsWith(".") ? name.slice(0, -1) : name;
-  if (dotless.length === 0 || /[\s\p{Cc}]/u.test(dotless)) return "has white space or control characters";
+  if (/[\s\p{Cc}]/u.test(dotless)) return "has white space or control characters";
   const labels = dotless.split(".");
   if (labels.some((l) => l === "")) return "has an empty label";
   const long = labels.find((l) => Buffer.byteLength(l) > 63);

@@ -1,5 +1,5 @@
 /** Bytes to query. Nothing here throws or allocates but the key: what is wrong with a packet comes back as a verdict. */
-import { BADVERS, CD, FORMERR, HEADER, MAX_NAME, NOERROR, NOTIMP, OPCODE_MASK, QR, RD, TYPE_OPT } from "./constants.ts";
+import { BADVERS, FORMERR, HEADER, MAX_NAME, NOERROR, NOTIMP, OPCODE_MASK, QR, TYPE_OPT } from "./constants.ts";
 import { word } from "./word.ts";
 
 /** What to do with a packet: serve it (0), answer it with this rcode, or say nothing. */
@@ -20,14 +20,6 @@ export class Query {
   /** UDP size the client can take, as it said (RFC 6891 6.2.3). */
   udpSize = 0;
   dnssecOk = false;
-
-  get recursionDesired(): boolean {
-    return (this.flags & RD) !== 0;
-  }
-
-  get checkingDisabled(): boolean {
-    return (this.flags & CD) !== 0;
-  }
 }
 
 /** What one says, in another one. */

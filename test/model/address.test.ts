@@ -6,8 +6,10 @@ import {
   addressText,
   canonicalAddress,
   cidrsOverlap,
+  familyOf,
   inCidr,
   parseCidr,
+  placeText,
   reverseKey,
 } from "../../src/model/address.ts";
 import { keyName } from "../../src/model/name.ts";
@@ -97,8 +99,12 @@ describe("ranges", () => {
     ["10.0.1.0/24/", false],
     ["10.0.1.0/-1", false],
     ["/24", false],
+    ["0.0.0.0/x0", false],
+    ["0.0.0.0/0x", false],
   ])("%s", (text, good) => {
-    expect(parseCidr(text) !== undefined).toBe(good);
+    const range = parseCidr(text);
+    expect(range !== undefined).toBe(good);
+    if (good) expect(range).toMatchObject({ bits: Number(text.split("/")[1]), family: familyOf(text) });
   });
 
   test.each<[string, string, boolean]>([
@@ -132,4 +138,11 @@ test.each([
   ["2001:db8::1", "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa"], // RFC 3596 2.5
 ])("reverse name of %s", (address, name) => {
   expect(keyName(reverseKey(addressBytes(address)!))).toBe(name);
+});
+
+test.each([
+  ["192.0.2.1", 53, 4, "192.0.2.1:53"],
+  ["fd00::1", 5353, 6, "[fd00::1]:5353"],
+])("%s port %i is of family %i and written %s", (address, port, family, text) => {
+  expect([familyOf(address), placeText(address, port)]).toEqual([family, text]);
 });

@@ -38,7 +38,11 @@ test.each([
   expect(keyName(key)).toBe(text);
 });
 
-test("folding is for ASCII only (RFC 4343)", () => expect(foldCase("AZ[`az\xc4")).toBe("az[`az\xc4"));
+test.each([
+  ["AZ[`az\xc4", "az[`az\xc4"],
+  ["ABC", "abc"],
+  ["abc", "abc"],
+])("folding of %j is for ASCII only (RFC 4343)", (text, folded) => expect(foldCase(text)).toBe(folded));
 
 describe("problems", () => {
   test.each<[string, string | undefined]>([
@@ -54,6 +58,7 @@ describe("problems", () => {
     [".", "is empty"],
     ["..", "empty label"],
     ["a..b", "empty label"],
+    ["ab..", "empty label"],
     [".a", "empty label"],
     ["a b", "white space"],
     ["a\n", "white space"],
@@ -89,6 +94,7 @@ test.each<[string, boolean]>([
   ["a.", true],
   ["a b", true], // a label may hold any octets
   ["*.app", true],
+  ["a\x7f", true],
   [L63, true],
   [`${L63}.${L63}.${L63}.${"a".repeat(61)}.`, true],
   ["ü".repeat(31), true],

@@ -25,6 +25,11 @@ describe("what a reply keeps", () => {
       512,
       "len=38 an=1 ns=0 ar=0 tc",
     ],
+    ["additional records of a cut one go, too", reply("0001 0000 0101", A, A), 37, "len=22 an=0 ns=0 ar=0 tc"],
+    ["authority that ends with the packet", reply("0001 0001 0000", A, SOA), 512, "len=72 an=1 ns=1 ar=0"],
+    ["more than 255", reply("0101 0000 0000", ...Array(257).fill(A)), 65_535, `len=${22 + 257 * 16} an=257 ns=0 ar=0`],
+    ["a header that is cut off", reply("0001 0000 0000", "c00c 0001 0001 0000"), 512, "len=22 an=0 ns=0 ar=0 tc"],
+    ["a name that is cut off", reply("0001 0000 0000", "05 61"), 512, "len=22 an=0 ns=0 ar=0 tc"],
     ["nothing behind the question", reply("0001 0001 0001"), 512, "len=22 an=0 ns=0 ar=0 tc"],
   ])("%s", (_name, packet, room, expected) => {
     const end = cutReply(packet, 22, packet.length, room);
@@ -43,6 +48,9 @@ describe("an OPT record", () => {
     ["one without a code", "000f 0001 00", ""],
     ["one that ends outside", `${EDE} 000f 0040 0000`, EDE],
     ["half an option", `${EDE} 000f`, EDE],
+    ["three of eight octets, where there is room for 24", EDE.repeat(4), EDE.repeat(3)],
+    ["one with no text", "000f 0002 0003", "000f 0002 0003"],
+    ["another option only", "000a 0004 0003 6162", ""],
   ])("errors that are kept of %s", (_name, options, expected) => {
     const data = hex(options);
     const packet = Buffer.concat([hex(`${HEAD} 0000 0000 0001 ${Q} 00 0029 04d0 00000000 0000`), data]);
@@ -54,6 +62,10 @@ describe("an OPT record", () => {
 
   test.each([
     ["text is UTF-8", "größer", "000f 000a 0012 6772c3b6c39f6572"],
+    ["two octets from U+0080 on", "\x7f\x80\u07ff", "000f 0007 0012 7f c280 dfbf"],
+    ["three from U+0800 on", "\u0800\uffff", "000f 0008 0012 e0a080 efbfbf"],
+    ["four from U+10000 on", "\u{10000}\u{10ffff}", "000f 000a 0012 f0908080 f48fbfbf"],
+    ["half a pair", "\ud7ff\udfff\ud800\ue000", "000f 000e 0012 ed9fbf efbfbd efbfbd ee8080"],
     ["160 octets of it, and no half character", `${"a".repeat(159)}ö`, `000f 00a1 0012 ${"61".repeat(159)}`],
   ])("an error as an option: %s", (_name, text, expected) => {
     expect(Buffer.from(errorOption({ code: 18, text })).toString("hex")).toBe(hex(expected).toString("hex"));

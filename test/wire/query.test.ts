@@ -2,19 +2,22 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { keyName } from "../../src/model/name.ts";
 import { DROP, parseQuery, Query } from "../../src/wire/query.ts";
+import { guarded } from "../support/guarded.ts";
 import { query } from "../support/packets.ts";
 import { hex } from "../support/text.ts";
 
 const HEAD = "1234 0100 0001 0000 0000 0000";
 const PEER = "04 70656572 00 0001 0001"; // peer A IN
+const A = "c00c 0001 0001 00000005 0004 01020304";
 const OPT = "00 0029 04d0 00 00 0000 0000";
 const verdicts: Record<number, string> = { 0: "serve", 1: "FORMERR", 4: "NOTIMP", 16: "BADVERS", [DROP]: "drop" };
 
 function parse(packet: Buffer): string {
   const q = new Query();
   const verdict = verdicts[parseQuery(packet, packet.length, q)]!;
-  if (verdict !== "serve" && verdict !== "BADVERS") return q.questionEnd > 0 ? `${verdict} ${keyName(q.key)}` : verdict;
   const edns = q.edns ? ` edns=${q.udpSize}${q.dnssecOk ? " do" : ""}` : "";
+  if (verdict !== "serve" && verdict !== "BADVERS")
+    return `${verdict}${q.questionEnd > 0 ? ` ${keyName(q.key)}` : ""}${edns}`;
   return `${verdict} ${keyName(q.key)} ${q.type}/${q.class}${edns}`;
 }
 
@@ -72,7 +75,7 @@ describe("a packet's verdict", () => {
       `1234 0100 0001 0000 0000 0001 ${PEER} 00 0029 1000 00 01 0000 0000`,
       "BADVERS peer 1/1 edns=4096",
     ],
-    ["two OPT", `1234 0100 0001 0000 0000 0002 ${PEER}${OPT}${OPT}`, "FORMERR peer"],
+    ["two OPT", `1234 0100 0001 0000 0000 0002 ${PEER}${OPT}${OPT}`, "FORMERR peer edns=1232"],
     ["OPT owned by x", `1234 0100 0001 0000 0000 0001 ${PEER} 0178 00 0029 1000 00 00 0000 0000`, "FORMERR peer"],
     [
       "OPT behind a TSIG",
@@ -92,6 +95,28 @@ describe("a packet's verdict", () => {
     ],
     ["binary label", `${HEAD} 03 00ff2e 00 0001 0001`, "serve \\000\\255\\. 1/1"],
   ])("%s", (_, packet, expected) => {
+    expect(parse(hex(packet))).toBe(expected);
+  });
+
+  test.each([
+    ["an opcode we have not", `1234 2100 0001 0000 0000 0001 ${PEER}${OPT}`, "NOTIMP edns=1232"],
+    ["DO, too", `1234 2100 0001 0000 0000 0001 ${PEER} 00 0029 04d0 00 00 8000 0000`, "NOTIMP edns=1232 do"],
+    ["no question", `1234 2900 0000 0000 0000 0001 ${OPT}`, "NOTIMP edns=1232"],
+    ["two questions", `1234 0100 0002 0000 0000 0001 ${PEER} c00c 0001 0001 ${OPT}`, "FORMERR edns=1232"],
+    ["two answers", `1234 0100 0001 0002 0000 0001 ${PEER}${A}${A}${OPT}`, "FORMERR edns=1232"],
+    ["two authority records", `1234 0100 0001 0000 0002 0001 ${PEER}${A}${A}${OPT}`, "FORMERR edns=1232"],
+    ["three additional", `1234 0100 0001 0000 0000 0003 ${PEER}${A}${A}${OPT}`, "FORMERR edns=1232"],
+    ["an OPT among the answers is none", `1234 2100 0001 0001 0000 0000 ${PEER}${OPT}`, "NOTIMP"],
+    ["nor is one among the authority", `1234 2100 0001 0000 0001 0000 ${PEER}${OPT}`, "NOTIMP"],
+    ["a question that is cut off", `1234 2100 0001 0000 0000 0001 04 7065`, "NOTIMP"],
+    ["a question without a class", `1234 2100 0001 0000 0000 0001 04 70656572 00 0001`, "NOTIMP"],
+    [
+      "a question with a reserved label",
+      `1234 2100 0001 0000 0000 0001 40 ${"00".repeat(68)} 0001 0001 ${OPT}`,
+      "NOTIMP",
+    ],
+    ["half a pointer", "1234 2100 0001 0000 0000 0001 c0", "NOTIMP"],
+  ])("who sent an OPT gets one, whatever else: %s", (_, packet, expected) => {
     expect(parse(hex(packet))).toBe(expected);
   });
 
@@ -120,7 +145,7 @@ describe("any bytes", () => {
       fc.property(bytes, fc.uint8Array({ maxLength: 40 }), (packet, beyond) => {
         const verdict = parseQuery(packet, packet.length, q);
         const { key, type, edns, udpSize } = q;
-        const longer = Buffer.concat([packet, beyond]);
+        const longer = guarded(Buffer.concat([packet, beyond]), packet.length);
         expect(parseQuery(longer, packet.length, q)).toBe(verdict);
         if (verdict === 0) expect([q.key, q.type, q.edns, q.udpSize]).toEqual([key, type, edns, udpSize]);
         expect(q.questionEnd).toBeLessThanOrEqual(packet.length);

@@ -2,8 +2,8 @@
 import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs/backend.ts";
 import type { LbTarget } from "../../../src/lb-programmer/state.ts";
 import { exec } from "../../../src/os/exec.ts";
+import { installedGolden } from "../../golden/balancing/installed.ts";
 import { backendConformance, type Subject } from "../../lb-programmer/conformance.ts";
-import { installedGolden } from "../golden/installed.ts";
 import { publishedSuite } from "../published.ts";
 import { type TrafficOptions, trafficSuite } from "../traffic.ts";
 

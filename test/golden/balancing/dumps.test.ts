@@ -3,9 +3,9 @@
  * same services with placement "network". Left out of the dumps: rules of the DNS resolver, of bridges, and of filter.
  */
 import { expect, test } from "vitest";
-import { plan } from "../../src/lb-programmer/plan/plan.ts";
-import type { LbState, LbTarget } from "../../src/lb-programmer/state.ts";
-import { lbWorld } from "./lb-world.ts";
+import { plan } from "../../../src/lb-programmer/plan/plan.ts";
+import type { LbState, LbTarget } from "../../../src/lb-programmer/state.ts";
+import { lbWorld } from "../../lb-programmer/lb-world.ts";
 
 /** Docker counts marks up over all networks and never gives one out again. */
 const MARKS: Record<string, number> = {

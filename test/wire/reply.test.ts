@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { ageTtls, capTtls, isReply, ReplySurvey, sameQuestion, skipName, surveyReply } from "../../src/wire/reply.ts";
+import { guarded } from "../support/guarded.ts";
 import { query } from "../support/packets.ts";
 import { hex } from "../support/text.ts";
 
@@ -124,16 +125,6 @@ test("TTLs are aged and capped", () => {
 });
 
 describe("whatever comes", () => {
-  // A proxy stands guard: every index that is read must lie inside.
-  const guarded = (bytes: Uint8Array): Uint8Array =>
-    new Proxy(bytes, {
-      get(target, key) {
-        if (typeof key === "string" && /^-?\d+$/.test(key) && !(Number(key) >= 0 && Number(key) < target.length)) {
-          throw new Error(`read outside: ${key} of ${target.length}`);
-        }
-        return Reflect.get(target, key, target) as unknown;
-      },
-    });
   // Random octets seldom get past the header, so most are made of pieces that look like something.
   const piece = fc.constantFrom("c00c", "00", "0161", "0001", "0029", "0006", "00000000", "ffff", "c0ff", A, SOA, OPT);
   const likely = fc

@@ -4,10 +4,10 @@
  */
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createNode, type ElevenNode } from "../../src/daemon.ts";
-import { DEFAULT_POLICY } from "../../src/scoping/policy.ts";
-import { type At, askTcp, askUdp } from "../support/ask.ts";
-import { query, told } from "../support/packets.ts";
+import { createNode, type ElevenNode } from "../../../src/daemon.ts";
+import { DEFAULT_POLICY } from "../../../src/scoping/policy.ts";
+import { type At, askTcp, askUdp } from "../../support/ask.ts";
+import { query, told } from "../../support/packets.ts";
 import { DIFFERENCES } from "./differences.ts";
 import { type Case, changesOf, type Scenario } from "./topology.ts";
 import { startUpstreams, type Upstreams } from "./upstreams.ts";

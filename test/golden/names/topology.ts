@@ -1,5 +1,5 @@
 /** A captured topology as changes: same names, ids and addresses, so that the registry is what that Docker engine was. */
-import type { Change, Endpoint, Health, RunState, Upstream } from "../../src/model/types.ts";
+import type { Change, Endpoint, Health, RunState, Upstream } from "../../../src/model/types.ts";
 
 export interface Scenario {
   readonly scenario: string;

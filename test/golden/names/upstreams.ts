@@ -1,8 +1,8 @@
 /** The two scripted upstreams of the captures, and one that swallows everything: what they say depends on the first label. */
 import { createSocket, type Socket } from "node:dgram";
 import { createServer, type Server } from "node:net";
-import type { Upstream } from "../../src/model/types.ts";
-import { wireName } from "../support/packets.ts";
+import type { Upstream } from "../../../src/model/types.ts";
+import { wireName } from "../../support/packets.ts";
 
 export interface Upstreams {
   /** Where an address of the capture is on this machine. */

@@ -4,11 +4,11 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { Lanes } from "../../src/forwarder/core/lanes.ts";
-import { type ForwardFailure, STREAM } from "../../src/forwarder/core/types.ts";
-import { createForwarder, type NodeForwarder } from "../../src/forwarder/io/node-loop.ts";
-import { nameKey } from "../../src/model/name.ts";
-import { type Ask, query, told, wireName } from "../support/packets.ts";
+import { Lanes } from "../../../src/forwarder/core/lanes.ts";
+import { type ForwardFailure, STREAM } from "../../../src/forwarder/core/types.ts";
+import { createForwarder, type NodeForwarder } from "../../../src/forwarder/io/node-loop.ts";
+import { nameKey } from "../../../src/model/name.ts";
+import { type Ask, query, told, wireName } from "../../support/packets.ts";
 
 const DNSMASQ = "/usr/sbin/dnsmasq";
 const absent = !existsSync(DNSMASQ) && !process.env["CI"];

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { createRoute } from "../../src/forwarder/core/route.ts";
-import { nameKey } from "../../src/model/name.ts";
+import { createRoute } from "../../../src/forwarder/core/route.ts";
+import { nameKey } from "../../../src/model/name.ts";
 
 const at = (address: string, ...domains: string[]) => ({ address, port: 53, ...(domains.length > 0 && { domains }) });
 const route = createRoute([

@@ -1,11 +1,11 @@
-/** The golden comparison on a kernel with IPVS: what is installed is what golden.test.ts compared as text. */
+/** The golden comparison on a kernel with IPVS: what is installed is what session.test.ts compared as text. */
 import { describe, expect, test } from "vitest";
 import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs/backend.ts";
 import { diff, normal } from "../../../src/lb-programmer/diff.ts";
 import { Marks } from "../../../src/lb-programmer/marks.ts";
 import { plan } from "../../../src/lb-programmer/plan/plan.ts";
 import { EMPTY, type LbTarget } from "../../../src/lb-programmer/state.ts";
-import { freshNamespace } from "../namespaces.ts";
+import { freshNamespace } from "../../kernel/namespaces.ts";
 import { CAPTURES, type DockerNamespace, registryOf, targetOf } from "./capture.ts";
 import { factsOfOurs } from "./facts.ts";
 

@@ -2,11 +2,11 @@
  * Plays a scenario against the forwarder's core: a fake network, a clock that only `time` moves, and text for everything that
  * is sent. Every packet and every reply must be expected by a line, else the scenario fails.
  */
-import { createForwarderCore } from "../../src/forwarder/core/core.ts";
-import type { ForwarderCore, ForwarderOptions } from "../../src/forwarder/core/options.ts";
-import { type ForwardFailure, STREAM } from "../../src/forwarder/core/types.ts";
-import type { Upstream } from "../../src/model/types.ts";
-import { query, RCODES, told, typeNumber, wireName } from "../support/packets.ts";
+import { createForwarderCore } from "../../../src/forwarder/core/core.ts";
+import type { ForwarderCore, ForwarderOptions } from "../../../src/forwarder/core/options.ts";
+import { type ForwardFailure, STREAM } from "../../../src/forwarder/core/types.ts";
+import type { Upstream } from "../../../src/model/types.ts";
+import { query, RCODES, told, typeNumber, wireName } from "../../support/packets.ts";
 
 interface Sent {
   lane: number;
