@@ -36,7 +36,7 @@ describe("a file that a comment or a document names is there", () => {
     readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((path) => `${folder}/${path}`),
   );
   const COMMENT = /\/\*[\s\S]*?\*\/|(?<![:"'`])\/\/.*/g;
-  const NAME = /[\w.-][\w./-]*\.ts\b/g;
+  const NAME = /(?<![\w./-])(?:\.{1,2}\/)*\w[\w./-]*\.ts\b/g;
 
   const wordsOf = (path: string): string => {
     const text = readFileSync(join(ROOT, path), "utf8");
