@@ -18,6 +18,8 @@ export async function chooseBackend(
   options: BackendOptions,
 ): Promise<Choice> {
   if (typeof wanted === "object") return { backend: wanted };
+  if (wanted !== "auto" && !Object.hasOwn(BACKENDS, wanted))
+    throw new Error(`there is no backend "${wanted}": auto, ${Object.keys(BACKENDS).join(", ")}, or one of your own`);
   if (wanted !== "auto") return { backend: BACKENDS[wanted].create(options) };
   const problems: string[] = [];
   for (const [name, { create, auto }] of Object.entries(BACKENDS)) {
