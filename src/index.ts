@@ -20,6 +20,7 @@ export {
   type TargetStatus,
 } from "./lb-programmer/reconcile/reconciler.ts";
 export type * from "./lb-programmer/state.ts";
+export type { BackendName } from "./model/backends.ts";
 export type { Notice } from "./model/notice.ts";
 export type * from "./model/types.ts";
 export { RegistryError } from "./registry/error.ts";

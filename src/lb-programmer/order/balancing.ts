@@ -191,7 +191,10 @@ export class Balancing {
     this.follow();
   }
 
-  /** In the very step that finds nothing left to do it is not running any more: `follow` after that starts it anew. */
+  /**
+   * Finding nothing left to do and not running any more are one synchronous step: a `follow` that comes after it starts a new run, so
+   * none is lost.
+   */
   async #run(): Promise<void> {
     await undefined;
     while (this.#again) await this.#change().catch((error) => this.#failed(error));

@@ -1,4 +1,4 @@
-/** Work that is done again whenever somebody asks, one at a time: requests while it runs become one more run. */
+/** Does the same work again whenever somebody asks, never twice at a time: all requests that come while it runs become one more run. */
 import { type Clock, Timers } from "../clock.ts";
 import type { Limit } from "./limit.ts";
 

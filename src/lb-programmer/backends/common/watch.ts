@@ -27,7 +27,7 @@ export class Watches {
     };
   }
 
-  /** What `work` changes there is our own. What others did before is told; what they do meanwhile, the next read finds. */
+  /** `work` changes the namespace itself: that is not reported. Changes by others before it are; those meanwhile are left to the next read. */
   async during(target: LbTarget, work: () => Promise<void>): Promise<void> {
     const here = [...this.#watches].filter((watch) => watch.target.netns === target.netns);
     for (const watch of here) watch.hold();

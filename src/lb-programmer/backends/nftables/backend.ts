@@ -46,7 +46,7 @@ export class NftablesBackend implements LbBackend {
   readonly #library: boolean;
   readonly #chunk: number;
   readonly #localnet: Localnet;
-  /** By target and namespace; missing: never looked. */
+  /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches();
 
