@@ -11,7 +11,7 @@ import { diff } from "../diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../state.ts";
 import { Draining } from "./draining.ts";
 import type { KeeperOptions } from "./keeper-options.ts";
-import { Known } from "./known.ts";
+import { KernelView } from "./kernel-view.ts";
 import { type Left, leavingFrom, NOTHING_LEFT, stage } from "./leaving.ts";
 import { Repeater } from "./repeater.ts";
 import { Slowness } from "./slowness.ts";
@@ -27,7 +27,7 @@ export class Keeper {
   installed = -1;
   readonly #options: KeeperOptions;
   readonly #passes: Repeater;
-  readonly #known: Known;
+  readonly #kernel: KernelView;
   readonly #draining: Draining;
   readonly #slowness: Slowness;
   #left: Left = NOTHING_LEFT;
@@ -43,7 +43,7 @@ export class Keeper {
     const { backend, clock, intervals } = options;
     this.target = target;
     this.#options = options;
-    this.#known = new Known(options, () => this.#passes.wake());
+    this.#kernel = new KernelView(options, () => this.#passes.wake());
     this.#draining = new Draining(backend, clock);
     this.#slowness = new Slowness(clock);
     let before = first;
@@ -82,7 +82,7 @@ export class Keeper {
   /** The same target, elsewhere or with other properties. */
   move(target: LbTarget): void {
     this.target = target;
-    this.#known.moved();
+    this.#kernel.moved();
   }
 
   /** The plan of this revision must be in the kernel. */
@@ -100,7 +100,7 @@ export class Keeper {
 
   /** Nothing is believed of what the kernel holds. */
   distrust(): void {
-    this.#known.distrust();
+    this.#kernel.distrust();
   }
 
   /** Another pass, without a reason of its own. */
@@ -117,20 +117,20 @@ export class Keeper {
   /** Adds the keys of servers that are there or wanted; false if it is not known which are. */
   keys(into: Set<string>): boolean {
     for (const { key } of this.#desired.servers) into.add(key);
-    for (const { key } of this.#known.state?.servers ?? []) into.add(key);
-    return this.#known.state !== undefined;
+    for (const { key } of this.#kernel.state?.servers ?? []) into.add(key);
+    return this.#kernel.state !== undefined;
   }
 
   /** No more passes; resolves when the one at work has ended. What is in the kernel stays. */
   async stop(): Promise<void> {
     await this.#passes.stop(); // the pass at work may be its first, which begins to watch
-    this.#known.stop();
+    this.#kernel.stop();
   }
 
   /** Resolves to the milliseconds after which another pass is due, if tasks drain. */
   async #pass(): Promise<number | undefined> {
     const { backend, gate, requested, planned, released, reserve, plan, intervals } = this.#options;
-    const repairs = this.#known.stale ? await this.#read() : 0;
+    const repairs = this.#kernel.stale ? await this.#read() : 0;
     if (!gate.pass(this.target.id)) return undefined; // it wakes us
     const revision = requested();
     const permit = { revision: planned(), released: released() };
@@ -138,8 +138,8 @@ export class Keeper {
     this.#pending = NONE;
 
     this.#desired = reserve(this.target, plan(this.target));
-    await this.#known.readSysctls(this.target, this.#desired);
-    const actual = this.#known.state ?? EMPTY;
+    await this.#kernel.readSysctls(this.target, this.#desired);
+    const actual = this.#kernel.state ?? EMPTY;
     const leaving = leavingFrom(actual, this.#desired, this.#left, permit);
     const drained = await this.#draining.over(leaving.draining, this.target);
     const next = stage(this.#desired, leaving, drained);
@@ -148,7 +148,7 @@ export class Keeper {
     this.#left = leaving.left; // all of it, until it is sure that some has gone
     if (ops.length > 0) await backend.apply(this.target, ops, next.state);
 
-    this.#known.state = next.state;
+    this.#kernel.state = next.state;
     this.#left = next.left;
     this.#covering = NONE;
     this.installed = revision;
@@ -162,8 +162,8 @@ export class Keeper {
 
   /** Looks what is there; how many steps it is away from what was left there. */
   async #read(): Promise<number> {
-    const repairs = await this.#known.read(this.target);
-    const there = this.#known.state ?? EMPTY;
+    const repairs = await this.#kernel.read(this.target);
+    const there = this.#kernel.state ?? EMPTY;
     this.#draining.note(there);
     if (isOwn(this.target)) this.#options.marks?.adopt(there.servers);
     return repairs;
@@ -172,7 +172,7 @@ export class Keeper {
   #failed(error: unknown): void {
     this.#pending = Math.min(this.#pending, this.#covering);
     this.#covering = NONE;
-    this.#known.forget();
+    this.#kernel.forget();
     this.#options.gate.pass(this.target.id);
     if (isGone(error) && this.target.kind === "sandbox") this.#options.gone(this.target.id, this, error);
     else this.#tell("degraded", error instanceof Error ? error.message : String(error));

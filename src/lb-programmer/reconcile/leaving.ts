@@ -58,12 +58,7 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
     since.set(name, before.since.get(name) ?? permit.revision);
     return mayGo(name);
   };
-  const gone = <T>(
-    there: readonly T[],
-    wanted: readonly T[],
-    keyOf: (entry: T) => string,
-    name: (entry: T) => string,
-  ) => {
+  const gone = <T>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>, name: KeyOf<T>): readonly T[] => {
     const entries = missing(there, wanted, keyOf);
     for (const entry of entries) leaves(name(entry));
     return entries;
@@ -74,9 +69,8 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
   for (const [server, lost] of tasks)
     for (const task of lost) if (leaves(nameOf.task(server, task))) draining.push({ server, task });
   const leavers = servers.map((old): VirtualServer => {
-    const drain = old.drain ?? before.drains.get(old.key);
-    if (drain !== undefined) drains.set(old.key, drain);
-    const server = drain === old.drain ? old : { ...old, drain: drain! };
+    const server = withDrain(old, before);
+    if (server.drain !== undefined) drains.set(server.key, server.drain);
     if (leaves(nameOf.server(server))) draining.push(...server.destinations.map((task) => ({ server, task })));
     return server;
   });
@@ -93,17 +87,19 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
   };
 }
 
-/** What the namespace must hold next: the plan, and of what leaves all that must not go yet. With it, what is left then. */
-export function stage(
-  desired: LbState,
-  leaving: Leaving,
-  drained: ReadonlySet<Destination>,
-): { state: LbState; left: Left } {
+export interface Staged {
+  readonly state: LbState;
+  /** Once that is so. */
+  readonly left: Left;
+}
+
+/** What the namespace must hold next: the plan, and of what leaves all that must not go yet. */
+export function stage(desired: LbState, leaving: Leaving, drained: ReadonlySet<Destination>): Staged {
   const { mayGo, left } = leaving;
   const since = new Map<string, number>();
   const open = (task: Destination): boolean => !drained.has(task);
   const never = (): boolean => false;
-  const staying = <T>(entries: readonly T[], name: (entry: T) => string, needed: (entry: T) => boolean): readonly T[] =>
+  const staying = <T>(entries: readonly T[], name: KeyOf<T>, needed: (entry: T) => boolean): readonly T[] =>
     entries.filter((entry) => {
       if (mayGo(name(entry)) && !needed(entry)) return false;
       since.set(name(entry), left.since.get(name(entry))!);
@@ -115,9 +111,9 @@ export function stage(
     return tasks.length === 0 ? server : { ...server, destinations: [...server.destinations, ...tasks.map(idle)] };
   };
   const kept = leaving.tasks.size === 0 ? desired.servers : desired.servers.map(losing);
-  const servers = staying(leaving.servers, nameOf.server, ({ destinations }) => destinations.some(open)).map(
-    (server) =>
-      mayGo(nameOf.server(server)) ? { ...server, destinations: server.destinations.filter(open).map(idle) } : server,
+  const hasOpen = (server: VirtualServer): boolean => server.destinations.some(open);
+  const servers = staying(leaving.servers, nameOf.server, hasOpen).map((server) =>
+    mayGo(nameOf.server(server)) ? draining(server, open) : server,
   );
   const vips = new Set(servers.map(({ vip }) => vip));
   const state: LbState = {
@@ -136,6 +132,20 @@ export function stage(
   };
   return { state, left: { since, drains: left.drains } };
 }
+
+/** How long its tasks have: the plan said so as long as it had the service, and we remember it. */
+function withDrain(server: VirtualServer, before: Left): VirtualServer {
+  const drain = server.drain ?? before.drains.get(server.key);
+  return drain === undefined || drain === server.drain ? server : { ...server, drain };
+}
+
+/** The server with those of its tasks that still have connections. */
+const draining = (server: VirtualServer, open: (task: Destination) => boolean): VirtualServer => ({
+  ...server,
+  destinations: server.destinations.filter(open).map(idle),
+});
+
+type KeyOf<T> = (entry: T) => string;
 
 /** Names of entries in `Left`. */
 const nameOf = {
@@ -165,7 +175,7 @@ function serversLeaving(actual: LbState, desired: LbState) {
 }
 
 /** Entries of `there` whose key none of `wanted` has. */
-function missing<T>(there: readonly T[], wanted: readonly T[], keyOf: (entry: T) => string): readonly T[] {
+function missing<T>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>): readonly T[] {
   const [olds, news] = withoutCommonEnds(there, wanted, (a, b) => a === b || keyOf(a) === keyOf(b));
   const keys = new Set(news.map(keyOf));
   return olds.filter((entry) => !keys.has(keyOf(entry)));

@@ -51,7 +51,7 @@ test("one of one's own is taken as it is", async () => {
 
 test.each(["bogus", "constructor", ""])("%j is no backend's name", async (name) => {
   await expect(chooseBackend(name as "ipvs", TARGET, options)).rejects.toThrow(
-    `there is no backend "${name}": auto, ipvs, nftables, dry-run, or one of your own`,
+    `there is no backend "${name}": auto, ${names.join(", ")}, or one of your own`,
   );
 });
 

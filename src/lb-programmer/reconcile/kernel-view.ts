@@ -8,7 +8,7 @@ import type { LbState, LbTarget } from "../state.ts";
 import type { KeeperOptions } from "./keeper-options.ts";
 import { Pace } from "./pace.ts";
 
-export class Known {
+export class KernelView {
   /** Undefined: not known, after a failure say. */
   state: LbState | undefined;
   /** It may be otherwise by now: to be read before anything is done. */
