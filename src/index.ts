@@ -11,7 +11,7 @@ export { NftablesBackend, type NftablesOptions } from "./lb-programmer/backends/
 export { diff, normal } from "./lb-programmer/diff.ts";
 export { Marks } from "./lb-programmer/marks.ts";
 export type { BalanceOptions } from "./lb-programmer/order/options.ts";
-export { type PlanContext, plan } from "./lb-programmer/plan/plan.ts";
+export { type PlanContext, Planner } from "./lb-programmer/plan/planner.ts";
 export {
   createReconciler,
   type Installed,
@@ -20,6 +20,7 @@ export {
   type TargetStatus,
 } from "./lb-programmer/reconcile/reconciler.ts";
 export type * from "./lb-programmer/state.ts";
+export type { BackendName } from "./model/backends.ts";
 export type { Notice } from "./model/notice.ts";
 export type * from "./model/types.ts";
 export { RegistryError } from "./registry/error.ts";

@@ -1,4 +1,5 @@
 /** What a config file says beside what exists. */
+import type { BackendName } from "../model/backends.ts";
 import type { Change, Upstream } from "../model/types.ts";
 
 export interface Options {
@@ -23,7 +24,7 @@ export interface Options {
 
 /** How connections are balanced, in the model's words; networks by id. */
 export interface BalanceFile {
-  readonly backend: "auto" | "ipvs" | "nftables" | "dry-run";
+  readonly backend: "auto" | BackendName;
   readonly placement: "sandbox" | "network";
   readonly node: string;
   readonly idle?: { readonly tcp?: number; readonly udp?: number };

@@ -1,6 +1,7 @@
 /** The config file's shape. Compose's words where compose has them; anything unknown is an error, never ignored. */
 import { z } from "zod";
 import { addressBytes, parseCidr } from "../model/address.ts";
+import { BACKEND_NAMES } from "../model/backends.ts";
 import { callingProblem, nameProblem } from "../model/name.ts";
 
 const named = (problemOf: (value: string) => string | undefined) =>
@@ -218,7 +219,7 @@ const place = {
 const idleSeconds = z.int().min(1).max(2_147_483);
 const balanceNode = z.strictObject({
   backend: z
-    .enum(["auto", "ipvs", "nftables", "dry-run", "none"])
+    .enum(["auto", ...BACKEND_NAMES, "none"])
     .optional()
     .describe("auto: ipvs where the kernel has it, else nftables; none: names only"),
   placement: z

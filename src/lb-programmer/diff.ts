@@ -1,9 +1,9 @@
 /** The steps from one state to another, and the canonical form of a state. Pure. */
 import { familyOf } from "../model/address.ts";
-import type { LbOp, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "./state.ts";
+import type { LbOp, LbState, LocalAddress, PortRedirect, PublishedPort, Snat, VirtualServer } from "./state.ts";
 
-/** What a server takes up in a namespace: no two servers may share one of these. */
-export function claims({ vip, mark, from, ports, keepSource }: VirtualServer): string[] {
+/** What a server occupies in a namespace, each as a text: no two servers may have one of these in common. */
+export function occupies({ vip, mark, from, ports, keepSource }: VirtualServer): string[] {
   const family = familyOf(vip);
   return [
     `mark ${mark}`,
@@ -12,11 +12,11 @@ export function claims({ vip, mark, from, ports, keepSource }: VirtualServer): s
   ];
 }
 
-/** Where each kind of entry sits: entries with one place can't be there both. */
-export const placeOf = {
+/** What each kind of entry is known by: the kernel holds at most one entry of each key. */
+export const entryKey = {
   address: (a: LocalAddress): string => `${a.address} ${a.device}`,
   snat: (s: Snat): string => s.subnet,
-  redirect: (r: Redirect): string => `${r.address} ${r.protocol} ${r.published}`,
+  redirect: (r: PortRedirect): string => `${r.address} ${r.protocol} ${r.published}`,
   published: (p: PublishedPort): string => `${p.protocol} ${p.port} ${familyOf(p.to)}`,
 };
 
@@ -27,15 +27,10 @@ export const placeOf = {
  */
 export function diff(actual: LbState, desired: LbState): LbOp[] {
   const servers = diffServers(actual.servers, desired.servers);
-  const addresses = changed(
-    actual.addresses,
-    desired.addresses,
-    (a) => `${a.address} ${a.device}`,
-    () => true,
-  );
-  const snats = changed(actual.snats, desired.snats, placeOf.snat, (a, b) => a.to === b.to);
-  const redirects = changed(actual.redirects, desired.redirects, placeOf.redirect, (a, b) => a.target === b.target);
-  const published = changed(actual.published, desired.published, placeOf.published, samePublished);
+  const addresses = changed(actual.addresses, desired.addresses, entryKey.address, () => true);
+  const snats = changed(actual.snats, desired.snats, entryKey.snat, (a, b) => a.to === b.to);
+  const redirects = changed(actual.redirects, desired.redirects, entryKey.redirect, (a, b) => a.target === b.target);
+  const published = changed(actual.published, desired.published, entryKey.published, samePublished);
   return [
     ...Object.entries(desired.sysctls)
       .filter(([key, value]) => actual.sysctls[key] !== value)
@@ -60,8 +55,11 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
 const samePublished = (a: PublishedPort, b: PublishedPort): boolean =>
   a.to === b.to && a.toPort === b.toPort && a.bridge === b.bridge;
 
-/** Two lists without what they begin and end with alike: of a thousand services mostly one remains. */
-export function apart<T>(
+/**
+ * What is left of two lists without their common beginning and their common end: of a thousand services, mostly the one that
+ * changed. So that a small change to a large state costs little, lists are cut like this before they are compared entry by entry.
+ */
+export function withoutCommonEnds<T>(
   a: readonly T[],
   b: readonly T[],
   same: (a: T, b: T) => boolean,
@@ -76,7 +74,7 @@ export function apart<T>(
 interface Changed<T> {
   /** Not there at all, or there with another value. */
   added: T[];
-  /** The other values: their place must be free before. */
+  /** Those other values: they must be removed before the new ones are added. */
   replaced: T[];
   removed: T[];
 }
@@ -84,16 +82,16 @@ interface Changed<T> {
 function changed<T>(
   actual: readonly T[],
   desired: readonly T[],
-  place: (entry: T) => string,
+  keyOf: (entry: T) => string,
   same: (a: T, b: T) => boolean,
 ): Changed<T> {
   const out: Changed<T> = { added: [], replaced: [], removed: [] };
-  const [olds, news] = apart(actual, desired, (a, b) => place(a) === place(b) && same(a, b));
-  const there = new Map(olds.map((entry) => [place(entry), entry]));
+  const [olds, news] = withoutCommonEnds(actual, desired, (a, b) => keyOf(a) === keyOf(b) && same(a, b));
+  const there = new Map(olds.map((entry) => [keyOf(entry), entry]));
   for (const entry of news) {
-    const where = place(entry);
-    const old = there.get(where);
-    there.delete(where);
+    const key = keyOf(entry);
+    const old = there.get(key);
+    there.delete(key);
     if (old !== undefined && same(old, entry)) continue;
     out.added.push(entry);
     if (old !== undefined) out.replaced.push(old);
@@ -102,8 +100,9 @@ function changed<T>(
   return out;
 }
 
+/** Servers that a plan did not change are the very same objects as before (plan/planner.ts), so `Object.is` finds the common ends. */
 function diffServers(actual: readonly VirtualServer[], desired: readonly VirtualServer[]) {
-  const [olds, news] = apart(actual, desired, Object.is);
+  const [olds, news] = withoutCommonEnds(actual, desired, Object.is);
   const there = new Map(olds.map((server) => [server.key, server]));
   const added: VirtualServer[] = [];
   const replaced: VirtualServer[] = [];
@@ -121,10 +120,10 @@ function diffServers(actual: readonly VirtualServer[], desired: readonly Virtual
       diffDestinations(old, server, changes, leaving);
     }
   }
-  const taken = new Set(added.flatMap(claims));
+  const taken = new Set(added.flatMap(occupies));
   const [inTheWay, removed]: [VirtualServer[], VirtualServer[]] = [[], []];
   for (const server of there.values())
-    (taken.size > 0 && claims(server).some((c) => taken.has(c)) ? inTheWay : removed).push(server);
+    (taken.size > 0 && occupies(server).some((what) => taken.has(what)) ? inTheWay : removed).push(server);
   const remove = (server: VirtualServer): LbOp => ({ op: "server.remove", server });
   return {
     install: [...changes, ...inTheWay.map(remove), ...replaced.map(remove), ...added.flatMap(withDestinations)],

@@ -12,7 +12,7 @@ export class Marks {
   /** No mark below this is free. */
   #lowest = FIRST_MARK;
 
-  /** `changed`: who has which mark is another thing now. */
+  /** `changed` is called after a mark was given out or freed. */
   constructor(changed: () => void = () => {}) {
     this.#changed = changed;
   }
@@ -28,8 +28,8 @@ export class Marks {
   }
 
   /**
-   * Marks that were given out before this process began, so that a restart changes nothing. Of two that don't fit together the first
-   * counts, and what is no mark of ours does not. Never from where a container could have written them.
+   * Takes over marks that were given out before this process began, so that a restart changes nothing. Where two entries have the
+   * same key or the same mark, the first counts; numbers that can't be marks are left out. For sources that no container can write to.
    */
   adopt(servers: Iterable<Pick<VirtualServer, "key" | "mark">>): void {
     for (const { key, mark } of servers) {

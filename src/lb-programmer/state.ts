@@ -10,7 +10,7 @@ import type { NetworkId, Protocol, SandboxId, Scheduler } from "../model/types.t
 /** A network namespace that carries balancing state, and what the registry does not know of it. */
 export type LbTarget = SandboxTarget | NetworkTarget | IngressTarget | HostTarget;
 
-interface Place {
+interface AnyTarget {
   /** Unique among the targets of a node: "sandbox/<id>", "network/<id>", "ingress", "host". */
   readonly id: string;
   /** Path of the namespace. Missing: the one this process is in. */
@@ -18,7 +18,7 @@ interface Place {
 }
 
 /** A container's own namespace: its outgoing connections (placement "sandbox"), and published ports that arrive in it. */
-export interface SandboxTarget extends Place {
+export interface SandboxTarget extends AnyTarget {
   readonly kind: "sandbox";
   readonly sandbox: SandboxId;
   /** Others in the same namespace. */
@@ -26,7 +26,7 @@ export interface SandboxTarget extends Place {
 }
 
 /** The load-balancer sandbox that a network has on this node (placement "network"). */
-export interface NetworkTarget extends Place {
+export interface NetworkTarget extends AnyTarget {
   readonly kind: "network";
   readonly network: NetworkId;
   /** Its own addresses there, which tasks then see as the client, and its interface. */
@@ -36,7 +36,7 @@ export interface NetworkTarget extends Place {
 }
 
 /** The sandbox through which connections to published ports enter the routing mesh; one per node. */
-export interface IngressTarget extends Place {
+export interface IngressTarget extends AnyTarget {
   readonly kind: "ingress";
   readonly network: NetworkId;
   readonly ip4?: string;
@@ -45,7 +45,7 @@ export interface IngressTarget extends Place {
 }
 
 /** The host: published ports are led to the ingress sandbox, at these addresses on `bridge`. */
-export interface HostTarget extends Place {
+export interface HostTarget extends AnyTarget {
   readonly kind: "host";
   readonly to4?: string;
   readonly to6?: string;
@@ -55,6 +55,12 @@ export interface HostTarget extends Place {
 /** Where east-west traffic is balanced: in each client's namespace, or in one sandbox per network and node (Docker since 18.09). */
 export type Placement = "sandbox" | "network";
 
+/** Seconds that a balanced connection may be silent before the kernel forgets it. */
+export interface Idle {
+  readonly tcp?: number;
+  readonly udp?: number;
+}
+
 /** Everything that one target holds. Order means nothing; `normal` in diff.ts sorts it. */
 export interface LbState {
   /** VIPs as addresses of this namespace, so that they answer ping and ARP. */
@@ -63,7 +69,7 @@ export interface LbState {
   /** Source rewriting of balanced connections, so that replies come back this way. */
   readonly snats: readonly Snat[];
   /** In a task's namespace: its published ports to the ports it listens on. */
-  readonly redirects: readonly Redirect[];
+  readonly redirects: readonly PortRedirect[];
   /** On the host: published ports. */
   readonly published: readonly PublishedPort[];
   /**
@@ -118,7 +124,7 @@ export interface Snat {
   readonly to: string;
 }
 
-export interface Redirect {
+export interface PortRedirect {
   /** The task's address on the routing mesh. */
   readonly address: string;
   readonly protocol: Protocol;
@@ -143,7 +149,7 @@ export interface PublishedPort {
  * `server.add` makes a server without destinations, they follow as `destination.add`; `server.remove` takes them along.
  * `server.change` is for scheduler and affinity. Whatever else differs is a replacement: `server.remove` of the old, then
  * `server.add` of the new with its destinations, in one call of `apply`; connections should outlive it where that is
- * possible. Nothing is ever added where its place (VIP, port, mark, range) is still taken: the taker is removed before.
+ * possible. Nothing is ever added where what it occupies (VIP, port, mark, range) is still another's: that one is removed before.
  * `server` in a step is the whole server as it will be (in `server.remove`: was), its destinations included.
  */
 export type LbOp =
@@ -155,7 +161,7 @@ export type LbOp =
       readonly destination: Destination;
     }
   | { readonly op: "snat.add" | "snat.remove"; readonly snat: Snat }
-  | { readonly op: "redirect.add" | "redirect.remove"; readonly redirect: Redirect }
+  | { readonly op: "redirect.add" | "redirect.remove"; readonly redirect: PortRedirect }
   | { readonly op: "published.add" | "published.remove"; readonly published: PublishedPort }
   | { readonly op: "sysctl.set"; readonly key: string; readonly value: string };
 

@@ -3,6 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { CAP_NET_ADMIN, CAP_NET_RAW, spawningWith } from "./caps.ts";
+import { HeldUp } from "./held-up.ts";
 import { inNetns } from "./netns.ts";
 
 export interface ExecOptions {
@@ -66,7 +67,7 @@ export async function exec(command: string, args: readonly string[], options: Ex
     };
     const timer = setTimeout(
       () => {
-        if (netns !== undefined) stuck.add(netns);
+        if (netns !== undefined) heldUp.add(netns);
         stop();
       },
       patience(netns, timeout),
@@ -75,7 +76,7 @@ export async function exec(command: string, args: readonly string[], options: Ex
     const done = (status: number): void => {
       clearTimeout(timer);
       clearTimeout(late);
-      if (status >= 0 && netns !== undefined) stuck.delete(netns);
+      if (status >= 0 && netns !== undefined) heldUp.delete(netns);
       resolve({ stdout: `${Buffer.concat(stdout)}`, stderr: `${Buffer.concat(stderr)}`, status });
     };
     child.on("close", (status) => done(status ?? -1));
@@ -107,8 +108,7 @@ const LAST = 500;
 /** Time-out, while a node ends, of tools in a namespace where the tool before took too long. Milliseconds. */
 const HURRIED = 1_000;
 
-/** Paths of namespaces in which the last tool took too long. */
-const stuck = new Set<string>();
+const heldUp = new HeldUp();
 let ending = 0;
 
 /** A node ends: until the result is called, a namespace in which a tool took too long gets only a short time for the next ones. */
@@ -118,7 +118,7 @@ export function hurryTools(): () => void {
 }
 
 const patience = (netns: string | undefined, timeout: number): number =>
-  ending > 0 && netns !== undefined && stuck.has(netns) ? Math.min(timeout, HURRIED) : timeout;
+  ending > 0 && netns !== undefined && heldUp.has(netns) ? Math.min(timeout, HURRIED) : timeout;
 
 /** The tool's file. Throws an Error with code ENOENT if no folder has it. */
 export function toolPath(command: string): string {

@@ -1,11 +1,10 @@
 /** The registry of the world in world.ts, and its way into the kernel: plan, read, diff, apply, for each target. */
 
-import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
+import { type LbBackend, sysctlsOf } from "../../src/lb-programmer/backends/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
-import type { Idle } from "../../src/lb-programmer/plan/context.ts";
-import { plan } from "../../src/lb-programmer/plan/plan.ts";
-import type { LbOp, LbTarget, Placement } from "../../src/lb-programmer/state.ts";
+import { Planner } from "../../src/lb-programmer/plan/planner.ts";
+import type { Idle, LbOp, LbTarget, Placement } from "../../src/lb-programmer/state.ts";
 import type { Balance, Change, Port, RunState } from "../../src/model/types.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { addressOf, CLIENTS, cidrOf, TASKS, type World } from "./world.ts";
@@ -101,14 +100,13 @@ export class Swarm {
 
   /** What a target should hold. */
   plan(target: LbTarget) {
-    const context = {
+    const planner = new Planner({
       placement: this.#placement,
-      marks: (key: string) => this.#marks.of(key),
+      marks: (key) => this.#marks.of(key),
       node: "here",
-      ipvs: this.#backend.name === "ipvs",
-      idle: this.idle,
-    };
-    return plan(this.registry.state, target, context);
+      sysctls: sysctlsOf(this.#backend, this.idle ?? {}),
+    });
+    return planner.plan(this.registry.state, target);
   }
 
   /** Brings the kernel to what the registry says, everywhere; the steps that it took, by target. */

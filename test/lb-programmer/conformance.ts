@@ -5,7 +5,7 @@
 import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { type LbBackend, LbError } from "../../src/lb-programmer/backends/backend.ts";
-import { Memory } from "../../src/lb-programmer/backends/kernel-rules.ts";
+import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { STATES } from "./conformance-states.ts";
@@ -240,7 +240,7 @@ async function quiet(told: () => number): Promise<void> {
 
 /** The state after some of the steps between two states. */
 function halfway(before: LbState, state: LbState, cut: number): LbState {
-  const memory = new Memory(before);
+  const memory = new KernelModel(before);
   const ops = diff(before, state);
   for (const op of ops.slice(0, cut % (ops.length + 1))) memory.do(op);
   return memory.state();

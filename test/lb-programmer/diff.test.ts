@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { Memory } from "../../src/lb-programmer/backends/kernel-rules.ts";
+import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
 import type { LbState } from "../../src/lb-programmer/state.ts";
 import { randomState } from "./random-state.ts";
@@ -114,7 +114,7 @@ describe("for any two states", () => {
   test("the steps turn one into the other, and the kernel takes each of them", () => {
     fc.assert(
       fc.property(pairs, ([a, b]) => {
-        const memory = new Memory(a);
+        const memory = new KernelModel(a);
         for (const op of diff(a, b)) memory.do(op);
         expect(stateText(memory.state())).toBe(stateText(b));
       }),
@@ -125,7 +125,7 @@ describe("for any two states", () => {
   test("and do so from wherever they were broken off", () => {
     fc.assert(
       fc.property(pairs, fc.nat(), ([a, b], cut) => {
-        const memory = new Memory(a);
+        const memory = new KernelModel(a);
         const ops = diff(a, b);
         for (const op of ops.slice(0, cut % (ops.length + 1))) memory.do(op);
         for (const op of diff(memory.state(), b)) memory.do(op);
@@ -154,7 +154,7 @@ describe("for any two states", () => {
         const open = (state: LbState): string[] =>
           state.servers.filter((s) => s.destinations.some((d) => d.weight > 0)).map((s) => s.key);
         const always = open(a).filter((key) => open(b).includes(key) && !replaced.has(key));
-        const memory = new Memory(a);
+        const memory = new KernelModel(a);
         for (const op of ops) {
           memory.do(op);
           expect(open(memory.state())).toEqual(expect.arrayContaining(always));

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { Memory } from "../../src/lb-programmer/backends/kernel-rules.ts";
+import { conntrackSysctls } from "../../src/lb-programmer/backends/common/conntrack-sysctls.ts";
+import { ipvsSysctls } from "../../src/lb-programmer/backends/ipvs/sysctls.ts";
+import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
-import { type PlanContext, plan } from "../../src/lb-programmer/plan/plan.ts";
+import { type PlanContext, Planner } from "../../src/lb-programmer/plan/planner.ts";
 import type { LbTarget } from "../../src/lb-programmer/state.ts";
 import { lbWorld } from "./lb-world.ts";
 import { stateText } from "./state-text.ts";
@@ -19,9 +21,9 @@ const TARGETS = {
 
 function planned(target: keyof typeof TARGETS, world: string, context: Partial<PlanContext> = {}): string {
   const marks = new Marks();
-  const defaults: PlanContext = { placement: "sandbox", marks: (k) => marks.of(k), node: "node-1", ipvs: false };
-  const state = plan(lbWorld(world), TARGETS[target], { ...defaults, ...context });
-  new Memory(state); // a kernel would take it: throws if two entries are in one place
+  const defaults: PlanContext = { placement: "sandbox", marks: (k) => marks.of(k), node: "node-1", sysctls: {} };
+  const state = new Planner({ ...defaults, ...context }).plan(lbWorld(world), TARGETS[target]);
+  new KernelModel(state); // a kernel would take it: throws if two entries are in one place
   return stateText(state);
 }
 
@@ -164,27 +166,27 @@ describe("a sandbox balances what its member starts", () => {
 
   test("idle timeouts: IPVS's own, or else those of connection tracking", () => {
     const idle = { tcp: 3600, udp: 60 };
-    expect(planned("client", NETS + CLIENT + WEB, { idle })).toBe(
+    expect(planned("client", NETS + CLIENT + WEB, { sysctls: conntrackSysctls(idle) })).toBe(
       text(`${WEB_SERVER}
       sysctl net/netfilter/nf_conntrack_tcp_timeout_established 3600
       sysctl net/netfilter/nf_conntrack_udp_timeout 60
       sysctl net/netfilter/nf_conntrack_udp_timeout_stream 60`),
     );
-    expect(planned("client", NETS + CLIENT + WEB, { idle, ipvs: true })).toMatch(
+    expect(planned("client", NETS + CLIENT + WEB, { sysctls: ipvsSysctls(idle) })).toMatch(
       /sysctl ipvs\/tcp 3600\nsysctl ipvs\/udp 60/,
     );
-    expect(planned("client", NETS + CLIENT, { idle })).toBe("");
+    expect(planned("client", NETS + CLIENT, { sysctls: conntrackSysctls(idle) })).toBe("");
   });
 
   test("with IPVS its sysctls, as Docker sets them, where there is something to balance", () => {
-    expect(planned("client", NETS + CLIENT + WEB, { ipvs: true })).toBe(
+    expect(planned("client", NETS + CLIENT + WEB, { sysctls: ipvsSysctls({}) })).toBe(
       text(`${WEB_SERVER}
       sysctl net/ipv4/vs/conn_reuse_mode 0
       sysctl net/ipv4/vs/conntrack 1
       sysctl net/ipv4/vs/expire_nodest_conn 1
       sysctl net/ipv4/vs/expire_quiescent_template 1`),
     );
-    expect(planned("client", NETS + CLIENT, { ipvs: true })).toBe("");
+    expect(planned("client", NETS + CLIENT, { sysctls: ipvsSysctls({}) })).toBe("");
   });
 });
 
@@ -382,12 +384,8 @@ test("the time that tasks have to leave goes along", () => {
   const world = lbWorld(`${NETS + CLIENT + WEB}
     service api on mynet vip=10.0.1.8
     balance api drain=5`);
-  const { servers } = plan(world, TARGETS.client, {
-    placement: "sandbox",
-    marks: () => 256,
-    node: "node-1",
-    ipvs: false,
-  });
+  const planner = new Planner({ placement: "sandbox", marks: () => 256, node: "node-1", sysctls: {} });
+  const { servers } = planner.plan(world, TARGETS.client);
   expect(servers.map((s) => [s.key, s.drain])).toEqual([
     ["web/mynet/4", undefined],
     ["api/mynet/4", 5],
@@ -396,15 +394,19 @@ test("the time that tasks have to leave goes along", () => {
 
 test("servers in which nothing can be another are the same objects", () => {
   const marks = new Marks();
-  const context: PlanContext = { placement: "sandbox", marks: (k) => marks.of(k), node: "node-1", ipvs: false };
+  let moved = 0;
+  const mark = (key: string): number => marks.of(key) + moved;
+  const planner = new Planner({ placement: "sandbox", marks: mark, node: "node-1", sysctls: {} });
   const state = lbWorld(`${NETS + CLIENT + WEB}
     service api on mynet vip=10.0.1.8
     task api.1 on mynet ip=10.0.1.9`);
-  const [web, api] = plan(state, TARGETS.client, context).servers;
+  const [web, api] = planner.plan(state, TARGETS.client).servers;
   const task = state.tasks.get("api-1-id")!;
   const tasks = new Map(state.tasks).set(task.id, { ...task, weight: 7 });
-  const later = plan({ ...state, tasks, revision: 2 }, TARGETS.client, context).servers;
+  const later = planner.plan({ ...state, tasks, revision: 2 }, TARGETS.client).servers;
   expect(later[0]).toBe(web);
+  expect(planner.plan(state, { ...TARGETS.client, id: "sandbox/other", sandbox: "client" }).servers[0]).toBe(web);
   expect(later[1]).toEqual({ ...api, scheduler: "wrr", destinations: [{ address: "10.0.1.9", weight: 7 }] });
-  expect(plan(state, TARGETS.client, { ...context, marks: () => 999 }).servers[0]).toEqual({ ...web, mark: 999 });
+  moved = 700; // a mark that was freed and given to another
+  expect(planner.plan(state, TARGETS.client).servers[0]).toEqual({ ...web, mark: 956 });
 });

@@ -1,6 +1,6 @@
 /** Any valid balancing state, for property tests; few names and numbers, so that two of them have much in common. */
 import fc from "fast-check";
-import { claims } from "../../src/lb-programmer/diff.ts";
+import { occupies } from "../../src/lb-programmer/diff.ts";
 import type { Destination, LbState, VirtualServer } from "../../src/lb-programmer/state.ts";
 import type { Scheduler } from "../../src/model/types.ts";
 
@@ -98,7 +98,7 @@ const FROM: readonly VirtualServer["from"][] = ["local", "arriving", "published"
 function withoutConflicts(servers: readonly VirtualServer[]): VirtualServer[] {
   const taken = new Set<string>();
   return servers.filter((server) => {
-    const wanted = [server.key, ...claims(server)];
+    const wanted = [server.key, ...occupies(server)];
     if (wanted.some((w) => taken.has(w))) return false;
     for (const w of wanted) taken.add(w);
     return true;

@@ -1,9 +1,23 @@
 /** What a backend is: whatever installs balancing state in a namespace, and says what is there. */
-import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../state.ts";
+import type { Destination, Idle, LbOp, LbState, LbTarget, VirtualServer } from "../state.ts";
+import { conntrackSysctls } from "./common/conntrack-sysctls.ts";
 
-/** Installs and reads balancing state in a namespace. Adding one: a file in backends/, and a row in the conformance suite. */
+/**
+ * Installs and reads balancing state in a namespace. What is optional here has a default that suits a backend which changes the
+ * kernel: one that leaves it out gets everything. docs/load-balancing.md says how to add one.
+ */
 export interface LbBackend {
   readonly name: string;
+  /**
+   * True if nothing is changed by it, the steps are only shown: then no port of the host is reserved for it, and nothing is remembered
+   * over restarts. Default false.
+   */
+  readonly dryRun?: boolean;
+  /**
+   * Sysctls that a namespace with virtual servers needs, so that they work, and forget silent connections after `idle`.
+   * Default: `idle` for connections that the kernel translates (conntrack).
+   */
+  sysctls?(idle: Idle): Readonly<Record<string, string>>;
   /** Rejects with an LbError that says what is missing if this backend can't work there. */
   probe(target: LbTarget): Promise<void>;
   /** What is ours there now. Foreign rules, addresses and servers are not seen; `sysctls` holds those that `keys` names. */
@@ -12,13 +26,17 @@ export interface LbBackend {
   apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void>;
   /** Connections that are still open between clients and this task, through this server: for draining. */
   connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number>;
-  /** Calls `changed` when the namespace's rules may have been changed by anyone; returns how to stop. Optional. */
+  /** Calls `changed` when the namespace's rules may have been changed by anyone; returns how to stop. Missing: found at the next read. */
   watch?(target: LbTarget, changed: () => void): () => void;
   /** Removes everything of ours from there. */
   clear(target: LbTarget): Promise<void>;
   /** Ends helper processes and handles. */
   close?(): void;
 }
+
+/** Sysctls that namespaces with virtual servers of this backend need. */
+export const sysctlsOf = (backend: LbBackend, idle: Idle): Readonly<Record<string, string>> =>
+  backend.sysctls?.(idle) ?? conntrackSysctls(idle);
 
 /** A backend's failure: "missing" (tool, kernel module), "denied", "gone" (the namespace), "failed" (everything else). */
 export class LbError extends Error {
@@ -32,3 +50,6 @@ export class LbError extends Error {
     this.target = target.id;
   }
 }
+
+/** True if the namespace is not there any more: nothing of ours is there either. */
+export const isGone = (error: unknown): error is LbError => error instanceof LbError && error.code === "gone";

@@ -9,12 +9,12 @@ import {
   type LbOp,
   type LbState,
   type LbTarget,
+  type PortRedirect,
   type PublishedPort,
-  type Redirect,
   type VirtualServer,
 } from "../state.ts";
 import { type LbBackend, LbError } from "./backend.ts";
-import { Memory } from "./kernel-rules.ts";
+import { KernelModel } from "./kernel-model.ts";
 
 export interface DryRunOptions {
   /** Called with each command, without a newline. Default: console.log. */
@@ -23,8 +23,9 @@ export interface DryRunOptions {
 
 export class DryRunBackend implements LbBackend {
   readonly name = "dry-run";
+  readonly dryRun = true;
   readonly #print: (command: string) => void;
-  readonly #memory = new Map<string, Memory>();
+  readonly #kernels = new Map<string, KernelModel>();
 
   constructor({ print = console.log }: DryRunOptions = {}) {
     this.#print = print;
@@ -47,7 +48,7 @@ export class DryRunBackend implements LbBackend {
 
   async clear(target: LbTarget): Promise<void> {
     await this.apply(target, diff(this.#of(target).state(), EMPTY), EMPTY);
-    this.#memory.delete(target.id);
+    this.#kernels.delete(target.id);
   }
 
   #do(target: LbTarget, op: LbOp): boolean {
@@ -58,10 +59,10 @@ export class DryRunBackend implements LbBackend {
     }
   }
 
-  #of(target: LbTarget): Memory {
-    const memory = this.#memory.get(target.id) ?? new Memory();
-    this.#memory.set(target.id, memory);
-    return memory;
+  #of(target: LbTarget): KernelModel {
+    const kernel = this.#kernels.get(target.id) ?? new KernelModel();
+    this.#kernels.set(target.id, kernel);
+    return kernel;
   }
 }
 
@@ -129,7 +130,7 @@ function marking(verb: "-A" | "-D", { vip, mark, from, ports, keepSource }: Virt
   ];
 }
 
-const redirect = (verb: string, { address, protocol, published, target }: Redirect): string =>
+const redirect = (verb: string, { address, protocol, published, target }: PortRedirect): string =>
   `${tables(address)} -t nat ${verb} PREROUTING -d ${host(address)} -p ${protocol} --dport ${published} -j REDIRECT --to-ports ${target}`;
 
 /** From outside and from the host itself; local clients are masqueraded, and a firewall that drops is told to let it through. */

@@ -4,7 +4,7 @@
  */
 import { EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../state.ts";
 import { type LbBackend, LbError } from "./backend.ts";
-import { Memory } from "./kernel-rules.ts";
+import { KernelModel } from "./kernel-model.ts";
 
 /** One call of a backend's method. `ops` are the steps that were done, which are fewer than asked if it failed. */
 export interface FakeCall {
@@ -39,7 +39,7 @@ export class FakeBackend implements LbBackend {
   readonly calls: FakeCall[] = [];
   /** Awaited before each call does anything: how a test holds a call back, or counts those at work. */
   before: ((call: FakeCall["call"], target: LbTarget) => Promise<void> | void) | undefined;
-  readonly #memory = new Map<string, Memory>();
+  readonly #kernels = new Map<string, KernelModel>();
   readonly #gone = new Set<string>();
   readonly #connections = new Map<string, number>();
   readonly #watchers = new Map<string, Set<() => void>>();
@@ -88,7 +88,7 @@ export class FakeBackend implements LbBackend {
     this.calls.push({ call: "clear", target: target.id, ops: [] });
     if (this.#gone.has(target.id)) return;
     this.#check(target, "clear");
-    this.#memory.delete(target.id);
+    this.#kernels.delete(target.id);
   }
 
   // What tests tell it, and ask it.
@@ -100,13 +100,13 @@ export class FakeBackend implements LbBackend {
 
   /** The namespace as somebody left it: before the start, or behind our back. Watchers are told. */
   set(target: string, state: LbState): void {
-    this.#memory.set(target, new Memory(state));
+    this.#kernels.set(target, new KernelModel(state));
     this.changed(target);
   }
 
   /** Somebody flushes everything; watchers are told unless `silently`. */
   flush(target: string, { silently = false } = {}): void {
-    this.#memory.set(target, new Memory(EMPTY));
+    this.#kernels.set(target, new KernelModel(EMPTY));
     if (!silently) this.changed(target);
   }
 
@@ -128,7 +128,7 @@ export class FakeBackend implements LbBackend {
   /** The namespace is deleted. */
   destroy(target: string): void {
     this.#gone.add(target);
-    this.#memory.delete(target);
+    this.#kernels.delete(target);
   }
 
   /** Another one is made in its place, empty. */
@@ -151,10 +151,10 @@ export class FakeBackend implements LbBackend {
     this.#failures = [];
   }
 
-  #of(target: string): Memory {
-    const memory = this.#memory.get(target) ?? new Memory();
-    this.#memory.set(target, memory);
-    return memory;
+  #of(target: string): KernelModel {
+    const kernel = this.#kernels.get(target) ?? new KernelModel();
+    this.#kernels.set(target, kernel);
+    return kernel;
   }
 
   #check(target: LbTarget, call?: FakeCall["call"]): void {

@@ -11,16 +11,18 @@ import { setTimeout } from "node:timers/promises";
 import { harmless, type Notice } from "../../model/notice.ts";
 import type { ReadonlyState, Sandbox, SandboxId } from "../../model/types.ts";
 import type { StateDir } from "../../os/state-dir.ts";
-import { LbError } from "../backends/backend.ts";
+import { isGone, type LbBackend, sysctlsOf } from "../backends/backend.ts";
 import { Localnet } from "../backends/common/localnet.ts";
-import { plan } from "../plan/plan.ts";
+import { Planner } from "../plan/planner.ts";
 import { createReconciler, type Reconciler, type TargetStatus } from "../reconcile/reconciler.ts";
-import type { HostTarget, IngressTarget, LbState, LbTarget, NetworkTarget } from "../state.ts";
-import { type BackendOptions, type Choice, chooseBackend } from "./choose.ts";
+import type { LbState, LbTarget } from "../state.ts";
+import { type Choice, chooseBackend } from "./choose.ts";
+import { fixedTargets } from "./fixed-targets.ts";
 import { KeptMarks } from "./kept-marks.ts";
 import type { BalanceOptions } from "./options.ts";
 import { PortReservations } from "./ports.ts";
-import { Sharing } from "./sharing.ts";
+import { SayOnce } from "./say-once.ts";
+import { SharedNamespaces } from "./shared-namespaces.ts";
 import { Start } from "./start.ts";
 
 /** Names wait no longer than this for the kernel, in milliseconds. */
@@ -42,34 +44,36 @@ export class Balancing {
   readonly #options: BalanceOptions;
   readonly #hooks: BalancingHooks;
   readonly #notice: Notice;
-  readonly #kept: KeptMarks;
-  readonly #backends: BackendOptions;
+  readonly #once: SayOnce;
+  readonly #localnet: Localnet;
   readonly #targets = new Map<string, LbTarget>();
-  readonly #sharing = new Sharing();
+  readonly #sharedNamespaces = new SharedNamespaces();
   readonly #ports: PortReservations;
   readonly #start: Start;
-  #choice: Choice | undefined;
+  /** From when there is a backend. */
+  #backend: LbBackend | undefined;
   #reconciler: Reconciler | undefined;
+  #marks: KeptMarks | undefined;
+  /** Something of ours stayed in a namespace, since the kernel did not let us remove it. */
+  #uncleared = false;
   #requested = -1;
-  #busy: Promise<void> | undefined;
+  #running: Promise<void> | undefined;
   #again = false;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
-  #said = new Map<string, string>();
 
   constructor(options: BalanceOptions, hooks: BalancingHooks) {
     this.#options = options;
     this.#hooks = hooks;
     this.#notice = harmless(hooks.onNotice);
-    const remembered = options.backend === "dry-run" ? undefined : hooks.stateDir;
-    this.#kept = new KeptMarks(remembered, (problem) => this.#say("marks", problem));
-    this.#backends = { localnet: new Localnet(remembered, (problem) => this.#say("route_localnet", problem)) };
+    this.#once = new SayOnce(this.#notice);
+    this.#localnet = new Localnet(hooks.stateDir, (problem) => this.#once.say("route_localnet", problem));
     this.#ports = new PortReservations(options.mesh?.host.netns);
     this.#start = new Start({
       choose: (target) => this.#choose(target),
       targets: () => this.#targets.values(),
       found: (choice) => this.#begin(choice),
-      onProblem: (problem) => this.#say("backend", problem),
+      onProblem: (problem) => this.#once.say("backend", problem),
     });
   }
 
@@ -81,36 +85,36 @@ export class Balancing {
   /** The state is another: kernel, names, kernel. Changes that come meanwhile are taken together. */
   follow(): void {
     this.#again = true;
-    this.#busy ??= this.#run();
+    this.#running ??= this.#run();
   }
 
   /** A sandbox has its namespace; from now on connections are balanced in there. */
   add(sandbox: Sandbox): void {
     if (sandbox.netns === undefined) return;
-    this.#put(this.#sharing.add(sandbox.id, sandbox.netns));
+    this.#put(this.#sharedNamespaces.add(sandbox.id, sandbox.netns));
     this.follow(); // what an earlier process left there may go
   }
 
   /** Nothing of ours stays in its namespace, unless another sandbox has the same. */
   async remove(sandbox: SandboxId): Promise<void> {
-    const { left, gone } = this.#sharing.remove(sandbox);
+    const { left, gone } = this.#sharedNamespaces.remove(sandbox);
     if (left !== undefined) this.#put(left);
     if (gone === undefined || !this.#targets.delete(gone)) return;
-    this.#said.delete(gone);
-    await this.#reconciler?.remove(gone).catch((error) => this.#failedToClear(error));
+    this.#once.over(gone);
+    await this.#clear(gone);
   }
 
   /** Removes everything of ours from a namespace that no sandbox is in any more: an earlier process left it there. */
   async clear(netns: string): Promise<void> {
     const target: LbTarget = { kind: "sandbox", id: `sandbox in ${netns}`, sandbox: "", netns };
-    const found = this.#choice ?? (await this.#choose(target).catch(() => undefined));
-    await found?.backend.clear(target).catch((error) => this.#failedToClear(error));
-    if (found !== this.#choice) found?.backend.close?.();
+    const backend = this.#backend ?? (await this.#choose(target).catch(() => undefined))?.backend;
+    await backend?.clear(target).catch((error) => this.#notCleared(error));
+    if (backend !== this.#backend) backend?.close?.();
   }
 
   /** Resolves when what was asked for so far is in names and kernel, or can't be for now. */
   async settled(): Promise<void> {
-    while (this.#busy !== undefined) await this.#busy;
+    while (this.#running !== undefined) await this.#running;
     await this.#reconciler?.installed(this.#hooks.state().revision, { timeout: 5_000 });
   }
 
@@ -142,37 +146,63 @@ export class Balancing {
   async close({ clear }: { readonly clear: boolean }): Promise<void> {
     this.#closed = true;
     await this.#start.close();
-    await this.#busy;
+    await this.#running;
     clearTimeout(this.#retry);
-    if (clear && this.#reconciler !== undefined) {
-      const reconciler = this.#reconciler;
-      const ids = reconciler.status().map((s) => s.target);
-      await Promise.all(ids.map((id) => reconciler.remove(id).catch((error) => this.#failedToClear(error))));
-    }
+    const targets = this.#reconciler?.status() ?? [];
+    if (clear) await Promise.all(targets.map(({ target }) => this.#clear(target)));
     await this.#reconciler?.close();
-    this.#choice?.backend.close?.();
+    this.#backend?.close?.();
     this.#ports.close();
-    this.#kept.close({ cleared: clear });
+    this.#marks?.close({ cleared: clear && !this.#uncleared });
   }
 
   #choose(target: LbTarget): Promise<Choice> {
-    return chooseBackend(this.#options.backend, target, this.#backends);
+    return chooseBackend(this.#options.backend, target, { localnet: this.#localnet });
   }
 
-  /** Not busy any more in the very step that finds nothing left to do: who follows after that starts anew. */
+  /** There is a backend: all targets that have come so far are kept from now on. */
+  #begin({ backend, why }: Choice): void {
+    if (why !== undefined) this.#notice(why, "info");
+    const { placement = "sandbox", node = "node-1", idle = {} } = this.#options;
+    const { stateDir, state } = this.#hooks;
+    const kept = new KeptMarks(backend.dryRun ? undefined : stateDir, (problem) => this.#once.say("marks", problem));
+    const { marks } = kept;
+    const planner = new Planner({ placement, node, marks: (key) => marks.of(key), sysctls: sysctlsOf(backend, idle) });
+    const reconciler = createReconciler({
+      backend,
+      marks,
+      plan: (target) => planner.plan(state(), target),
+      reserve: (target, planned) => (backend.dryRun ? planned : this.#reserve(target, planned)),
+      revision: () => state().revision,
+      onError: (error) => this.#notice(messageOf(error)),
+    });
+    reconciler.on("status", (status) => this.#tell(status));
+    reconciler.on("repaired", (target, steps) =>
+      this.#notice(`${target}: somebody changed our rules; put right in ${steps} steps`),
+    );
+    reconciler.on("gone", (target) => {
+      this.#targets.delete(target);
+      this.#once.over(target);
+    });
+    this.#backend = backend;
+    this.#marks = kept;
+    this.#reconciler = reconciler;
+    for (const target of this.#targets.values()) reconciler.add(target);
+    this.follow();
+  }
+
+  /**
+   * Finding nothing left to do and not running any more are one synchronous step: a `follow` that comes after it starts a new run, so
+   * none is lost.
+   */
   async #run(): Promise<void> {
     await undefined;
-    while (this.#again) await this.#once().catch((error) => this.#failed(error));
-    this.#busy = undefined;
+    while (this.#again) await this.#change().catch((error) => this.#failed(error));
+    this.#running = undefined;
   }
 
-  /** The last good names and tables stay in force, and it is tried again. */
-  #failed(error: unknown): void {
-    this.#say("names", messageOf(error));
-    if (!this.#closed) this.#retry ??= timeout(() => this.follow(), RETRY).unref();
-  }
-
-  async #once(): Promise<void> {
+  /** Kernel, names, kernel, up to the revision that there is now. */
+  async #change(): Promise<void> {
     this.#again = false;
     clearTimeout(this.#retry);
     this.#retry = undefined;
@@ -188,7 +218,17 @@ export class Balancing {
     await reconciler?.installed(revision, { timeout: PATIENCE, slow: false });
     await this.#hooks.changeNames(revision);
     reconciler?.release(revision);
-    this.#said.delete("names");
+    this.#once.over("names");
+  }
+
+  /** The last good names and tables stay in force, and it is tried again. */
+  #failed(error: unknown): void {
+    this.#once.say("names", messageOf(error));
+    if (!this.#closed) this.#retry ??= timeout(() => this.follow(), RETRY).unref();
+  }
+
+  #fixedTargets(): LbTarget[] {
+    return fixedTargets(this.#options, this.#hooks.state());
   }
 
   #put(target: LbTarget): void {
@@ -199,73 +239,29 @@ export class Balancing {
     else this.#start.again();
   }
 
-  /** Targets that are there for the node, not for a sandbox; those of networks and the mesh come with their networks. */
-  #fixedTargets(): LbTarget[] {
-    const { mesh, networks = [] } = this.#options;
-    const state = this.#hooks.state();
-    const targets: LbTarget[] = networks
-      .filter((n) => state.networks.has(n.network))
-      .map((n): NetworkTarget => ({ ...n, kind: "network", id: `network/${n.network}` }));
-    if (mesh === undefined) return targets;
-    const ingress = [...state.networks.values()].find((n) => n.ingress);
-    if (ingress !== undefined)
-      targets.push({ ...mesh.ingress, kind: "ingress", id: "ingress", network: ingress.id } satisfies IngressTarget);
-    targets.push({ ...mesh.host, kind: "host", id: "host" } satisfies HostTarget);
-    return targets;
-  }
-
-  /** There is a backend: all targets that have come so far are kept from now on. */
-  #begin(choice: Choice): void {
-    const { backend, why } = choice;
-    if (why !== undefined) this.#notice(why, "info");
-    this.#choice = choice;
-    const reconciler = createReconciler({
-      backend,
-      marks: this.#kept.marks,
-      plan: (target) => this.#plan(target),
-      revision: () => this.#hooks.state().revision,
-      onError: (error) => this.#notice(messageOf(error)),
-    });
-    reconciler.on("status", (status) => this.#tell(status));
-    reconciler.on("repaired", (target, steps) =>
-      this.#notice(`${target}: somebody changed our rules; put right in ${steps} steps`),
-    );
-    reconciler.on("gone", (target) => {
-      this.#targets.delete(target);
-      this.#said.delete(target);
-    });
-    this.#reconciler = reconciler;
-    for (const target of this.#targets.values()) reconciler.add(target);
-    this.follow();
-  }
-
-  #plan(target: LbTarget): LbState {
-    const { placement = "sandbox", node = "node-1", idle } = this.#options;
-    const marks = (key: string) => this.#kept.marks.of(key);
-    const ipvs = this.#choice?.backend.name === "ipvs";
-    const planned = plan(this.#hooks.state(), target, { placement, marks, node, ipvs, idle });
-    if (target.kind !== "host" || this.#choice?.backend.name === "dry-run") return planned;
+  /** The step between plan and kernel: a published port that is somebody else's on the host is left out, and said. */
+  #reserve(target: LbTarget, planned: LbState): LbState {
+    if (target.kind !== "host") return planned;
     const published = this.#ports.keep(planned.published);
-    for (const taken of this.#ports.taken) this.#say(taken, `published port ${taken}; it is not published here`);
+    for (const taken of this.#ports.taken) this.#once.say(taken, `published port ${taken}; it is not published here`);
     return { ...planned, published };
   }
 
+  /** Ends keeping the target, and removes everything of ours from its namespace. */
+  async #clear(target: string): Promise<void> {
+    await this.#reconciler?.remove(target).catch((error) => this.#notCleared(error));
+  }
+
   /** A namespace that is gone is as clear as can be. */
-  #failedToClear(error: unknown): void {
-    if (error instanceof LbError && error.code === "gone") return;
+  #notCleared(error: unknown): void {
+    if (isGone(error)) return;
+    this.#uncleared = true;
     this.#notice(messageOf(error));
   }
 
   #tell({ target, state, reason }: TargetStatus): void {
-    if (state === "degraded") this.#say(target, `${target}: degraded: ${reason?.replace(`${target}: `, "")}`);
-    else if (state === "equal" && this.#said.delete(target)) this.#notice(`${target}: good again`, "info");
-  }
-
-  /** The same thing once. */
-  #say(about: string, message: string): void {
-    if (this.#said.get(about) === message) return;
-    this.#said.set(about, message);
-    this.#notice(message);
+    if (state === "degraded") this.#once.say(target, `${target}: degraded: ${reason?.replace(`${target}: `, "")}`);
+    else if (state === "equal" && this.#once.over(target)) this.#notice(`${target}: good again`, "info");
   }
 }
 

@@ -1,10 +1,7 @@
 /** Which backend a node uses, and why. */
 
-import { type LbBackend, LbError } from "../backends/backend.ts";
-import type { Localnet } from "../backends/common/localnet.ts";
-import { DryRunBackend } from "../backends/dry-run.ts";
-import { IpvsBackend } from "../backends/ipvs/backend.ts";
-import { NftablesBackend } from "../backends/nftables/backend.ts";
+import { isGone, type LbBackend } from "../backends/backend.ts";
+import { BACKENDS, type BackendOptions } from "../backends/table.ts";
 import type { LbTarget } from "../state.ts";
 import type { BalanceOptions } from "./options.ts";
 
@@ -14,35 +11,39 @@ export interface Choice {
   readonly why?: string;
 }
 
-export interface BackendOptions {
-  /** What was so on the host before. */
-  readonly localnet: Localnet;
-}
-
 /** `probed` is the namespace that "auto" tries things in. Rejects if nothing works there, with every reason; with an LbError if it is gone. */
 export async function chooseBackend(
-  wanted: BalanceOptions["backend"],
+  wanted: BalanceOptions["backend"] = "auto",
   probed: LbTarget,
   options: BackendOptions,
 ): Promise<Choice> {
   if (typeof wanted === "object") return { backend: wanted };
-  if (wanted === "dry-run") return { backend: new DryRunBackend() };
-  if (wanted === "ipvs") return { backend: new IpvsBackend(options) };
-  if (wanted === "nftables") return { backend: new NftablesBackend(options) };
-  const [ipvs, nftables] = [new IpvsBackend(options), new NftablesBackend(options)];
-  const noIpvs = await problemOf(ipvs, probed);
-  if (noIpvs === undefined) return { backend: ipvs, why: "balancing with ipvs: the kernel has it" };
-  const noNftables = await problemOf(nftables, probed);
-  if (noNftables === undefined) return { backend: nftables, why: `balancing with nftables, not with ipvs: ${noIpvs}` };
-  throw new Error(`nothing to balance with: ipvs: ${noIpvs}; nftables: ${noNftables}`);
+  if (wanted !== "auto" && !Object.hasOwn(BACKENDS, wanted))
+    throw new Error(`there is no backend "${wanted}": auto, ${Object.keys(BACKENDS).join(", ")}, or one of your own`);
+  if (wanted !== "auto") return { backend: BACKENDS[wanted].create(options) };
+  const problems: string[] = [];
+  for (const [name, { create, auto }] of Object.entries(BACKENDS)) {
+    if (auto === false) continue;
+    const backend = create(options);
+    const problem = await problemOf(backend, probed);
+    if (problem === undefined) return { backend, why: whyOf(name, problems) };
+    backend.close?.();
+    problems.push(`${name}: ${problem}`);
+  }
+  throw new Error(`nothing to balance with: ${problems.join("; ")}`);
 }
+
+const whyOf = (name: string, problems: readonly string[]): string =>
+  problems.length === 0
+    ? `balancing with ${name}: the kernel has it`
+    : `balancing with ${name}, not with ${problems.join(", nor with ")}`;
 
 async function problemOf(backend: LbBackend, target: LbTarget): Promise<string | undefined> {
   try {
     await backend.probe(target);
     return undefined;
   } catch (error) {
-    if (error instanceof LbError && error.code === "gone") throw error;
+    if (isGone(error)) throw error;
     return error instanceof Error ? error.message.replace(`${target.id}: `, "") : String(error);
   }
 }

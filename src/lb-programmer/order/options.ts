@@ -1,12 +1,12 @@
 /** How a node balances: what the registry does not say. */
 
+import type { BackendName } from "../../model/backends.ts";
 import type { LbBackend } from "../backends/backend.ts";
-import type { Idle } from "../plan/context.ts";
-import type { HostTarget, IngressTarget, NetworkTarget, Placement } from "../state.ts";
+import type { HostTarget, Idle, IngressTarget, NetworkTarget, Placement } from "../state.ts";
 
 export interface BalanceOptions {
-  /** "auto": IPVS where the kernel has it, else nftables. Or a backend of one's own. Default "auto". */
-  readonly backend?: "auto" | "ipvs" | "nftables" | "dry-run" | LbBackend;
+  /** "auto": the first of backends/table.ts that works here. Or a backend of one's own. Default "auto". */
+  readonly backend?: "auto" | BackendName | LbBackend;
   /** Where connections to VIPs are balanced. Default "sandbox": in the namespace that they start from. */
   readonly placement?: Placement;
   /** This node, as tasks name it. Default "node-1". */

@@ -31,7 +31,7 @@ export class PortReservations {
     this.#refused = new Map();
     const missing = [...wanted].filter(([key]) => !this.#held.has(key));
     if (missing.length > 0) {
-      this.#inside(() => {
+      inNetns(this.#netns, () => {
         for (const [key, port] of missing) this.#take(key, port);
       });
     }
@@ -55,11 +55,6 @@ export class PortReservations {
       if (error instanceof OsError && NO_SOCKETS.has(error.code)) this.#held.set(key, undefined);
       else this.#refused.set(key, error instanceof Error ? error.message : String(error));
     }
-  }
-
-  #inside(work: () => void): void {
-    if (this.#netns === undefined) work();
-    else inNetns(this.#netns, work);
   }
 }
 

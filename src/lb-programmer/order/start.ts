@@ -1,6 +1,6 @@
 /** Finds the backend of a node. Where nothing works for now it goes on trying: a namespace, a module or a tool may come. */
 
-import { LbError } from "../backends/backend.ts";
+import { isGone } from "../backends/backend.ts";
 import type { LbTarget } from "../state.ts";
 import type { Choice } from "./choose.ts";
 
@@ -69,7 +69,7 @@ export class Start {
         return found(choice);
       } catch (error) {
         problem ??= error instanceof Error ? error.message : String(error);
-        if (!(error instanceof LbError && error.code === "gone")) break; // it would be the same elsewhere
+        if (!isGone(error)) break; // it would be the same elsewhere
       }
     }
     if (problem === undefined || this.#over) return;

@@ -1,9 +1,10 @@
 /** The host's own namespace: where published ports are reached. */
 import { answering } from "../../model/answering.ts";
 import type { ReadonlyState, Service, Task } from "../../model/types.ts";
-import { placeOf } from "../diff.ts";
+import { entryKey } from "../diff.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
-import { forwardingFor, type PlanContext } from "./context.ts";
+import { forwardingFor } from "./passing.ts";
+import type { PlanContext } from "./planner.ts";
 import { meshPorts } from "./sandbox.ts";
 import { FAMILIES } from "./servers.ts";
 
@@ -11,8 +12,8 @@ import { FAMILIES } from "./servers.ts";
 export function planHost(state: ReadonlyState, target: HostTarget, context: PlanContext): LbState {
   const published = new Map<string, PublishedPort>();
   const put = (port: PublishedPort): void => {
-    const place = placeOf.published(port);
-    if (!published.has(place)) published.set(place, port);
+    const key = entryKey.published(port);
+    if (!published.has(key)) published.set(key, port);
   };
   for (const service of state.services.values()) {
     meshEntries(service, target).forEach(put);

@@ -1,9 +1,9 @@
 /** A container's own namespace. */
 import type { Container, Endpoint, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
-import { EMPTY, type LbState, type Redirect, type SandboxTarget, type VirtualServer } from "../state.ts";
-import { attachedTo } from "./attached.ts";
-import { type PlanContext, sysctlsFor } from "./context.ts";
-import { FAMILIES, serversOf } from "./servers.ts";
+import { EMPTY, type LbState, type PortRedirect, type SandboxTarget, type VirtualServer } from "../state.ts";
+import { sysctlsFor } from "./passing.ts";
+import type { Planning } from "./planner.ts";
+import { FAMILIES } from "./servers.ts";
 
 /**
  * With placement "sandbox", every service that the member can reach has a server for connections that start here. They
@@ -12,20 +12,20 @@ import { FAMILIES, serversOf } from "./servers.ts";
  *
  * With any placement: a task's ports that are published on the routing mesh, where connections arrive for the published port.
  */
-export function planSandbox(state: ReadonlyState, target: SandboxTarget, context: PlanContext): LbState {
+export function planSandbox(state: ReadonlyState, target: SandboxTarget, planning: Planning): LbState {
   const members = [target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []);
   const endpoints = members.flatMap((member) => member.endpoints);
-  const networks = context.placement === "sandbox" ? networksOf(state, endpoints) : [];
+  const networks = planning.placement === "sandbox" ? networksOf(state, endpoints) : [];
   const servers: VirtualServer[] = [];
   for (const network of networks)
-    for (const { service, vips } of attachedTo(state, network))
-      servers.push(...serversOf(state, service, vips, context, { from: "local" }));
+    for (const { service, vips } of planning.vips.on(network, state))
+      servers.push(...planning.servers.of(state, service, vips, { from: "local" }));
   return {
     ...EMPTY,
     addresses: servers.map(({ vip }) => ({ address: vip, device: "lo" })),
     servers,
     redirects: members.flatMap((member) => redirectsOf(state, member)),
-    sysctls: sysctlsFor(servers, context),
+    sysctls: sysctlsFor(servers, planning),
   };
 }
 
@@ -43,7 +43,7 @@ function networksOf(state: ReadonlyState, endpoints: readonly Endpoint[]): strin
   });
 }
 
-function redirectsOf(state: ReadonlyState, member: Task | Container): Redirect[] {
+function redirectsOf(state: ReadonlyState, member: Task | Container): PortRedirect[] {
   const service = "service" in member ? state.services.get(member.service) : undefined;
   const endpoint = member.endpoints.find((e) => state.networks.get(e.network)?.ingress);
   if (service === undefined || endpoint === undefined) return [];

@@ -1,9 +1,8 @@
 /** Virtual servers of a service on one network: the part that every place which balances has in common. */
-import { familyOf } from "../../model/address.ts";
 import { answering } from "../../model/answering.ts";
 import type { NetworkId, ReadonlyState, Service, Task } from "../../model/types.ts";
-import type { Destination, Snat, VirtualServer } from "../state.ts";
-import type { PlanContext } from "./context.ts";
+import type { Destination, VirtualServer } from "../state.ts";
+import type { PlanContext } from "./planner.ts";
 
 /** VIPs of a service on a network. */
 export interface Vips {
@@ -21,45 +20,47 @@ export interface ServerOptions {
   readonly node?: string;
 }
 
-/**
- * One server for each VIP, with the service's tasks that have an address of that family there. The very same objects as the last
- * time if nothing in them can be another: most services are as they were, and what follows need not look at those.
- */
-export function serversOf(
-  state: ReadonlyState,
-  service: Service,
-  vips: Vips,
-  context: PlanContext,
-  options: ServerOptions,
-): readonly VirtualServer[] {
-  const what = options.keepSource ? "keep source" : options.from;
-  const known = madeFrom.get(vips)?.get(what);
-  if (known !== undefined && isCurrent(known, state, service, context, options)) return known.servers;
-  const tasks = tasksOf(state, service, options.node);
-  const servers = FAMILIES.flatMap((family) => serverOf(service, vips, family, tasks, context, options));
-  if (!madeFrom.has(vips)) madeFrom.set(vips, new Map());
-  madeFrom.get(vips)!.set(what, { service, tasks, servers });
-  return servers;
-}
-
 interface Made {
   readonly service: Service;
   readonly tasks: readonly Task[];
   readonly servers: readonly VirtualServer[];
 }
 
-/** Services, their VIPs and tasks are replaced when they change, never written to: the same object is as it was. */
-const madeFrom = new WeakMap<Vips, Map<string, Made>>();
+/**
+ * Virtual servers, and from what they were made: the very same objects as the last time if nothing in them can be another. Services,
+ * their VIPs and tasks are replaced when they change, never written to, so whoever is still the same object is as it was.
+ */
+export class ServerCache {
+  readonly #context: PlanContext;
+  /** By VIPs and kind of server. VIPs that nobody has any more take their servers along. */
+  readonly #made = new WeakMap<Vips, Map<string, Made>>();
 
-function isCurrent(made: Made, state: ReadonlyState, service: Service, context: PlanContext, options: ServerOptions) {
-  if (made.service !== service) return false;
-  let n = 0;
-  for (const id of state.tasksOf.get(service.id) ?? NONE) {
-    const task = state.tasks.get(id);
-    if (task === undefined || (options.node !== undefined && task.node !== options.node)) continue;
-    if (task !== made.tasks[n++]) return false;
+  constructor(context: PlanContext) {
+    this.#context = context;
   }
-  return n === made.tasks.length && made.servers.every((server) => context.marks(server.key) === server.mark);
+
+  /** One server for each VIP of a service on a network, with the service's tasks that have an address of that family there. */
+  of(state: ReadonlyState, service: Service, vips: Vips, options: ServerOptions): readonly VirtualServer[] {
+    const kind = options.keepSource ? "keep source" : options.from;
+    const made = this.#made.get(vips) ?? new Map<string, Made>();
+    const known = made.get(kind);
+    if (known !== undefined && this.#isCurrent(known, state, service, options)) return known.servers;
+    const tasks = tasksOf(state, service, options.node);
+    const servers = FAMILIES.flatMap((family) => serverOf(service, vips, family, tasks, this.#context, options));
+    this.#made.set(vips, made.set(kind, { service, tasks, servers }));
+    return servers;
+  }
+
+  #isCurrent(made: Made, state: ReadonlyState, service: Service, options: ServerOptions): boolean {
+    if (made.service !== service) return false;
+    let n = 0;
+    for (const id of state.tasksOf.get(service.id) ?? NONE) {
+      const task = state.tasks.get(id);
+      if (task === undefined || (options.node !== undefined && task.node !== options.node)) continue;
+      if (task !== made.tasks[n++]) return false;
+    }
+    return n === made.tasks.length && made.servers.every(({ key, mark }) => this.#context.marks(key) === mark);
+  }
 }
 
 const NONE: ReadonlySet<string> = new Set();
@@ -112,21 +113,4 @@ function destinationOf(service: Service, task: Task, network: NetworkId, family:
   if (!draining && !answering(task, service)) return [];
   const address = task.endpoints.find((e) => e.network === network)?.[`ip${family}`];
   return address === undefined ? [] : [{ address, weight: draining ? 0 : (task.weight ?? 1) }];
-}
-
-/** Source rewriting for a namespace that others' connections pass through: one entry for each range of the network. */
-export function snatsOf(
-  state: ReadonlyState,
-  network: NetworkId,
-  servers: readonly VirtualServer[],
-  to: { readonly ip4?: string; readonly ip6?: string },
-): Snat[] {
-  const snats: Snat[] = [];
-  for (const { cidr } of state.networks.get(network)?.subnets ?? []) {
-    const family = familyOf(cidr);
-    const address = family === 6 ? to.ip6 : to.ip4;
-    const needed = servers.some((s) => !s.keepSource && familyOf(s.vip) === family);
-    if (address !== undefined && needed) snats.push({ subnet: cidr, to: address });
-  }
-  return snats;
 }

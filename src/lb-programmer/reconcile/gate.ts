@@ -1,6 +1,6 @@
 /**
- * Nobody is planned as long as one of the host's own namespaces has not been read: marks that are in the kernel there must be known
- * before a new one is given out. For a container's namespace nobody waits: what marks are there is not believed.
+ * Holds back all plans until each of the host's own namespaces has been read once: a plan gives out marks, and which are in the kernel
+ * there already must be known before. Containers' namespaces are not waited for: marks that are found there are not believed.
  */
 import { type Clock, Timers } from "../clock.ts";
 

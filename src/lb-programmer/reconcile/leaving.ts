@@ -3,151 +3,186 @@
  *
  *   install   everything new is there; a task that is no longer wanted gets weight 0; everything else stays
  *   release   names have been changed: what left the plan up to that revision may go, tasks once they are drained
+ *
+ * A pass finds out once what leaves (`leavingFrom`), asks which of the tasks among it are drained, and has from both what the
+ * namespace must hold next (`stage`). Pure: what has to be known from pass to pass is `Left`, handed in and out.
  */
-import { apart, claims, placeOf } from "../diff.ts";
-import type { Destination, LbState, LocalAddress, VirtualServer } from "../state.ts";
+import { entryKey, occupies, withoutCommonEnds } from "../diff.ts";
+import type { Destination, LbState, LocalAddress, PortRedirect, PublishedPort, Snat, VirtualServer } from "../state.ts";
+
+/** Known from pass to pass. */
+export interface Left {
+  /** Entries that are there without being wanted, by name, and the revision of the first plan that was without them. */
+  readonly since: ReadonlyMap<string, number>;
+  /** Seconds that services which leave give their tasks, by key: the kernel does not know it. */
+  readonly drains: ReadonlyMap<string, number>;
+}
+
+export const NOTHING_LEFT: Left = { since: new Map(), drains: new Map() };
 
 export interface Permit {
   /** Revision of the plan. */
   readonly revision: number;
   /** What left up to this revision may go. */
   readonly released: number;
-  /** True if the task's connections are over, or had their time. Asked for what may go and leads to tasks. */
-  readonly drained: (server: VirtualServer, destination: Destination) => boolean;
 }
 
-export class Leaving {
-  /** Entries that are there without being wanted, and the revision of the first plan that was without them. */
-  #left = new Map<string, number>();
-  /** When destinations were first seen to have weight 0, in the clock's milliseconds; and the servers that this is of. */
-  readonly #idle = new Map<string, number>();
-  #noted: readonly VirtualServer[] = [];
-  /** Of services that leave, the time they have: the kernel does not know it. */
-  #drains = new Map<string, number>();
+/** A task that gets nothing new, and may go once its connections are over; `server` says how long they have. */
+export interface DrainingTask {
+  readonly server: VirtualServer;
+  readonly task: Destination;
+}
 
-  /** How many entries are still there without being wanted. */
-  get size(): number {
-    return this.#left.size;
-  }
+/** What of a namespace the plan is without. */
+export interface Leaving {
+  /** Of servers that stay, by key: tasks that they are to lose. */
+  readonly tasks: ReadonlyMap<string, readonly Destination[]>;
+  readonly servers: readonly VirtualServer[];
+  readonly addresses: readonly LocalAddress[];
+  readonly snats: readonly Snat[];
+  readonly redirects: readonly PortRedirect[];
+  readonly published: readonly PublishedPort[];
+  /** Those tasks, of both kinds of servers, that may go once they are drained. */
+  readonly draining: readonly DrainingTask[];
+  /** To be known if the pass fails, and some of this is still there. */
+  readonly left: Left;
+  /** Names were changed since the entry of this name left the plan. */
+  readonly mayGo: (name: string) => boolean;
+}
 
-  /** True if that permits something that was kept back so far. */
-  waitsFor(released: number): boolean {
-    for (const revision of this.#left.values()) if (revision <= released) return true;
-    return false;
-  }
+export function leavingFrom(actual: LbState, desired: LbState, before: Left, permit: Permit): Leaving {
+  const since = new Map<string, number>();
+  const drains = new Map<string, number>();
+  const mayGo = (name: string): boolean => since.get(name)! <= permit.released;
+  const leaves = (name: string): boolean => {
+    since.set(name, before.since.get(name) ?? permit.revision);
+    return mayGo(name);
+  };
+  const gone = <T>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>, name: KeyOf<T>): readonly T[] => {
+    const entries = missing(there, wanted, keyOf);
+    for (const entry of entries) leaves(name(entry));
+    return entries;
+  };
 
-  /** Takes note of destinations that have weight 0 by now; the time that they are given counts from here. */
-  note(actual: LbState, now: number): void {
-    const [olds, news] = apart(this.#noted, actual.servers, Object.is);
-    const idle = new Set(idleNames(news));
-    for (const name of idleNames(olds)) if (!idle.has(name)) this.#idle.delete(name);
-    for (const name of idle) if (!this.#idle.has(name)) this.#idle.set(name, now);
-    this.#noted = actual.servers;
-  }
+  const draining: DrainingTask[] = [];
+  const { tasks, servers } = serversLeaving(actual, desired);
+  for (const [server, lost] of tasks)
+    for (const task of lost) if (leaves(nameOf.task(server, task))) draining.push({ server, task });
+  const leavers = servers.map((old): VirtualServer => {
+    const server = withDrain(old, before);
+    if (server.drain !== undefined) drains.set(server.key, server.drain);
+    if (leaves(nameOf.server(server))) draining.push(...server.destinations.map((task) => ({ server, task })));
+    return server;
+  });
+  return {
+    tasks: new Map([...tasks].map(([{ key }, lost]) => [key, lost])),
+    servers: leavers,
+    addresses: gone(actual.addresses, desired.addresses, entryKey.address, nameOf.address),
+    snats: gone(actual.snats, desired.snats, entryKey.snat, nameOf.snat),
+    redirects: gone(actual.redirects, desired.redirects, entryKey.redirect, nameOf.redirect),
+    published: gone(actual.published, desired.published, entryKey.published, nameOf.published),
+    draining,
+    left: { since, drains },
+    mayGo,
+  };
+}
 
-  /** Since when the destination has had weight 0; undefined if it has not. */
-  idleSince(server: VirtualServer, destination: Destination): number | undefined {
-    return this.#idle.get(destinationName(server, destination));
-  }
+export interface Staged {
+  readonly state: LbState;
+  /** Once that is so. */
+  readonly left: Left;
+}
 
-  /** What the namespace must hold now: the plan, and what must not go yet. */
-  stage(actual: LbState, desired: LbState, permit: Permit): LbState {
-    const left = new Map<string, number>();
-    const mayGo: MayGo = (name) => {
-      const revision = this.#left.get(name) ?? permit.revision;
-      left.set(name, revision);
-      return revision <= permit.released;
-    };
-    const [olds, news] = apart(actual.servers, desired.servers, Object.is);
-    const there = new Map(olds.map((server) => [server.key, server]));
-    const losing = new Map<VirtualServer, VirtualServer>();
-    for (const server of news) {
-      const stay = staying(server, there.get(server.key), mayGo, permit);
-      there.delete(server.key);
-      if (stay.length > 0) losing.set(server, { ...server, destinations: [...server.destinations, ...stay] });
-    }
-    const leaving = this.#servicesLeaving([...there.values()], desired, mayGo, permit);
-    const vips = new Set(leaving.map(({ vip }) => vip));
-    const hasServer = (a: LocalAddress): boolean => vips.has(a.address);
-    const hasServers = (): boolean => leaving.length > 0;
-    const kept = <T>(
-      kind: string,
-      there: readonly T[],
-      here: readonly T[],
-      place: Place<T>,
-      keep?: (e: T) => boolean,
-    ) => others(there, here, place, (entry) => !mayGo(`${kind} ${place(entry)}`) || keep?.(entry) === true);
-    const staged: LbState = {
-      servers:
-        losing.size + leaving.length === 0 ? desired.servers : [...replaced(desired.servers, losing), ...leaving],
-      addresses: kept("address", actual.addresses, desired.addresses, placeOf.address, hasServer),
-      snats: kept("snat", actual.snats, desired.snats, placeOf.snat, hasServers),
-      redirects: kept("redirect", actual.redirects, desired.redirects, placeOf.redirect),
-      published: kept("published", actual.published, desired.published, placeOf.published),
-      sysctls: desired.sysctls,
-    };
-    this.#left = left;
-    return staged;
-  }
-
-  /** Services that are no more: as they are until that is released, then drained, then gone. */
-  #servicesLeaving(olds: readonly VirtualServer[], desired: LbState, mayGo: MayGo, { drained }: Permit) {
-    const drains = new Map<string, number>();
-    const taken = olds.length === 0 ? new Set<string>() : new Set(desired.servers.flatMap(claims));
-    const leaving = olds.flatMap((server) => {
-      if (claims(server).some((claim) => taken.has(claim))) return []; // another service has its place by now
-      const drain = server.drain ?? this.#drains.get(server.key);
-      if (drain !== undefined) drains.set(server.key, drain);
-      const old = drain === undefined ? server : { ...server, drain };
-      if (!mayGo(`server ${old.key}`)) return [old];
-      const stay = old.destinations.filter((d) => !drained(old, d));
-      return stay.length === 0 ? [] : [{ ...old, destinations: stay.map(idle) }];
+/** What the namespace must hold next: the plan, and of what leaves all that must not go yet. */
+export function stage(desired: LbState, leaving: Leaving, drained: ReadonlySet<Destination>): Staged {
+  const { mayGo, left } = leaving;
+  const since = new Map<string, number>();
+  const open = (task: Destination): boolean => !drained.has(task);
+  const never = (): boolean => false;
+  const staying = <T>(entries: readonly T[], name: KeyOf<T>, needed: (entry: T) => boolean): readonly T[] =>
+    entries.filter((entry) => {
+      if (mayGo(name(entry)) && !needed(entry)) return false;
+      since.set(name(entry), left.since.get(name(entry))!);
+      return true;
     });
-    this.#drains = drains;
-    return leaving;
+
+  const losing = (server: VirtualServer): VirtualServer => {
+    const tasks = staying(leaving.tasks.get(server.key) ?? [], (task) => nameOf.task(server, task), open);
+    return tasks.length === 0 ? server : { ...server, destinations: [...server.destinations, ...tasks.map(idle)] };
+  };
+  const kept = leaving.tasks.size === 0 ? desired.servers : desired.servers.map(losing);
+  const hasOpen = (server: VirtualServer): boolean => server.destinations.some(open);
+  const servers = staying(leaving.servers, nameOf.server, hasOpen).map((server) =>
+    mayGo(nameOf.server(server)) ? draining(server, open) : server,
+  );
+  const vips = new Set(servers.map(({ vip }) => vip));
+  const state: LbState = {
+    servers: joined(kept, servers),
+    addresses: joined(
+      desired.addresses,
+      staying(leaving.addresses, nameOf.address, ({ address }) => vips.has(address)),
+    ),
+    snats: joined(
+      desired.snats,
+      staying(leaving.snats, nameOf.snat, () => servers.length > 0),
+    ),
+    redirects: joined(desired.redirects, staying(leaving.redirects, nameOf.redirect, never)),
+    published: joined(desired.published, staying(leaving.published, nameOf.published, never)),
+    sysctls: desired.sysctls,
+  };
+  return { state, left: { since, drains: left.drains } };
+}
+
+/** How long its tasks have: the plan said so as long as it had the service, and we remember it. */
+function withDrain(server: VirtualServer, before: Left): VirtualServer {
+  const drain = server.drain ?? before.drains.get(server.key);
+  return drain === undefined || drain === server.drain ? server : { ...server, drain };
+}
+
+/** The server with those of its tasks that still have connections. */
+const draining = (server: VirtualServer, open: (task: Destination) => boolean): VirtualServer => ({
+  ...server,
+  destinations: server.destinations.filter(open).map(idle),
+});
+
+type KeyOf<T> = (entry: T) => string;
+
+/** Names of entries in `Left`. */
+const nameOf = {
+  task: ({ key }: VirtualServer, { address }: Destination): string => `task ${key} ${address}`,
+  server: ({ key }: VirtualServer): string => `server ${key}`,
+  address: (a: LocalAddress): string => `address ${entryKey.address(a)}`,
+  snat: (s: Snat): string => `snat ${entryKey.snat(s)}`,
+  redirect: (r: PortRedirect): string => `redirect ${entryKey.redirect(r)}`,
+  published: (p: PublishedPort): string => `published ${entryKey.published(p)}`,
+};
+
+/** Servers that are to lose tasks, as they will be, with those tasks; and servers that are to go, as they are. */
+function serversLeaving(actual: LbState, desired: LbState) {
+  const [olds, news] = withoutCommonEnds(actual.servers, desired.servers, Object.is);
+  const there = new Map(olds.map((server) => [server.key, server]));
+  const tasks = new Map<VirtualServer, readonly Destination[]>();
+  for (const server of news) {
+    const old = there.get(server.key);
+    there.delete(server.key);
+    const lost = missing(old?.destinations ?? [], server.destinations, ({ address }) => address);
+    if (lost.length > 0) tasks.set(server, lost);
   }
+  // A server whose VIP, mark or port another one has by now can't stay: diff removes it before that one is added.
+  const taken = there.size === 0 ? new Set<string>() : new Set(desired.servers.flatMap(occupies));
+  const servers = [...there.values()].filter((server) => !occupies(server).some((what) => taken.has(what)));
+  return { tasks, servers };
 }
 
-type MayGo = (name: string) => boolean;
-type Place<T> = (entry: T) => string;
-
-/** Tasks that a service is to lose: they get no new connections, and go when that is permitted and they are drained. */
-function staying(
-  server: VirtualServer,
-  old: VirtualServer | undefined,
-  mayGo: MayGo,
-  { drained }: Permit,
-): Destination[] {
-  if (old === undefined) return [];
-  const wanted = new Set(server.destinations.map((d) => d.address));
-  return old.destinations
-    .filter((d) => !wanted.has(d.address))
-    .filter((d) => {
-      const permitted = mayGo(`destination ${destinationName(server, d)}`);
-      return !(permitted && drained(server, d));
-    })
-    .map(idle);
+/** Entries of `there` whose key none of `wanted` has. */
+function missing<T>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>): readonly T[] {
+  const [olds, news] = withoutCommonEnds(there, wanted, (a, b) => a === b || keyOf(a) === keyOf(b));
+  const keys = new Set(news.map(keyOf));
+  return olds.filter((entry) => !keys.has(keyOf(entry)));
 }
 
-const replaced = (servers: readonly VirtualServer[], by: ReadonlyMap<VirtualServer, VirtualServer>): VirtualServer[] =>
-  servers.map((server) => by.get(server) ?? server);
+/** The very same list where nothing is added to it. */
+const joined = <T>(entries: readonly T[], more: readonly T[]): readonly T[] =>
+  more.length === 0 ? entries : [...entries, ...more];
 
-/** `here`, and those of `there` that are kept although they are not in it. */
-function others<T>(
-  there: readonly T[],
-  here: readonly T[],
-  place: Place<T>,
-  keep: (entry: T) => boolean,
-): readonly T[] {
-  const [olds, news] = apart(there, here, (a, b) => place(a) === place(b));
-  const places = new Set(news.map(place));
-  const kept = olds.filter((entry) => !places.has(place(entry)) && keep(entry));
-  return kept.length === 0 ? here : [...here, ...kept];
-}
-
-const idle = (d: Destination): Destination => (d.weight === 0 ? d : { ...d, weight: 0 });
-
-const idleNames = (servers: readonly VirtualServer[]): string[] =>
-  servers.flatMap((s) => s.destinations.filter((d) => d.weight === 0).map((d) => destinationName(s, d)));
-
-const destinationName = ({ key }: VirtualServer, { address }: Destination): string => `${key} ${address}`;
+const idle = (task: Destination): Destination => (task.weight === 0 ? task : { ...task, weight: 0 });

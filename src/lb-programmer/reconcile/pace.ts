@@ -3,7 +3,7 @@
  * and then is seen at once; whoever goes on changing things, in a container's namespace say, is looked at less and less often.
  */
 import type { Clock } from "../clock.ts";
-import type { Intervals } from "./shared.ts";
+import type { Intervals } from "./keeper-options.ts";
 
 /** So many times the last wait without a word, and the next is short again. */
 const QUIET = 4;

@@ -13,13 +13,15 @@ import type { Marks } from "../marks.ts";
 import type { LbState, LbTarget } from "../state.ts";
 import { Gate } from "./gate.ts";
 import { isOwn, Keeper } from "./keeper.ts";
+import type { Intervals, KeeperOptions } from "./keeper-options.ts";
 import { Limit } from "./limit.ts";
-import type { Intervals, Shared } from "./shared.ts";
 
 export interface ReconcilerOptions {
   readonly backend: LbBackend;
-  /** What the target must hold, as things are; called anew for each pass. Pure, but for marks. */
+  /** What the target must hold, as things are; called anew for each pass. No system calls. `Planner.plan`. */
   readonly plan: (target: LbTarget) => LbState;
+  /** Of what is planned, that which can be had: takes what is needed beside the namespace, and leaves out what it does not get. */
+  readonly reserve?: (target: LbTarget, planned: LbState) => LbState;
   /** What `plan` plans is of this revision, which may be ahead of what was requested. Default: the newest requested. */
   readonly revision?: () => number;
   /** Learns what marks are in the host's own namespaces, and which are free again. */
@@ -72,7 +74,7 @@ export const createReconciler = (options: ReconcilerOptions): Reconciler => new 
 export class Reconciler extends EventEmitter<ReconcilerEvents> {
   readonly #options: ReconcilerOptions;
   readonly #clock: Clock;
-  readonly #shared: Shared;
+  readonly #keeping: KeeperOptions;
   readonly #keepers = new Map<string, Keeper>();
   /** Removals at work, by target: who comes back waits for them. */
   readonly #removing = new Map<string, Promise<void>>();
@@ -85,16 +87,17 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     super();
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
-    this.#shared = {
+    this.#keeping = {
       backend: options.backend,
       plan: options.plan,
+      reserve: options.reserve ?? ((_, planned) => planned),
       marks: options.marks,
       clock: this.#clock,
       limit: new Limit(options.concurrency ?? 8),
-      slow: new Limit(2),
+      slowLimit: new Limit(2),
       intervals: { ...INTERVALS, ...options.intervals },
       gate: new Gate(this.#clock, (id) => this.#keepers.get(id)?.wake()),
-      revision: () => this.#revision,
+      requested: () => this.#revision,
       planned: () => Math.max(this.#revision, options.revision?.() ?? 0),
       released: () => this.#released,
       changed: (id) => this.#changed(id),
@@ -114,9 +117,9 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
       there.request(this.#revision);
       return;
     }
-    const keeper = new Keeper(target, this.#shared, this.#removing.get(id));
+    const keeper = new Keeper(target, this.#keeping, this.#removing.get(id));
     this.#keepers.set(id, keeper);
-    if (isOwn(target)) this.#shared.gate.enter(id);
+    if (isOwn(target)) this.#keeping.gate.enter(id);
     keeper.request(this.#revision);
   }
 
@@ -186,7 +189,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
   /** Stops, and leaves everything as it is in the kernel. Who still waits for `installed` is answered. */
   async close(): Promise<void> {
     const keepers = [...this.#keepers.keys()].map((id) => this.#drop(id)!);
-    this.#shared.gate.close();
+    this.#keeping.gate.close();
     await Promise.all([...keepers.map((keeper) => keeper.stop()), ...this.#removing.values()]);
     this.#look();
   }
@@ -200,7 +203,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
   #drop(id: string): Keeper | undefined {
     const keeper = this.#keepers.get(id);
     this.#keepers.delete(id);
-    this.#shared.gate.leave(id);
+    this.#keeping.gate.leave(id);
     return keeper;
   }
 

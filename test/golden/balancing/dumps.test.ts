@@ -3,7 +3,8 @@
  * same services with placement "network". Left out of the dumps: rules of the DNS resolver, of bridges, and of filter.
  */
 import { expect, test } from "vitest";
-import { plan } from "../../../src/lb-programmer/plan/plan.ts";
+import { ipvsSysctls } from "../../../src/lb-programmer/backends/ipvs/sysctls.ts";
+import { Planner } from "../../../src/lb-programmer/plan/planner.ts";
 import type { LbState, LbTarget } from "../../../src/lb-programmer/state.ts";
 import { lbWorld } from "../../lb-programmer/lb-world.ts";
 
@@ -137,9 +138,9 @@ test.each<[string, string, LbTarget, string]>([
     placement: "network",
     marks: (key: string) => MARKS[key] ?? 0,
     node: "node-1",
-    ipvs: true,
+    sysctls: ipvsSysctls({}),
   } as const;
-  const state = plan(lbWorld(world), target, context);
+  const state = new Planner(context).plan(lbWorld(world), target);
   const lines = dump.split("\n").map((line) => line.trim());
   expect(dockerLines(state).sort()).toEqual(lines.sort());
   const balances = target.kind === "network" || target.kind === "ingress";

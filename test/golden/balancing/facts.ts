@@ -3,7 +3,7 @@
  * what is in the chain, with the jump's conditions before its own; marks by the VIP that has them.
  */
 
-import { bridgesOf } from "../../../src/lb-programmer/backends/ipvs/published.ts";
+import { bridgesOf } from "../../../src/lb-programmer/backends/common/localnet.ts";
 import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/saved.ts";
 import type { LbState } from "../../../src/lb-programmer/state.ts";
 import type { DockerNamespace } from "./capture.ts";

@@ -1,9 +1,10 @@
 /** The golden comparison on a kernel with IPVS: what is installed is what session.test.ts compared as text. */
 import { describe, expect, test } from "vitest";
+import { sysctlsOf } from "../../../src/lb-programmer/backends/backend.ts";
 import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs/backend.ts";
 import { diff, normal } from "../../../src/lb-programmer/diff.ts";
 import { Marks } from "../../../src/lb-programmer/marks.ts";
-import { plan } from "../../../src/lb-programmer/plan/plan.ts";
+import { Planner } from "../../../src/lb-programmer/plan/planner.ts";
 import { EMPTY, type LbTarget } from "../../../src/lb-programmer/state.ts";
 import { freshNamespace } from "../../kernel/namespaces.ts";
 import { CAPTURES, type DockerNamespace, registryOf, targetOf } from "./capture.ts";
@@ -17,18 +18,18 @@ export function installedGolden(): void {
   describe.each(CAPTURES.filter(([step]) => STEPS.includes(step)))("golden: %s, installed", (_, capture) => {
     const state = registryOf(capture);
     const marks = new Marks();
+    const planner = new Planner({
+      placement: "network",
+      marks: (key) => marks.of(key),
+      node: "here",
+      sysctls: sysctlsOf(backend, {}),
+    });
     test.each(Object.keys(capture.namespaces))("%s", async (name) => {
       const namespace = await freshNamespace("golden");
       try {
         await dress(namespace.run, capture.namespaces[name]!);
         const target: LbTarget = { ...targetOf(capture, name), netns: namespace.path };
-        const context = {
-          placement: "network",
-          marks: (key: string) => marks.of(key),
-          node: "here",
-          ipvs: true,
-        } as const;
-        const desired = plan(state, target, context);
+        const desired = planner.plan(state, target);
         await backend.apply(target, diff(EMPTY, desired), desired);
         const printed = {
           iptables: await namespace.run("iptables-save"),

@@ -1,7 +1,8 @@
 /** What Docker installed at each step of a session, and what we plan and install for the same services: where they differ, and why. */
 import { describe, expect, test } from "vitest";
+import { ipvsSysctls } from "../../../src/lb-programmer/backends/ipvs/sysctls.ts";
 import { Marks } from "../../../src/lb-programmer/marks.ts";
-import { plan } from "../../../src/lb-programmer/plan/plan.ts";
+import { Planner } from "../../../src/lb-programmer/plan/planner.ts";
 import { CAPTURES, registryOf, targetOf } from "./capture.ts";
 import { DIFFERENCES, type Difference } from "./differences.ts";
 import { factsOfDocker, factsOfOurs } from "./facts.ts";
@@ -11,10 +12,15 @@ const used = new Set<Difference>();
 describe.each(CAPTURES)("%s", (step, capture) => {
   const state = registryOf(capture);
   const marks = new Marks();
+  const planner = new Planner({
+    placement: "network",
+    marks: (key) => marks.of(key),
+    node: "here",
+    sysctls: ipvsSysctls({}),
+  });
   test.each(Object.keys(capture.namespaces))("%s", (name) => {
-    const context = { placement: "network", marks: (key: string) => marks.of(key), node: "here", ipvs: true } as const;
     const docker = factsOfDocker(capture.namespaces[name]!);
-    const ours = factsOfOurs(plan(state, targetOf(capture, name), context));
+    const ours = factsOfOurs(planner.plan(state, targetOf(capture, name)));
     const explained = (who: "docker" | "ours") => (fact: string) => {
       const found = DIFFERENCES.filter(
         (d) => d[who]?.test(fact) && (d.where ?? /./).test(name) && (d.steps?.includes(step.slice(0, 2)) ?? true),

@@ -1,7 +1,7 @@
 /** Kernel, names, kernel: what is new is installed before a name leads to it, what goes is removed after no name does. */
 
 import { once } from "node:events";
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -338,6 +338,60 @@ describe("a change", () => {
     const marks = backend.state("sandbox/s").servers.map(({ key, mark }) => `${key} ${mark}`);
     expect(marks.sort()).toEqual(["api/n/4 257", "db/n/4 256"]);
     await balancing.close({ clear: false });
+  });
+
+  test.each([
+    ["once every namespace is cleared", undefined, false],
+    ["nor where the namespace is gone", "gone", false],
+    ["but where the kernel refuses to clear one, what is in it must be known again", "denied", true],
+  ] as const)("the end keeps no marks: %s", async (_, code, kept) => {
+    const folder = mkdtempSync(join(tmpdir(), "eleven-state-"));
+    balancing = new Balancing(
+      { backend },
+      {
+        state: () => registry.state,
+        changeNames: async () => {},
+        stateDir: new StateDir(folder),
+        onNotice: (message) => void said.push(message),
+      },
+    );
+    registry.apply([...changes(BASE), { kind: "sandbox.put", sandbox: SANDBOX }]);
+    balancing.add(SANDBOX);
+    await balancing.settled();
+    if (code !== undefined) backend.fail({ call: "clear", code, message: "no" });
+    await balancing.close({ clear: true });
+    expect(existsSync(join(folder, "marks"))).toBe(kept);
+    expect(said).toEqual(kept ? ["sandbox/s: no"] : []);
+  });
+
+  test("a backend that only shows what it would do has no port reserved, and remembers no mark", async () => {
+    const server = createServer().listen(0, "0.0.0.0");
+    await once(server, "listening");
+    onTestFinished(() => void server.close());
+    const { port } = server.address() as { port: number };
+    const folder = mkdtempSync(join(tmpdir(), "eleven-state-"));
+    const shows = Object.assign(backend, { dryRun: true });
+    balancing = new Balancing(
+      { backend: shows, mesh: MESH },
+      {
+        state: () => registry.state,
+        changeNames: async () => {},
+        stateDir: new StateDir(folder),
+        onNotice: (message) => void said.push(message),
+      },
+    );
+    const ports = [{ protocol: "tcp", target: 80, published: port, mode: "ingress" }] as const;
+    registry.apply(
+      changes("network mesh overlay ingress 10.0.9.0/24\n network n overlay 10.0.1.0/24\n service web on n").map((c) =>
+        c.kind === "service.put" ? { ...c, service: { ...c.service, ports } } : c,
+      ),
+    );
+    balancing.follow();
+    await balancing.settled();
+    expect(shows.state("host").published.map((p) => p.port)).toEqual([port]);
+    expect(said).toEqual([]);
+    await balancing.close({ clear: false });
+    expect(existsSync(join(folder, "marks"))).toBe(false);
   });
 
   test("a published port that is somebody else's is not led away from him", async () => {

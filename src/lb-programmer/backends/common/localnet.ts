@@ -1,10 +1,13 @@
 /**
  * Connections from the host's own 127.0.0.1 to a published port leave by a bridge, which the kernel does only where that bridge's
  * route_localnet is set. What it was before is remembered, over restarts too, and put back when no published port needs it any
- * more. Synchronous, for the namespace of the calling thread; `place` says which one that is.
+ * more. IPv6 has no such setting.
  */
 import { readFileSync, writeFileSync } from "node:fs";
+import { familyOf } from "../../../model/address.ts";
 import type { StateDir } from "../../../os/state-dir.ts";
+import type { LbTarget, PublishedPort } from "../../state.ts";
+import { inside } from "./failure.ts";
 import { isDevice } from "./typed.ts";
 
 const FILE = "route_localnet";
@@ -12,7 +15,7 @@ const FILE = "route_localnet";
 export class Localnet {
   readonly #stateDir: StateDir | undefined;
   readonly #say: (problem: string) => void;
-  /** By place and bridge: the value before ours. */
+  /** By namespace and bridge (`nameOf`): the value before ours. */
   #before: Map<string, string> | undefined;
 
   /** Without a directory, it remembers until this process ends. */
@@ -21,31 +24,35 @@ export class Localnet {
     this.#say = say;
   }
 
-  /** Sets it for those bridges that are there: one may come later. Throws the file system's error. */
-  open(place: string, bridges: readonly string[]): void {
-    const before = this.#known();
-    const closed = bridges.filter((bridge) => current(bridge) === "0");
-    for (const bridge of closed) if (!before.has(nameOf(place, bridge))) before.set(nameOf(place, bridge), "0");
-    if (closed.length === 0) return;
-    this.#remember(); // before it is another
-    for (const bridge of closed) writeFileSync(fileOf(bridge), "1");
+  /** Sets it for the bridges of these ports that are there: one may come later. Throws an LbError. */
+  open(target: LbTarget, published: readonly PublishedPort[]): void {
+    inside(target, "route_localnet", () => {
+      const before = this.#known();
+      const closed = bridgesOf(published.filter(isFour)).filter((bridge) => current(bridge) === "0");
+      if (closed.length === 0) return;
+      for (const name of closed.map((bridge) => nameOf(target, bridge))) if (!before.has(name)) before.set(name, "0");
+      this.#remember(); // before it is another
+      for (const bridge of closed) writeFileSync(fileOf(bridge), "1");
+    });
   }
 
-  /** It is set, or there is no such bridge (yet). */
-  isOpen(bridge: string): boolean {
-    return current(bridge) !== "0";
+  /** It is set for the port's bridge, or there is no such bridge (yet). In the namespace of the calling thread. */
+  isOpenFor(port: PublishedPort): boolean {
+    return !isFour(port) || current(port.bridge) !== "0";
   }
 
-  /** Puts back what was there before us for all bridges of the place but these. Throws the file system's error. */
-  close(place: string, except: readonly string[] = []): void {
+  /** Puts back what was there before us for all bridges of the target but those of these ports. Throws an LbError. */
+  close(target: LbTarget, except: readonly PublishedPort[] = []): void {
     const before = this.#known();
-    const kept = new Set(except.map((bridge) => nameOf(place, bridge)));
-    const gone = [...before].filter(([name]) => placeOf(name) === place && !kept.has(name));
+    const kept = new Set(bridgesOf(except.filter(isFour)).map((bridge) => nameOf(target, bridge)));
+    const gone = [...before].filter(([name]) => netnsOf(name) === (target.netns ?? "") && !kept.has(name));
     if (gone.length === 0) return;
-    for (const [name, value] of gone) {
-      if (current(bridgeOf(name)) !== undefined) writeFileSync(fileOf(bridgeOf(name)), value);
-      before.delete(name);
-    }
+    inside(target, "route_localnet", () => {
+      for (const [name, value] of gone) {
+        if (current(bridgeOf(name)) !== undefined) writeFileSync(fileOf(bridgeOf(name)), value);
+        before.delete(name);
+      }
+    });
     this.#remember();
   }
 
@@ -68,9 +75,16 @@ export class Localnet {
   }
 }
 
-/** Places are paths; names of bridges have no spaces. */
-const nameOf = (place: string, bridge: string): string => `${place} ${bridge}`;
-const placeOf = (name: string): string => name.slice(0, name.lastIndexOf(" "));
+/** Bridges that published ports lead over, each once. */
+export const bridgesOf = (published: readonly Pick<PublishedPort, "bridge">[]): string[] => [
+  ...new Set(published.map(({ bridge }) => bridge)),
+];
+
+const isFour = ({ to }: PublishedPort): boolean => familyOf(to) === 4;
+
+/** What it is remembered by: path of the namespace ("": this process's) and bridge, whose name has no spaces. */
+const nameOf = ({ netns = "" }: LbTarget, bridge: string): string => `${netns} ${bridge}`;
+const netnsOf = (name: string): string => name.slice(0, name.lastIndexOf(" "));
 const bridgeOf = (name: string): string => name.slice(name.lastIndexOf(" ") + 1);
 
 const fileOf = (bridge: string): string => `/proc/sys/net/ipv4/conf/${bridge}/route_localnet`;

@@ -1,6 +1,7 @@
 /**
- * Whether somebody changed what is ours. IPVS and legacy iptables tell nobody, nftables only who keeps a socket open, and with it
- * the namespace alive; so it is a look, twice a second, at what costs little to look at.
+ * Finds out whether somebody else changed our rules, by looking twice a second at something cheap that differs after any change.
+ * It can't be had by listening: IPVS and legacy iptables announce nothing, and nftables announces only to open sockets in the
+ * namespace, which would keep a namespace alive that everyone else has left.
  */
 import { createHash } from "node:crypto";
 import { networkInterfaces } from "node:os";
@@ -26,7 +27,7 @@ export class Watches {
     };
   }
 
-  /** What `work` changes there is our own. What others did before is told; what they do meanwhile, the next read finds. */
+  /** `work` changes the namespace itself: that is not reported. Changes by others before it are; those meanwhile are left to the next read. */
   async during(target: LbTarget, work: () => Promise<void>): Promise<void> {
     const here = [...this.#watches].filter((watch) => watch.target.netns === target.netns);
     for (const watch of here) watch.hold();
@@ -82,10 +83,8 @@ class Watch {
 
   /** "" if the namespace is gone, which whoever then reads will find out. */
   #look(): string {
-    const { netns } = this.target;
-    const all = () => this.#looks.map((look) => look()).join("\n");
     try {
-      const seen = netns === undefined ? all() : inNetns(netns, all);
+      const seen = inNetns(this.target.netns, () => this.#looks.map((look) => look()).join("\n"));
       return createHash("sha1").update(seen).digest("base64");
     } catch {
       return "";

@@ -7,22 +7,14 @@
  */
 
 import { existsSync } from "node:fs";
-import { familyOf } from "../../../model/address.ts";
 import { exec } from "../../../os/exec.ts";
 import { ipvsConnections, ipvsDestinations, ipvsList, ipvsServices } from "../../../os/netlink/ipvs.ts";
 import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { localRoutes } from "../../../os/netlink/rtnetlink.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
-import {
-  type Destination,
-  EMPTY,
-  type LbOp,
-  type LbState,
-  type LbTarget,
-  type PublishedPort,
-  type VirtualServer,
-} from "../../state.ts";
-import { type LbBackend, LbError } from "../backend.ts";
+import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
+import { isGone, type LbBackend, LbError } from "../backend.ts";
+import { inside } from "../common/failure.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
 import { addressesThere, type Look, Watches } from "../common/watch.ts";
@@ -30,12 +22,12 @@ import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
 import type { Chain, Family } from "./chain.ts";
 import { forgetEarlyFlows } from "./flows.ts";
 import { changeInterfaces, interfacesHere, ownAddresses } from "./interfaces.ts";
-import { bridgesOf } from "./published.ts";
 import { notedAddresses, notedVips, stateOf } from "./read.ts";
 import { chainsOf, IDLE } from "./rules.ts";
 import { EVERY_CHAIN, marksOf, restoreText } from "./saved.ts";
 import { changeServices, deleteServices, familiesWithNewIdlers, removeServices } from "./services.ts";
-import { type Flavour, inside, NO_IPVS, readSysctls, restoreRules, run, savedRules, writeSysctls } from "./tools.ts";
+import { ipvsSysctls, readSettings, writeSettings } from "./sysctls.ts";
+import { type Flavour, NO_IPVS, restoreRules, run, savedRules, withIpvs } from "./tools.ts";
 
 export interface IpvsOptions {
   /** Which iptables holds the rules: "legacy" or "nft". Missing: the system's choice, or the other if that does not work. */
@@ -46,6 +38,7 @@ export interface IpvsOptions {
 
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
+  readonly sysctls = ipvsSysctls;
   readonly #watches = new Watches();
   readonly #localnet: Localnet;
   #flavour: Flavour | undefined;
@@ -67,7 +60,7 @@ export class IpvsBackend implements LbBackend {
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
     const saved = await savedRules(target, await this.#iptables(target));
-    const ipvs = inside(target, "IPVS", () =>
+    const ipvs = withIpvs(target, () =>
       FAMILIES.some((family) => marksOf(saved[family]).length > 0)
         ? { services: ipvsServices(), destinations: ipvsDestinations() }
         : { services: [], destinations: new Map() },
@@ -77,10 +70,8 @@ export class IpvsBackend implements LbBackend {
     const state = found !== undefined && mayHold(target, found) ? found : EMPTY;
     return {
       ...state,
-      published: inside(target, "sysctl", () =>
-        state.published.filter((p) => !isFour(p) || this.#localnet.isOpen(p.bridge)),
-      ),
-      sysctls: readSysctls(target, keys),
+      published: inside(target, "route_localnet", () => state.published.filter((p) => this.#localnet.isOpenFor(p))),
+      sysctls: readSettings(target, keys),
     };
   }
 
@@ -93,34 +84,21 @@ export class IpvsBackend implements LbBackend {
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    writeSysctls(
-      target,
-      ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value] as const] : [])),
-    );
-    if (ops.some((op) => op.op === "server.remove")) inside(target, "IPVS", () => removeServices(ops, desired));
+    writeSettings(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    if (ops.some((op) => op.op === "server.remove")) withIpvs(target, () => removeServices(ops, desired));
     const publishing = ops.some(({ op }) => op.startsWith("published."));
-    if (publishing) this.#closeLocalnet(target, desired.published); // while the rules still guard it
+    if (publishing) this.#localnet.close(target, desired.published); // while the rules still guard it
     await this.#changeRules(target, ops, desired);
-    if (publishing) this.#openLocalnet(target, desired.published);
-    if (ops.some((op) => "server" in op)) inside(target, "IPVS", () => changeServices(ops, desired));
+    if (publishing) this.#localnet.open(target, desired.published);
+    if (ops.some((op) => "server" in op)) withIpvs(target, () => changeServices(ops, desired));
     inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
     inside(target, "addresses", () =>
       changeInterfaces(selfRouteChange(ops, desired, ownAddresses()), addressChange(ops, desired)),
     );
   }
 
-  #openLocalnet(target: LbTarget, published: readonly PublishedPort[]): void {
-    const bridges = bridgesOf(published.filter(isFour));
-    inside(target, "route_localnet", () => this.#localnet.open(target.netns ?? "", bridges));
-  }
-
-  #closeLocalnet(target: LbTarget, published: readonly PublishedPort[]): void {
-    const bridges = bridgesOf(published.filter(isFour));
-    inside(target, "route_localnet", () => this.#localnet.close(target.netns ?? "", bridges));
-  }
-
   async connections(target: LbTarget, _server: VirtualServer, destination: Destination): Promise<number> {
-    return inside(target, "IPVS", () => ipvsConnections(destination.address));
+    return withIpvs(target, () => ipvsConnections(destination.address));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
@@ -136,10 +114,10 @@ export class IpvsBackend implements LbBackend {
     try {
       const flavour = await this.#iptables(target);
       const saved = await savedRules(target, flavour);
-      if (target.kind !== "sandbox") this.#closeLocalnet(target, []);
+      if (target.kind !== "sandbox") this.#localnet.close(target);
       for (const family of FAMILIES) {
         const services = marksOf(saved[family]).map((mark) => ({ mark, family }));
-        if (services.length > 0) inside(target, "IPVS", () => deleteServices(services));
+        if (services.length > 0) withIpvs(target, () => deleteServices(services));
         await restoreRules(target, flavour, family, restoreText(saved[family], EMPTY, EVERY_CHAIN, family));
       }
       const noted = onOwnDevice(
@@ -154,7 +132,7 @@ export class IpvsBackend implements LbBackend {
         changeInterfaces({ added: [], removed: routes }, { added: [], removed: noted.map(onInterface) });
       });
     } catch (error) {
-      if (!(error instanceof LbError && error.code === "gone")) throw error;
+      if (!isGone(error)) throw error;
     }
   }
 
@@ -165,7 +143,7 @@ export class IpvsBackend implements LbBackend {
       for (const chain of change?.chains ?? []) touched[change!.family].add(chain);
     }
     if (ops.some((op) => "destination" in op))
-      for (const family of inside(target, "IPVS", () => familiesWithNewIdlers(ops, desired)))
+      for (const family of withIpvs(target, () => familiesWithNewIdlers(ops, desired)))
         for (const chain of IDLE) touched[family].add(chain);
     if (FAMILIES.every((family) => touched[family].size === 0)) return;
     const saved = await savedRules(target, await this.#iptables(target));
@@ -185,7 +163,7 @@ export class IpvsBackend implements LbBackend {
         this.#flavour = flavour;
         return flavour;
       } catch (error) {
-        if (error instanceof LbError && error.code === "gone") throw error;
+        if (isGone(error)) throw error;
         first ??= error;
       }
     }
@@ -194,8 +172,6 @@ export class IpvsBackend implements LbBackend {
 }
 
 const FAMILIES = [4, 6] as const;
-
-const isFour = ({ to }: PublishedPort): boolean => familyOf(to) === 4;
 
 /** A container's VIPs are no addresses of its interfaces, of which it may have any number. */
 const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
@@ -206,5 +182,5 @@ const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
 };
 
 function hasIpvs(target: LbTarget): boolean {
-  return inside(target, "IPVS", () => existsSync("/proc/thread-self/net/ip_vs"));
+  return withIpvs(target, () => existsSync("/proc/thread-self/net/ip_vs"));
 }

@@ -1,4 +1,5 @@
 /** The host's chains: ports published there are led to where they are served. Pure. */
+import { bridgesOf } from "../common/localnet.ts";
 import { type Chain, comment, HAIRPIN, host, jump, of, port } from "./chain.ts";
 
 const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
@@ -72,7 +73,3 @@ export const PASS: Chain = {
     return rules.length === 0 ? [] : [...rules, "-j RETURN"];
   },
 };
-
-export const bridgesOf = (published: readonly { readonly bridge: string }[]): string[] => [
-  ...new Set(published.map(({ bridge }) => bridge)),
-];

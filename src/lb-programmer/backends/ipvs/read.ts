@@ -3,8 +3,16 @@
 import { familyOf } from "../../../model/address.ts";
 import type { Protocol } from "../../../model/types.ts";
 import type { IpvsDestination, IpvsService } from "../../../os/netlink/ipvs.ts";
-import { claims } from "../../diff.ts";
-import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../state.ts";
+import { occupies } from "../../diff.ts";
+import type {
+  Destination,
+  LbState,
+  LocalAddress,
+  PortRedirect,
+  PublishedPort,
+  Snat,
+  VirtualServer,
+} from "../../state.ts";
 import {
   addressIn,
   affinity,
@@ -42,7 +50,7 @@ export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> | undefined {
   return unlessForeign(() => {
     const servers = each((saved, family) => serversOf(saved, family, kernel));
     distinct(servers.map(({ key }) => key));
-    distinct(servers.flatMap(claims));
+    distinct(servers.flatMap(occupies));
     const state = { servers, snats: each(snatsOf), redirects: each(redirectsOf), published: each(publishedOf) };
     return { ...state, addresses: each((saved, family) => addressesOf(saved, family, servers, kernel)) };
   });
@@ -136,7 +144,7 @@ function snatsOf(saved: Saved, family: Family): Snat[] {
     .map((rule) => ({ subnet: rangeIn(family, rule.get("-d")), to: addressIn(family, rule.get("--to-source")) }));
 }
 
-function redirectsOf(saved: Saved, family: Family): Redirect[] {
+function redirectsOf(saved: Saved, family: Family): PortRedirect[] {
   return rulesOf(saved, CHAINS.REDIRECT, family).map((rule) => {
     const { protocol, port: published } = portOf(rule);
     return { address: hostIn(family, rule), protocol, published, target: port(rule.get("--to-ports")) };

@@ -2,7 +2,7 @@
 import { familyOf } from "../../../model/address.ts";
 import { addAddress, interfaceAddresses, removeAddress } from "../../../os/netlink/rtnetlink.ts";
 import type { LbTarget, LocalAddress } from "../../state.ts";
-import { within } from "./run.ts";
+import { inside } from "../common/failure.ts";
 
 /** Adds and removes; what is there, or gone, already is no error. */
 export function changeAddresses(
@@ -12,7 +12,7 @@ export function changeAddresses(
 ): void {
   const [add, remove] = [added.filter(isReal), removed.filter(isReal)];
   if (add.length + remove.length === 0) return;
-  within(target, () => {
+  inside(target, "addresses", () => {
     for (const address of add) addAddress({ ...address, prefix: prefixOf(address) });
     for (const address of remove) removeAddress({ ...address, prefix: prefixOf(address) });
   });
@@ -21,7 +21,9 @@ export function changeAddresses(
 /** Those of `addresses` that their interfaces really have. */
 export function present(target: LbTarget, addresses: readonly LocalAddress[]): readonly LocalAddress[] {
   if (!addresses.some(isReal)) return addresses;
-  const there = new Set(within(target, interfaceAddresses).map(({ address, device }) => `${device} ${address}`));
+  const there = new Set(
+    inside(target, "addresses", interfaceAddresses).map(({ address, device }) => `${device} ${address}`),
+  );
   return addresses.filter((a) => !isReal(a) || there.has(`${a.device} ${a.address}`));
 }
 

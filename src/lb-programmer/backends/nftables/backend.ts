@@ -14,18 +14,19 @@ import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { canRunNft, hasNft } from "../../../os/nft.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
-import { type LbBackend, LbError } from "../backend.ts";
+import { isGone, type LbBackend, LbError } from "../backend.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
+import { readSysctls, writeSysctls } from "../common/sysctls.ts";
+import { runTool, wordsOf } from "../common/tool.ts";
 import { addressesThere, type Look, Watches } from "../common/watch.ts";
 import { changeAddresses, present } from "./addresses.ts";
 import { endConnections, openConnections } from "./connections.ts";
-import { closeForwarding, closeLocalnet, openForwarding, reachable } from "./forwarding.ts";
+import { closeForwarding, openForwarding, reachable } from "./forwarding.ts";
 import { NOTHING, otherElements, type Parts, serverParts } from "./parts.ts";
-import { command, failure, listTable, transaction, wordsOf } from "./run.ts";
+import { failure, listTable, transaction } from "./run.ts";
 import { script } from "./script.ts";
 import { skeletonText, TABLE } from "./skeleton.ts";
-import { readSysctls, writeSysctls } from "./sysctls.ts";
 import { understand } from "./understand.ts";
 
 export interface NftablesOptions {
@@ -45,7 +46,7 @@ export class NftablesBackend implements LbBackend {
   readonly #library: boolean;
   readonly #chunk: number;
   readonly #localnet: Localnet;
-  /** By target and namespace; missing: never looked. */
+  /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches();
 
@@ -57,8 +58,8 @@ export class NftablesBackend implements LbBackend {
 
   /** Tries the whole skeleton without installing it (`nft --check`): a kernel that lacks a piece says so. */
   async probe(target: LbTarget): Promise<void> {
-    const done = await command(target, "nft", ["-c", "-f", "-"], { input: skeletonText() });
-    if (done.status !== 0) throw failure(target, wordsOf(done));
+    const done = await runTool(target, "nft", ["-c", "-f", "-"], { input: skeletonText() });
+    if (done.status !== 0) throw failure(target, wordsOf(done, "nft"));
   }
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
@@ -77,9 +78,9 @@ export class NftablesBackend implements LbBackend {
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
-    if (!this.#known.has(placeOf(target))) await this.#look(target);
+    if (!this.#known.has(whereOf(target))) await this.#look(target);
     const publishing = ops.some(({ op }) => op.startsWith("published."));
-    if (publishing) closeLocalnet(target, desired.published, this.#localnet);
+    if (publishing) this.#localnet.close(target, desired.published);
     try {
       await this.#change(target, ops, desired);
     } catch (error) {
@@ -108,16 +109,16 @@ export class NftablesBackend implements LbBackend {
   async clear(target: LbTarget): Promise<void> {
     try {
       const { addresses, published, servers } = await this.#look(target);
-      if (published.length > 0 || target.kind === "host") closeLocalnet(target, [], this.#localnet);
+      if (published.length > 0 || target.kind === "host") this.#localnet.close(target);
       changeAddresses(target, [], onOwnDevice(target, addresses));
       await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
       if (published.length > 0 || target.kind === "host") await closeForwarding(target);
       const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
       endConnections(target, removed, EMPTY);
     } catch (error) {
-      if (!(error instanceof LbError) || error.code !== "gone") throw error;
+      if (!isGone(error)) throw error;
     } finally {
-      this.#known.delete(placeOf(target));
+      this.#known.delete(whereOf(target));
     }
   }
 
@@ -128,26 +129,26 @@ export class NftablesBackend implements LbBackend {
 
   /** Reads the table and remembers it; EMPTY if it is not there or not as we would write it. */
   async #look(target: LbTarget): Promise<LbState> {
-    const before = this.#known.get(placeOf(target))?.known;
-    this.#known.delete(placeOf(target));
+    const before = this.#known.get(whereOf(target))?.known;
+    this.#known.delete(whereOf(target));
     const most = mostOf(target, before);
     const json = await listTable(target, most);
     const state = json === undefined ? EMPTY : understand(json, most);
     const ours = state !== undefined && mayHold(target, state);
-    this.#known.set(placeOf(target), { known: json === undefined ? undefined : ours ? knownOf(state) : "damaged" });
+    this.#known.set(whereOf(target), { known: json === undefined ? undefined : ours ? knownOf(state) : "damaged" });
     return ours ? state : EMPTY;
   }
 
   /** Brings the servers that the steps are about, and if one is about something else, all of that, to what `desired` has. */
   async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    const known = this.#known.get(placeOf(target))?.known;
+    const known = this.#known.get(whereOf(target))?.known;
     if (known === undefined || known === "damaged") return this.#rebuild(target, desired);
     const keys = new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])));
     const touched = [...keys];
     const wanted = new Map(desired.servers.flatMap((server) => (keys.has(server.key) ? [[server.key, server]] : [])));
     const rest = ops.some((op) => !("server" in op) && op.op !== "sysctl.set");
     const others: Parts = rest ? { ...NOTHING, elements: otherElements(desired) } : known.others;
-    this.#known.delete(placeOf(target)); // unknown until all of it is done
+    this.#known.delete(whereOf(target)); // unknown until all of it is done
     let first = rest ? [{ before: known.others, after: others }] : [];
     for (const keys of chunks(touched, this.#chunk)) {
       const steps = keys.map((key) => ({ before: partsOf(known.servers.get(key)), after: partsOf(wanted.get(key)) }));
@@ -160,12 +161,12 @@ export class NftablesBackend implements LbBackend {
       else known.servers.set(key, server);
     }
     known.others = others;
-    this.#known.set(placeOf(target), { known });
+    this.#known.set(whereOf(target), { known });
   }
 
   /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
   async #rebuild(target: LbTarget, desired: LbState): Promise<void> {
-    this.#known.delete(placeOf(target));
+    this.#known.delete(whereOf(target));
     const others: Parts = { ...NOTHING, elements: otherElements(desired) };
     let text = `add table ${TABLE}\ndelete table ${TABLE}\n${skeletonText()}`;
     let first = [{ before: NOTHING, after: others }];
@@ -175,7 +176,7 @@ export class NftablesBackend implements LbBackend {
       text = "";
       first = [];
     }
-    this.#known.set(placeOf(target), { known: knownOf(desired) });
+    this.#known.set(whereOf(target), { known: knownOf(desired) });
   }
 
   async #run(target: LbTarget, text: string): Promise<void> {
@@ -212,7 +213,7 @@ const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
   host: [nftGeneration, xtablesSizes],
 };
 
-const placeOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
+const whereOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
 
 const partsOf = (server: VirtualServer | undefined): Parts => (server === undefined ? NOTHING : serverParts(server));
 

@@ -4,7 +4,7 @@ import { OsError } from "../../../os/error.ts";
 import { forget, type Tracked, trackedBy } from "../../../os/netlink/conntrack.ts";
 import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
 import { LbError } from "../backend.ts";
-import { entering } from "./run.ts";
+import { lbError } from "../common/failure.ts";
 import { PROTOCOLS } from "./skeleton.ts";
 
 /** How many are open. */
@@ -57,6 +57,6 @@ function guarded<T>(target: LbTarget, work: () => T): T {
   } catch (error) {
     if (error instanceof OsError && error.op.endsWith("conntrack") && error.code !== "EPERM")
       throw new LbError("missing", target, `the kernel's table of connections can't be read: ${error.code}`);
-    throw entering(target, error) ?? error;
+    throw lbError(target, "conntrack", error);
   }
 }

@@ -6,12 +6,11 @@
  */
 
 import { familyOf } from "../../../model/address.ts";
-import { said } from "../../../os/exec.ts";
 import type { LbTarget, PublishedPort } from "../../state.ts";
 import { LbError } from "../backend.ts";
-import type { Localnet } from "../common/localnet.ts";
-import { command, within, wordsOf } from "./run.ts";
-import { setting } from "./sysctls.ts";
+import { inside } from "../common/failure.ts";
+import { bridgesOf, type Localnet } from "../common/localnet.ts";
+import { runTool, wordsOf } from "../common/tool.ts";
 
 const CHAIN = "ELEVEN-FORWARD";
 const JUMP = `-A FORWARD -j ${CHAIN}`;
@@ -22,8 +21,8 @@ export async function openForwarding(
   published: readonly PublishedPort[],
   localnet: Localnet,
 ): Promise<void> {
-  const bridges = bridgesOf(published);
-  changeLocalnet(target, () => localnet.open(target.netns ?? "", bridgesOf(published.filter(isFour))));
+  const bridges = bridgesOf(published).sort();
+  localnet.open(target, published);
   for (const tool of toolsFor(published)) {
     const rules = await forwardRules(target, tool);
     if (rules === undefined || isOpen(rules, bridges)) continue;
@@ -31,10 +30,6 @@ export async function openForwarding(
     await restore(target, tool, [`:${CHAIN} - [0:0]`, ...bridges.flatMap(accepting), ...jump]);
   }
 }
-
-/** What only other bridges than those of `published` need is put back: while our table still guards them. */
-export const closeLocalnet = (target: LbTarget, published: readonly PublishedPort[], localnet: Localnet): void =>
-  changeLocalnet(target, () => localnet.close(target.netns ?? "", bridgesOf(published.filter(isFour))));
 
 /** Takes back what openForwarding did to iptables. */
 export async function closeForwarding(target: LbTarget): Promise<void> {
@@ -58,20 +53,15 @@ export async function reachable(
     const rules = await forwardRules(target, tool);
     if (rules !== undefined && !isOpen(rules, bridgesOf(published))) closed.add(tool);
   }
-  return within(target, () =>
-    published.filter((p) => !closed.has(toolFor(p)) && (!isFour(p) || localnet.isOpen(p.bridge))),
+  return inside(target, "route_localnet", () =>
+    published.filter((p) => !closed.has(toolFor(p)) && localnet.isOpenFor(p)),
   );
 }
-
-const changeLocalnet = (target: LbTarget, work: () => void): void =>
-  within(target, () => setting(target, "net/ipv4/conf/*/route_localnet", work));
 
 const TOOLS = ["iptables", "ip6tables"] as const;
 const toolFor = ({ to }: PublishedPort): string => (familyOf(to) === 6 ? "ip6tables" : "iptables");
 const toolsFor = (published: readonly PublishedPort[]) =>
   TOOLS.filter((tool) => published.some((p) => toolFor(p) === tool));
-const bridgesOf = (published: readonly PublishedPort[]) => [...new Set(published.map(({ bridge }) => bridge))].sort();
-const isFour = ({ to }: PublishedPort): boolean => familyOf(to) === 4;
 
 /** ctstate DNAT is said of packets in both directions. */
 const accepting = (bridge: string): readonly string[] => [
@@ -90,7 +80,7 @@ function isOpen(rules: readonly string[], bridges: readonly string[]): boolean {
 /** Policy and rules of FORWARD and of our chain; undefined where there is no (working) iptables, which then drops nothing. */
 async function forwardRules(target: LbTarget, tool: string): Promise<readonly string[] | undefined> {
   try {
-    const { status, stdout } = await command(target, tool, ["-w", "-S"]);
+    const { status, stdout } = await runTool(target, tool, ["-w", "-S"]);
     if (status !== 0) return undefined;
     return stdout.split("\n").filter((line) => /^-[PA] (FORWARD|ELEVEN-FORWARD) /.test(line));
   } catch (error) {
@@ -101,6 +91,6 @@ async function forwardRules(target: LbTarget, tool: string): Promise<readonly st
 
 async function restore(target: LbTarget, tool: string, lines: readonly string[]): Promise<void> {
   const input = ["*filter", ...lines, "COMMIT", ""].join("\n");
-  const done = await command(target, `${tool}-restore`, ["-w", "--noflush"], { input });
-  if (done.status !== 0) throw new LbError("failed", target, `${tool}-restore: ${said(wordsOf(done, "it"))}`);
+  const done = await runTool(target, `${tool}-restore`, ["-w", "--noflush"], { input });
+  if (done.status !== 0) throw new LbError("failed", target, `${tool}-restore: ${wordsOf(done, "it")}`);
 }

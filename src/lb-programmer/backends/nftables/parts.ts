@@ -1,6 +1,14 @@
 /** Every item of a state as nftables objects: chains, sets of clients, and elements of the skeleton's maps and sets. */
 import { familyOf } from "../../../model/address.ts";
-import type { Destination, LbState, LocalAddress, PublishedPort, Redirect, Snat, VirtualServer } from "../../state.ts";
+import type {
+  Destination,
+  LbState,
+  LocalAddress,
+  PortRedirect,
+  PublishedPort,
+  Snat,
+  VirtualServer,
+} from "../../state.ts";
 import { commentsOf } from "./comment.ts";
 import { type Keyed, type Name, PROTOCOLS, type SlotMap } from "./skeleton.ts";
 import { ROOM, slots } from "./slots.ts";
@@ -138,7 +146,7 @@ export const snatElement = ({ subnet, to }: Snat): Element => ({
   value: to,
 });
 
-export const redirectElement = ({ address, protocol, published, target }: Redirect): Element => ({
+export const redirectElement = ({ address, protocol, published, target }: PortRedirect): Element => ({
   in: inFamily("redirects", address),
   key: `${address} . ${PROTOCOLS[protocol]} . ${published}`,
   value: `${address} . ${target}`,

@@ -1,6 +1,6 @@
 /**
  * The part of our table that is the same everywhere: maps and sets that state is put into, and base chains that look into
- * them. Chains of servers (render.ts) are all that is added to it, so a base chain never has to change.
+ * them. What is added to it are elements and the chains of servers (parts.ts), so a base chain never has to change.
  *
  *   raw prerouting:     what only loopback may carry is dropped elsewhere
  *   output, prerouting: VIP or published port -> verdict map -> chain of the server -> dnat to a task
@@ -57,9 +57,10 @@ export type Family = 4 | 6;
 export type Name = `${Keyed}${Family}` | keyof typeof ONCE | SlotMap;
 
 /**
- * Maps that come as they are needed, and stay: a server's slots to its tasks, or, with affinity, to the tasks' chains. Each is for
- * the servers of 256 marks. A map per server would be the plain way, but the kernel looks through all maps to name one; a
- * single map for all servers neither, since it looks through a map for each rule that uses it. Both grow with the square.
+ * Maps from a server's slots to its tasks or, with affinity, to the tasks' chains. One map serves the servers of 256 marks; it is made
+ * when the first of them needs it, and stays. Why 256: to make a map, the kernel looks through all maps of the table (for a free name),
+ * and to make a rule that uses a map, through all elements of that map. So one map per server, and one map for all servers, would
+ * both take time with the square of the number of servers.
  */
 export type SlotMap = `slots${Family}-${number}` | `turns-${number}`;
 export const isSlotMap = (name: string): name is SlotMap => /^(slots[46]|turns)-\d{1,5}$/.test(name);

@@ -1,6 +1,6 @@
 /** From what is in the kernel back to the state that it came from; and whether it is all of it, and nothing else. */
 import type { Protocol } from "../../../model/types.ts";
-import { claims } from "../../diff.ts";
+import { occupies } from "../../diff.ts";
 import type { LbState, VirtualServer } from "../../state.ts";
 import {
   addressIn,
@@ -39,7 +39,7 @@ function stateOf({ elements }: Listing): LbState {
     (by.get(name) ?? []).map((element) => read(element, familyOf(element)));
   const servers = serversOf(by);
   distinct(servers.map(({ key }) => key));
-  distinct(servers.flatMap(claims));
+  distinct(servers.flatMap(occupies));
   return {
     servers,
     addresses: [

@@ -1,18 +1,21 @@
-/** Sandboxes that are in one namespace are one target: what its connections may reach is what any of them may. */
+/**
+ * Sandboxes that share one namespace are one target: rules are the namespace's, so its connections may reach what any of the
+ * sandboxes may.
+ */
 
 import type { SandboxId } from "../../model/types.ts";
 import type { SandboxTarget } from "../state.ts";
 
-interface Shared {
-  /** Of the target, the same however many come and go. */
+interface SharedNamespace {
+  /** Of the target, the same however many sandboxes come and go. */
   readonly id: string;
   readonly netns: string;
   readonly sandboxes: SandboxId[];
 }
 
-export class Sharing {
+export class SharedNamespaces {
   /** By namespace. */
-  readonly #shared = new Map<string, Shared>();
+  readonly #shared = new Map<string, SharedNamespace>();
 
   /** The target that the sandbox is part of now. */
   add(sandbox: SandboxId, netns: string): SandboxTarget {
@@ -47,6 +50,6 @@ export class Sharing {
   }
 }
 
-function targetOf({ id, netns, sandboxes: [sandbox = "", ...also] }: Shared): SandboxTarget {
+function targetOf({ id, netns, sandboxes: [sandbox = "", ...also] }: SharedNamespace): SandboxTarget {
   return { kind: "sandbox", id, netns, sandbox, ...(also.length > 0 && { also }) };
 }

@@ -1,26 +1,29 @@
-/** State in memory that is changed step by step under the kernel's rules: what the fake kernel and the dry run hold. */
-import { claims, normal, placeOf } from "../diff.ts";
+/**
+ * A model of what one namespace holds: changed step by step, it refuses what the kernel would refuse. The fake backend and the dry
+ * run hold one for each target.
+ */
+import { entryKey, normal, occupies } from "../diff.ts";
 import {
   type Destination,
   EMPTY,
   type LbOp,
   type LbState,
   type LocalAddress,
+  type PortRedirect,
   type PublishedPort,
-  type Redirect,
   type Snat,
   type VirtualServer,
 } from "../state.ts";
 
 type Held = Omit<VirtualServer, "destinations"> & { readonly destinations: Map<string, Destination> };
 
-export class Memory {
+export class KernelModel {
   readonly #addresses = new Map<string, LocalAddress>();
   readonly #servers = new Map<string, Held>();
-  /** What servers take up, and the key of the one that does. */
-  readonly #claims = new Map<string, string>();
+  /** What is occupied, and the key of the server that does. */
+  readonly #occupied = new Map<string, string>();
   readonly #snats = new Map<string, Snat>();
-  readonly #redirects = new Map<string, Redirect>();
+  readonly #redirects = new Map<string, PortRedirect>();
   readonly #published = new Map<string, PublishedPort>();
   readonly #sysctls = new Map<string, string>();
 
@@ -45,9 +48,9 @@ export class Memory {
       case "sysctl.set":
         return put(this.#sysctls, op.key, op.value);
       case "address.add":
-        return put(this.#addresses, placeOf.address(op.address), op.address);
+        return put(this.#addresses, entryKey.address(op.address), op.address);
       case "address.remove":
-        return this.#addresses.delete(placeOf.address(op.address));
+        return this.#addresses.delete(entryKey.address(op.address));
       case "server.add":
         return this.#addServer(op.server);
       case "server.change":
@@ -60,17 +63,17 @@ export class Memory {
       case "destination.remove":
         return this.#servers.get(op.server.key)?.destinations.delete(op.destination.address) ?? false;
       case "snat.add":
-        return place(this.#snats, placeOf.snat(op.snat), op.snat, op.op);
+        return putNew(this.#snats, entryKey.snat(op.snat), op.snat, op.op);
       case "snat.remove":
-        return displace(this.#snats, placeOf.snat(op.snat), op.snat);
+        return removeSame(this.#snats, entryKey.snat(op.snat), op.snat);
       case "redirect.add":
-        return place(this.#redirects, placeOf.redirect(op.redirect), op.redirect, op.op);
+        return putNew(this.#redirects, entryKey.redirect(op.redirect), op.redirect, op.op);
       case "redirect.remove":
-        return displace(this.#redirects, placeOf.redirect(op.redirect), op.redirect);
+        return removeSame(this.#redirects, entryKey.redirect(op.redirect), op.redirect);
       case "published.add":
-        return place(this.#published, placeOf.published(op.published), op.published, op.op);
+        return putNew(this.#published, entryKey.published(op.published), op.published, op.op);
       case "published.remove":
-        return displace(this.#published, placeOf.published(op.published), op.published);
+        return removeSame(this.#published, entryKey.published(op.published), op.published);
     }
   }
 
@@ -88,22 +91,22 @@ export class Memory {
 
   #addServer(server: VirtualServer): boolean {
     const there = this.#servers.get(server.key);
-    if (there !== undefined && !samePlace(there, server))
+    if (there !== undefined && !sameIdentity(there, server))
       throw new Error(`server.add ${server.key}: it is there already, with another VIP, mark, port or way`);
-    const wanted = claims(server);
-    for (const claim of wanted) {
-      const owner = this.#claims.get(claim);
+    const wanted = occupies(server);
+    for (const what of wanted) {
+      const owner = this.#occupied.get(what);
       if (owner !== undefined && owner !== server.key)
-        throw new Error(`server.add ${server.key}: "${claim}" is taken by ${owner}`);
+        throw new Error(`server.add ${server.key}: "${what}" is taken by ${owner}`);
     }
-    for (const claim of wanted) this.#claims.set(claim, server.key);
+    for (const what of wanted) this.#occupied.set(what, server.key);
     this.#servers.set(server.key, { ...server, destinations: there?.destinations ?? new Map() });
     return there === undefined || !sameSettings(there, server);
   }
 
   #changeServer(server: VirtualServer): boolean {
     const there = this.#server(server, "server.change");
-    if (!samePlace(there, server))
+    if (!sameIdentity(there, server))
       throw new Error(`server.change ${server.key}: only scheduler and affinity can change`);
     this.#servers.set(server.key, { ...there, scheduler: server.scheduler, affinity: server.affinity });
     return !sameSettings(there, server);
@@ -112,7 +115,7 @@ export class Memory {
   #removeServer(key: string): boolean {
     const there = this.#servers.get(key);
     if (there === undefined) return false;
-    for (const claim of claims({ ...there, destinations: [] })) this.#claims.delete(claim);
+    for (const what of occupies({ ...there, destinations: [] })) this.#occupied.delete(what);
     return this.#servers.delete(key);
   }
 
@@ -130,14 +133,14 @@ function put<T>(entries: Map<string, T>, where: string, entry: T): boolean {
 }
 
 /** Adding the same again is fine; another value at its place is not. */
-function place<T>(entries: Map<string, T>, where: string, entry: T, op: string): boolean {
+function putNew<T>(entries: Map<string, T>, where: string, entry: T, op: string): boolean {
   const there = entries.get(where);
   if (there !== undefined && !same(there, entry)) throw new Error(`${op}: ${JSON.stringify(there)} is there`);
   return put(entries, where, entry);
 }
 
 /** Removes this value only: another one at its place is not what was meant. */
-function displace<T>(entries: Map<string, T>, where: string, entry: T): boolean {
+function removeSame<T>(entries: Map<string, T>, where: string, entry: T): boolean {
   const there = entries.get(where);
   return there !== undefined && same(there, entry) && entries.delete(where);
 }
@@ -149,7 +152,8 @@ const text = (entry: unknown): string =>
 
 const sameSettings = (a: Held, b: VirtualServer): boolean => a.scheduler === b.scheduler && a.affinity === b.affinity;
 
-const samePlace = (a: Omit<VirtualServer, "destinations">, b: VirtualServer): boolean => same(identity(a), identity(b));
+const sameIdentity = (a: Omit<VirtualServer, "destinations">, b: VirtualServer): boolean =>
+  same(identity(a), identity(b));
 
 const identity = ({ vip, mark, from, ports, forwarding, keepSource }: Omit<VirtualServer, "destinations">) => ({
   vip,

@@ -1,10 +1,10 @@
-/** Work that is done again whenever somebody asks, one at a time: requests while it runs become one more run. */
+/** Does the same work again whenever somebody asks, never twice at a time: all requests that come while it runs become one more run. */
 import { type Clock, Timers } from "../clock.ts";
 import type { Limit } from "./limit.ts";
 
-export interface LoopOptions {
+export interface RepeaterOptions {
   readonly clock: Clock;
-  /** Runs of several loops share it; asked before each. */
+  /** Runs of several repeaters share it; asked before each. */
   readonly limit: () => Limit;
   /** Milliseconds from one run's start to the next one's. */
   readonly min: number;
@@ -17,8 +17,8 @@ export interface LoopOptions {
   readonly ended: () => void;
 }
 
-export class Loop {
-  readonly #options: LoopOptions;
+export class Repeater {
+  readonly #options: RepeaterOptions;
   readonly #timers: Timers;
   #wanted = false;
   #stopped = false;
@@ -26,7 +26,7 @@ export class Loop {
   #failures = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
 
-  constructor(options: LoopOptions) {
+  constructor(options: RepeaterOptions) {
     this.#options = options;
     this.#timers = new Timers(options.clock);
   }

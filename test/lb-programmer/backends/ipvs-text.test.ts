@@ -1,14 +1,14 @@
 /** What the ipvs backend reads and writes as text and octets; needs no kernel. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { unlessForeign } from "../../src/lb-programmer/backends/common/typed.ts";
-import { stateOf } from "../../src/lb-programmer/backends/ipvs/read.ts";
-import { parseRule } from "../../src/lb-programmer/backends/ipvs/rule.ts";
-import { EVERY_CHAIN, parseSaved, restoreText } from "../../src/lb-programmer/backends/ipvs/saved.ts";
-import { EMPTY, type LbState } from "../../src/lb-programmer/state.ts";
-import { countConnections, packIpvs, parseDestinations, unpackService } from "../../src/os/netlink/ipvs.ts";
-import { randomState } from "../lb-programmer/random-state.ts";
-import { parseState } from "../lb-programmer/state-text.ts";
+import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.ts";
+import { stateOf } from "../../../src/lb-programmer/backends/ipvs/read.ts";
+import { parseRule } from "../../../src/lb-programmer/backends/ipvs/rule.ts";
+import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/saved.ts";
+import { EMPTY, type LbState } from "../../../src/lb-programmer/state.ts";
+import { countConnections, packIpvs, parseDestinations, unpackService } from "../../../src/os/netlink/ipvs.ts";
+import { randomState } from "../random-state.ts";
+import { parseState } from "../state-text.ts";
 
 test("/proc/net/ip_vs: destinations by mark, services of others left out", () => {
   const text = `IP Virtual Server version 1.2.1 (size=4096)

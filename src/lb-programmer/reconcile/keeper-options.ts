@@ -1,4 +1,4 @@
-/** What all keepers of a node have in common. */
+/** What the keepers of a node are given: the same for all of them. */
 
 import type { LbBackend, LbError } from "../backends/backend.ts";
 import type { Clock } from "../clock.ts";
@@ -21,17 +21,20 @@ export interface Intervals {
   readonly drain: number;
 }
 
-export interface Shared {
+export interface KeeperOptions {
   readonly backend: LbBackend;
+  /** What the target must hold, and what of that can be had. */
   readonly plan: (target: LbTarget) => LbState;
+  readonly reserve: (target: LbTarget, planned: LbState) => LbState;
   readonly marks: Pick<Marks, "adopt"> | undefined;
   readonly clock: Clock;
+  /** Passes that are at work at a time. */
   readonly limit: Limit;
-  /** For containers' namespaces that were slow lately: whoever makes us wait there, waits for its like. */
-  readonly slow: Limit;
+  /** The same for containers' namespaces that were slow lately: whoever makes us wait there makes only his like wait. */
+  readonly slowLimit: Limit;
   readonly intervals: Intervals;
-  /** The newest revision that a plan may be of. */
-  readonly revision: () => number;
+  /** The newest revision that was requested. */
+  readonly requested: () => number;
   /** What a plan that is made now is of; that, or later. */
   readonly planned: () => number;
   /** What left a plan up to this revision may go. */

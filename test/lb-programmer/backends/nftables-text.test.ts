@@ -1,13 +1,13 @@
 /** The text that nft is given: states as servers in the house's notation, rules as nft writes them. Pure. */
 import { describe, expect, test } from "vitest";
-import { unlessForeign } from "../../src/lb-programmer/backends/common/typed.ts";
-import { commentsOf, told } from "../../src/lb-programmer/backends/nftables/comment.ts";
-import { NOTHING, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
-import { failure } from "../../src/lb-programmer/backends/nftables/run.ts";
-import { script } from "../../src/lb-programmer/backends/nftables/script.ts";
-import { slots } from "../../src/lb-programmer/backends/nftables/slots.ts";
-import type { Scheduler } from "../../src/model/types.ts";
-import { parseState } from "../lb-programmer/state-text.ts";
+import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.ts";
+import { commentsOf, told } from "../../../src/lb-programmer/backends/nftables/comment.ts";
+import { NOTHING, serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
+import { failure } from "../../../src/lb-programmer/backends/nftables/run.ts";
+import { script } from "../../../src/lb-programmer/backends/nftables/script.ts";
+import { slots } from "../../../src/lb-programmer/backends/nftables/slots.ts";
+import type { Scheduler } from "../../../src/model/types.ts";
+import { parseState } from "../state-text.ts";
 
 const server = (text: string) => parseState(text).servers[0]!;
 const lines = (text: string): string[] =>

@@ -1,0 +1,61 @@
+/**
+ * Plans what each target must hold, from everything that exists. No system calls, no clock: a plan depends on state, target and context,
+ * and on which marks were given out before.
+ *
+ *   sandbox   the services of its networks, balanced where the connection starts (placement "sandbox"); its published ports
+ *   network   the services of the network, balanced where their VIPs are (placement "network")
+ *   ingress   published ports, to tasks on any node, or on this one
+ *   host      published ports, to the ingress sandbox; ports of tasks that are published on this host only
+ */
+import type { ReadonlyState } from "../../model/types.ts";
+import type { LbState, LbTarget, Placement } from "../state.ts";
+import { planHost } from "./host.ts";
+import { planIngress } from "./ingress.ts";
+import { planNetwork } from "./network.ts";
+import { planSandbox } from "./sandbox.ts";
+import { ServerCache } from "./servers.ts";
+import { VipIndex } from "./vip-index.ts";
+
+/** What a plan depends on beside the registry's state and the target. */
+export interface PlanContext {
+  readonly placement: Placement;
+  /** The mark of a virtual server's key; `Marks.of`. */
+  readonly marks: (key: string) => number;
+  /** This node, as tasks name it. */
+  readonly node: string;
+  /** Of a namespace that has virtual servers: what its backend needs there (`sysctlsOf` in backends/backend.ts). */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+/** The context, and what the planner keeps between plans. */
+export interface Planning extends PlanContext {
+  readonly vips: VipIndex;
+  readonly servers: ServerCache;
+}
+
+/**
+ * Owns identity: a virtual server that can't have changed since it was last planned comes back as the very same object, whatever
+ * target it is planned for. Who compares two plans of one planner (diff.ts, reconcile/leaving.ts) may therefore take `Object.is` for
+ * "nothing to do here", which is what makes one change among a thousand services cheap. Different objects may still be equal.
+ */
+export class Planner {
+  readonly #planning: Planning;
+
+  constructor(context: PlanContext) {
+    this.#planning = { ...context, vips: new VipIndex(), servers: new ServerCache(context) };
+  }
+
+  /** The whole state that `target` must hold; empty if what the target is for does not exist (any more). */
+  plan(state: ReadonlyState, target: LbTarget): LbState {
+    switch (target.kind) {
+      case "sandbox":
+        return planSandbox(state, target, this.#planning);
+      case "network":
+        return planNetwork(state, target, this.#planning);
+      case "ingress":
+        return planIngress(state, target, this.#planning);
+      case "host":
+        return planHost(state, target, this.#planning);
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * What one namespace holds, as far as we know: as it was read, or as the last pass left it. Knows when to read again: at the start,
+ * after a failure, when the backend says that something may have changed, and now and then without a reason.
+ */
+import { Timers } from "../clock.ts";
+import { diff } from "../diff.ts";
+import type { LbState, LbTarget } from "../state.ts";
+import type { KeeperOptions } from "./keeper-options.ts";
+import { Pace } from "./pace.ts";
+
+export class KernelView {
+  /** Undefined: not known, after a failure say. */
+  state: LbState | undefined;
+  /** It may be otherwise by now: to be read before anything is done. */
+  stale = true;
+  readonly #options: Pick<KeeperOptions, "backend" | "intervals">;
+  readonly #timers: Timers;
+  readonly #pace: Pace;
+  /** Called when it has become stale. */
+  readonly #suspect: () => void;
+  /** Sysctls that `state` says something about. */
+  #keys: readonly string[] = [];
+  #unwatch: (() => void) | undefined;
+
+  constructor(options: Pick<KeeperOptions, "backend" | "intervals" | "clock">, suspect: () => void) {
+    this.#options = options;
+    this.#timers = new Timers(options.clock);
+    this.#pace = new Pace(options.clock, options.intervals);
+    this.#suspect = suspect;
+  }
+
+  /** Reads the namespace, and watches it from the first time on; how many steps it is away from what was known. */
+  async read(target: LbTarget): Promise<number> {
+    const { backend, intervals } = this.#options;
+    const before = this.state;
+    this.stale = false;
+    if (this.#unwatch === undefined) {
+      await backend.probe(target);
+      this.#unwatch = backend.watch?.(target, () => this.#mayHaveChanged()) ?? (() => {});
+    }
+    this.state = await backend.read(target, this.#keys);
+    this.#timers.set("drift", intervals.drift, () => this.distrust());
+    return before === undefined ? 0 : diff(this.state, before).length;
+  }
+
+  /** Only a plan says which sysctls a namespace needs: the first that names one has it read, too. Where nothing is, they are just set. */
+  async readSysctls(target: LbTarget, desired: LbState): Promise<void> {
+    const keys = Object.keys(desired.sysctls);
+    if (keys.every((key) => this.#keys.includes(key))) return;
+    this.#keys = keys;
+    if (this.state?.servers.length) this.state = await this.#options.backend.read(target, keys);
+  }
+
+  /** Nothing is believed any more: to be read at the next pass. */
+  distrust(): void {
+    this.stale = true;
+    this.#suspect();
+  }
+
+  /** Something went wrong: whatever was done may be there or not. */
+  forget(): void {
+    this.state = undefined;
+    this.stale = true;
+  }
+
+  /** The namespace is another one. */
+  moved(): void {
+    this.#stopWatching();
+    this.distrust();
+  }
+
+  stop(): void {
+    this.#timers.cancelAll();
+    this.#stopWatching();
+  }
+
+  /** Many words in a row are one read. Our own changes are announced, too, by backends that can't tell. */
+  #mayHaveChanged(): void {
+    if (!this.#timers.has("check")) this.#timers.set("check", this.#pace.next(), () => this.distrust());
+  }
+
+  #stopWatching(): void {
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+  }
+}
