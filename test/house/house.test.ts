@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
+import { version } from "../../src/version.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
@@ -29,4 +30,9 @@ test("no rule is for a folder that is not there", () => {
 test("no source file has more than 300 lines", () => {
   const long = files.filter((path) => readFileSync(join(ROOT, path), "utf8").split("\n").length > 301);
   expect(long).toEqual([]);
+});
+
+test("the version in the source is the package's", () => {
+  const { version: wanted } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+  expect(version).toBe(wanted);
 });
