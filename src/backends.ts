@@ -22,3 +22,4 @@ export {
 export type { Intervals } from "./lb-programmer/reconcile/shared.ts";
 export type * from "./lb-programmer/state.ts";
 export { EMPTY } from "./lb-programmer/state.ts";
+export { StateDir } from "./os/state-dir.ts";

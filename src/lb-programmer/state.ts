@@ -10,7 +10,8 @@ import type { NetworkId, Protocol, SandboxId, Scheduler } from "../model/types.t
 /** A network namespace that carries balancing state, and what the registry does not know of it. */
 export type LbTarget = SandboxTarget | NetworkTarget | IngressTarget | HostTarget;
 
-interface Place {
+/** What every target has. */
+export interface TargetPlace {
   /** Unique among the targets of a node: "sandbox/<id>", "network/<id>", "ingress", "host". */
   readonly id: string;
   /** Path of the namespace. Missing: the one this process is in. */
@@ -18,7 +19,7 @@ interface Place {
 }
 
 /** A container's own namespace: its outgoing connections (placement "sandbox"), and published ports that arrive in it. */
-export interface SandboxTarget extends Place {
+export interface SandboxTarget extends TargetPlace {
   readonly kind: "sandbox";
   readonly sandbox: SandboxId;
   /** Others in the same namespace. */
@@ -26,7 +27,7 @@ export interface SandboxTarget extends Place {
 }
 
 /** The load-balancer sandbox that a network has on this node (placement "network"). */
-export interface NetworkTarget extends Place {
+export interface NetworkTarget extends TargetPlace {
   readonly kind: "network";
   readonly network: NetworkId;
   /** Its own addresses there, which tasks then see as the client, and its interface. */
@@ -36,7 +37,7 @@ export interface NetworkTarget extends Place {
 }
 
 /** The sandbox through which connections to published ports enter the routing mesh; one per node. */
-export interface IngressTarget extends Place {
+export interface IngressTarget extends TargetPlace {
   readonly kind: "ingress";
   readonly network: NetworkId;
   readonly ip4?: string;
@@ -45,7 +46,7 @@ export interface IngressTarget extends Place {
 }
 
 /** The host: published ports are led to the ingress sandbox, at these addresses on `bridge`. */
-export interface HostTarget extends Place {
+export interface HostTarget extends TargetPlace {
   readonly kind: "host";
   readonly to4?: string;
   readonly to6?: string;
