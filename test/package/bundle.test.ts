@@ -33,7 +33,9 @@ test.each<[string, { worker: boolean; koffi: boolean; said: string | RegExp }]>(
     platform: "node",
     format: "esm",
     outdir: join(directory, "out"),
-    banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+    banner: {
+      js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);',
+    },
   });
   writeFileSync(join(directory, "package.json"), '{ "type": "module" }');
   if (koffi) {
