@@ -11,7 +11,7 @@ import type { NetworkId, Protocol, SandboxId, Scheduler } from "../model/types.t
 export type LbTarget = SandboxTarget | NetworkTarget | IngressTarget | HostTarget;
 
 /** What every target has. */
-export interface TargetPlace {
+export interface AnyTarget {
   /** Unique among the targets of a node: "sandbox/<id>", "network/<id>", "ingress", "host". */
   readonly id: string;
   /** Path of the namespace. Missing: the one this process is in. */
@@ -19,7 +19,7 @@ export interface TargetPlace {
 }
 
 /** A container's own namespace: its outgoing connections (placement "sandbox"), and published ports that arrive in it. */
-export interface SandboxTarget extends TargetPlace {
+export interface SandboxTarget extends AnyTarget {
   readonly kind: "sandbox";
   readonly sandbox: SandboxId;
   /** Others in the same namespace. */
@@ -27,7 +27,7 @@ export interface SandboxTarget extends TargetPlace {
 }
 
 /** The load-balancer sandbox that a network has on this node (placement "network"). */
-export interface NetworkTarget extends TargetPlace {
+export interface NetworkTarget extends AnyTarget {
   readonly kind: "network";
   readonly network: NetworkId;
   /** Its own addresses there, which tasks then see as the client, and its interface. */
@@ -37,7 +37,7 @@ export interface NetworkTarget extends TargetPlace {
 }
 
 /** The sandbox through which connections to published ports enter the routing mesh; one per node. */
-export interface IngressTarget extends TargetPlace {
+export interface IngressTarget extends AnyTarget {
   readonly kind: "ingress";
   readonly network: NetworkId;
   readonly ip4?: string;
@@ -46,7 +46,7 @@ export interface IngressTarget extends TargetPlace {
 }
 
 /** The host: published ports are led to the ingress sandbox, at these addresses on `bridge`. */
-export interface HostTarget extends TargetPlace {
+export interface HostTarget extends AnyTarget {
   readonly kind: "host";
   readonly to4?: string;
   readonly to6?: string;
