@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { build } from "esbuild";
-import { expect, inject, test } from "vitest";
+import { expect, inject, onTestFinished, test } from "vitest";
 
 const run = promisify(execFile);
 const consumer = inject("consumer");
@@ -23,6 +23,7 @@ test.each<[string, { worker: boolean; koffi: boolean; said: string | RegExp }]>(
   ],
 ])("%s", async (_, { worker, koffi, said }) => {
   const directory = mkdtempSync(join(tmpdir(), "eleven-bundle-"));
+  onTestFinished(() => rmSync(directory, { recursive: true }));
   await build({
     absWorkingDir: consumer,
     entryPoints: [
@@ -47,5 +48,4 @@ test.each<[string, { worker: boolean; koffi: boolean; said: string | RegExp }]>(
   expect(stdout).toBe(ANSWERS);
   if (typeof said === "string") expect(stderr).toBe(said);
   else expect(stderr).toMatch(said);
-  rmSync(directory, { recursive: true });
 });
