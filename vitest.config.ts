@@ -8,7 +8,7 @@ const env = { STATE_DIRECTORY: mkdtempSync(join(tmpdir(), "eleven-state-")) };
 
 // unit: src in this process. system: the built command, real dig, real servers; one file at a time. kernel: real kernels,
 // the host's and (for IPVS) one that the suite boots. hostile: attackers with root in their own namespaces. fuzz: what
-// foreign octets do to whatever reads them, as long as FUZZ_SECONDS says.
+// foreign octets do to whatever reads them, as long as FUZZ_SECONDS says. package: the tarball, as a stranger installs it.
 export default defineConfig({
   test: {
     projects: [
@@ -16,7 +16,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/system/**", "test/kernel/**", "test/hostile/**", "test/fuzz/**"],
+          exclude: ["test/system/**", "test/kernel/**", "test/hostile/**", "test/fuzz/**", "test/package/**"],
           testTimeout: 30_000,
           env,
         },
@@ -38,6 +38,17 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          env,
+        },
+      },
+      {
+        test: {
+          name: "package",
+          include: ["test/package/**/*.test.ts"],
+          globalSetup: "test/package/install.ts",
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           env,
         },
       },

@@ -222,7 +222,7 @@ export class ElevenNode {
         const forwarderOptions = options.forwarder ?? {};
         return new WorkerPlane({ workers, serving, forwarderOptions, forwarder, sockets, snapshot, onError });
       }
-      onNotice("worker threads need the built package; the main thread answers");
+      onNotice("the file of the worker threads, thread-main.js, is not beside the program; the main thread answers");
     }
     const inline = { serving: createServing(serving), forwarder, sockets, onError };
     return new InlinePlane({ ...inline, batched: batched && options.transport !== "dgram" });

@@ -10,7 +10,8 @@ import type { NetworkId, Protocol, SandboxId, Scheduler } from "../model/types.t
 /** A network namespace that carries balancing state, and what the registry does not know of it. */
 export type LbTarget = SandboxTarget | NetworkTarget | IngressTarget | HostTarget;
 
-interface AnyTarget {
+/** What every target has. */
+export interface AnyTarget {
   /** Unique among the targets of a node: "sandbox/<id>", "network/<id>", "ingress", "host". */
   readonly id: string;
   /** Path of the namespace. Missing: the one this process is in. */

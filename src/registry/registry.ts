@@ -12,11 +12,11 @@ export interface Applied {
   readonly changes: readonly Change[];
 }
 
-interface Events {
+export interface RegistryEvents {
   change: [applied: Applied];
 }
 
-export class Registry extends EventEmitter<Events> {
+export class Registry extends EventEmitter<RegistryEvents> {
   readonly #state = new State();
 
   /** A live view, not a copy: it is what it was until the next `apply`. */

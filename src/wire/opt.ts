@@ -50,7 +50,7 @@ export function extendedErrors(packet: Uint8Array, optAt: number, most: number):
   return kept.length === 0 ? NO_OPTIONS : new Uint8Array(Buffer.concat(kept)); // memory of its own: the packet will be written into
 }
 
-export const NO_OPTIONS = new Uint8Array(0);
+export const NO_OPTIONS: Uint8Array = new Uint8Array(0);
 
 /** Octets of the record when it says nothing beside its header. */
 export const OPT_SIZE = 11;

@@ -28,7 +28,7 @@ export class ReplySurvey {
   end = 0;
   /** Where the TTLs are, of all records but OPT: the first `ttlCount` of `ttlAt`. */
   ttlCount = 0;
-  readonly ttlAt = new Uint16Array(MOST_RECORDS);
+  readonly ttlAt: Uint16Array = new Uint16Array(MOST_RECORDS);
 }
 
 /** Walks all records of a reply whose question ends at `questionEnd`. False: it is not well-formed, or too long for a message. */

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { version } from "../../src/version.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" })
@@ -79,4 +80,9 @@ test("whether there is a namespace to enter is nobody's question but inNetns's",
   const asks = /=== undefined \?[^:;]*:\s*inNetns\(/;
   const elsewhere = files.filter((path) => !path.startsWith("src/lb-programmer/")); // there, still to be mended
   expect(elsewhere.filter((path) => asks.test(readFileSync(join(ROOT, path), "utf8")))).toEqual([]);
+});
+
+test("the version in the source is the package's", () => {
+  const { version: wanted } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+  expect(version).toBe(wanted);
 });

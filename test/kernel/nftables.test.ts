@@ -3,7 +3,8 @@ import { afterAll, describe } from "vitest";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import type { LbTarget } from "../../src/lb-programmer/state.ts";
 import { exec } from "../../src/os/exec.ts";
-import { backendConformance } from "../lb-programmer/conformance.ts";
+import { backendCases } from "../../src/testing/backend.ts";
+import { runCases } from "../support/cases.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
 
 /** Rules of others: the address of a device that VIPs come to, a table of nft's, rules of iptables. */
@@ -24,40 +25,42 @@ describe.skipIf(!privileged())("nftables", () => {
   for (const library of [true, false]) {
     const backend = new NftablesBackend({ library });
     afterAll(() => backend.close());
-    backendConformance(
-      library ? "nftables, in this process" : "nftables, by nft",
-      async () => {
-        const [here, other] = [await freshNamespace(), await freshNamespace()];
-        for (const { run } of [here, other])
-          for (const name of ["dev0", "e11-gw"]) await run("ip", "link", "add", name, "up", "type", "bridge");
-        return {
-          backend,
-          target: targetOf(here),
-          other: targetOf(other),
-          foreign: {
-            add: async () => {
-              await here.run("ip", "addr", "add", "10.0.1.77/24", "dev", "dev0");
-              await exec("nft", ["-f", "-"], { netns: here.path, input: FOREIGN });
+    runCases(
+      library ? "backend: nftables, in this process" : "backend: nftables, by nft",
+      backendCases(
+        async () => {
+          const [here, other] = [await freshNamespace(), await freshNamespace()];
+          for (const { run } of [here, other])
+            for (const name of ["dev0", "e11-gw"]) await run("ip", "link", "add", name, "up", "type", "bridge");
+          return {
+            backend,
+            target: targetOf(here),
+            other: targetOf(other),
+            foreign: {
+              add: async () => {
+                await here.run("ip", "addr", "add", "10.0.1.77/24", "dev", "dev0");
+                await exec("nft", ["-f", "-"], { netns: here.path, input: FOREIGN });
+              },
+              text: async () =>
+                [
+                  await here.run("nft", "list", "table", "ip", "filter"),
+                  await here.run("nft", "list", "table", "inet", "mine"),
+                  (await here.run("ip", "-o", "addr", "show", "dev", "dev0")).match(/10\.0\.1\.77\S*/)?.[0],
+                ].join("\n"),
             },
-            text: async () =>
-              [
-                await here.run("nft", "list", "table", "ip", "filter"),
-                await here.run("nft", "list", "table", "inet", "mine"),
-                (await here.run("ip", "-o", "addr", "show", "dev", "dev0")).match(/10\.0\.1\.77\S*/)?.[0],
-              ].join("\n"),
-          },
-          flush: async () => {
-            await here.run("nft", "flush", "ruleset");
-            await here.run("ip", "addr", "flush", "dev", "dev0");
-          },
-          destroy: () => here.remove(),
-          close: async () => {
-            await here.remove();
-            await other.remove();
-          },
-        };
-      },
-      { device: "dev0", everyPair: library, runs: library ? 10 : 3 },
+            flush: async () => {
+              await here.run("nft", "flush", "ruleset");
+              await here.run("ip", "addr", "flush", "dev", "dev0");
+            },
+            destroy: () => here.remove(),
+            close: async () => {
+              await here.remove();
+              await other.remove();
+            },
+          };
+        },
+        { device: "dev0", everyPair: library, runs: library ? 10 : 3 },
+      ),
     );
   }
 });

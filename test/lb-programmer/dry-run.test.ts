@@ -3,17 +3,21 @@ import { describe, expect, test } from "vitest";
 import { DryRunBackend } from "../../src/lb-programmer/backends/dry-run.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbTarget } from "../../src/lb-programmer/state.ts";
-import { backendConformance } from "./conformance.ts";
+import { backendCases } from "../../src/testing/backend.ts";
+import { runCases } from "../support/cases.ts";
 import { parseState } from "./state-text.ts";
 
 const target: LbTarget = { kind: "sandbox", id: "sandbox/c1", sandbox: "c1" };
 
-backendConformance("dry-run", async () => ({
-  backend: new DryRunBackend({ print: () => {} }),
-  target,
-  other: { ...target, id: "sandbox/c2" },
-  close: async () => {},
-}));
+runCases(
+  "backend: dry-run",
+  backendCases(async () => ({
+    backend: new DryRunBackend({ print: () => {} }),
+    target,
+    other: { ...target, id: "sandbox/c2" },
+    close: async () => {},
+  })),
+);
 
 /** What is printed on the way from each state to the next, without the way back. */
 async function printed(states: readonly string[], where: LbTarget = target): Promise<string[]> {

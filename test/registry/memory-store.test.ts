@@ -1,4 +1,8 @@
 import { memoryStore } from "../../src/registry/stores/memory.ts";
-import { storeConformance } from "../conformance/store.ts";
+import { storeCases } from "../../src/testing/store.ts";
+import { runCases } from "../support/cases.ts";
 
-storeConformance("memory", async () => memoryStore());
+runCases(
+  "store: memory",
+  storeCases(async () => memoryStore()),
+);

@@ -2,7 +2,7 @@
  * The data plane with worker threads. This thread owns the listening sockets (so a worker's death costs none), opens what takes
  * a right to open, answers questions without a socket, and passes on every patch. A sandbox's sockets are all with one worker.
  */
-import { stat } from "node:fs";
+import { existsSync, stat } from "node:fs";
 import type { ForwarderOptions, NodeForwarder } from "../../forwarder/io/node-loop.ts";
 import type { Listen, SandboxId } from "../../model/types.ts";
 import { descriptorLimit } from "../../os/descriptors.ts";
@@ -32,8 +32,11 @@ export interface WorkerPlaneOptions {
 /** TCP connections of one worker, all its listeners together; each has a bound of its own (`transports/connections.ts`). */
 const MOST_CONNECTIONS = 4096;
 
-/** Worker threads need the built file: Node 20 loads no TypeScript in them. */
-export const canHaveWorkers = import.meta.url.endsWith(".js");
+/**
+ * Their program is a file of its own. It is missing where the source runs (Node 20
+ * loads no TypeScript in threads), and in a bundle that left it out.
+ */
+export const canHaveWorkers = existsSync(new URL("./thread-main.js", import.meta.url));
 
 export class WorkerPlane implements DataPlane {
   readonly #options: WorkerPlaneOptions;

@@ -2,14 +2,16 @@
 import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs/backend.ts";
 import type { LbTarget } from "../../../src/lb-programmer/state.ts";
 import { exec } from "../../../src/os/exec.ts";
+import { backendCases } from "../../../src/testing/backend.ts";
+import type { Subject } from "../../../src/testing/subject.ts";
 import { installedGolden } from "../../golden/balancing/installed.ts";
-import { backendConformance, type Subject } from "../../lb-programmer/conformance.ts";
+import { runCases } from "../../support/cases.ts";
 import { publishedSuite } from "../published.ts";
 import { type TrafficOptions, trafficSuite } from "../traffic.ts";
 
 /** Each in a guest of its own, since a guest has one processor. */
 export const PARTS: Readonly<Record<string, () => void>> = {
-  states: () => backendConformance("ipvs", subject, { device: "e11-dev", runs: 4, everyPair: false }),
+  states: () => runCases("backend: ipvs", backendCases(subject, { device: "e11-dev", runs: 4, everyPair: false })),
   golden: installedGolden,
   sandbox: () => trafficSuite("ipvs", () => new IpvsBackend(), "sandbox", options),
   network: () => trafficSuite("ipvs", () => new IpvsBackend(), "network", options),

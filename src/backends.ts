@@ -1,0 +1,24 @@
+/** `eleven-dns/backends`: what puts balancing into a kernel, and the parts to build another such. Re-exports only. */
+
+export { type LbBackend, LbError } from "./lb-programmer/backends/backend.ts";
+export { Localnet } from "./lb-programmer/backends/common/localnet.ts";
+export { DryRunBackend, type DryRunOptions } from "./lb-programmer/backends/dry-run.ts";
+export { IpvsBackend, type IpvsOptions } from "./lb-programmer/backends/ipvs/backend.ts";
+export { NftablesBackend, type NftablesOptions } from "./lb-programmer/backends/nftables/backend.ts";
+export type { Clock } from "./lb-programmer/clock.ts";
+export { diff, normal } from "./lb-programmer/diff.ts";
+export { Marks } from "./lb-programmer/marks.ts";
+export { type PlanContext, Planner } from "./lb-programmer/plan/planner.ts";
+export type { Intervals } from "./lb-programmer/reconcile/keeper-options.ts";
+export {
+  createReconciler,
+  type Installed,
+  type InstalledOptions,
+  type Reconciler,
+  type ReconcilerEvents,
+  type ReconcilerOptions,
+  type TargetStatus,
+} from "./lb-programmer/reconcile/reconciler.ts";
+export type * from "./lb-programmer/state.ts";
+export { EMPTY } from "./lb-programmer/state.ts";
+export { StateDir } from "./os/state-dir.ts";

@@ -1,0 +1,132 @@
+/** Any valid balancing state; few names and numbers, so that two of them have much in common. Says what is drawn, not from where. */
+import { occupies } from "../lb-programmer/diff.ts";
+import type { LbState, VirtualServer } from "../lb-programmer/state.ts";
+import type { Protocol, Scheduler } from "../model/types.ts";
+
+/** What a backend can do: states hold nothing else. */
+export interface Limits {
+  readonly schedulers?: readonly Scheduler[];
+  readonly forwarding?: readonly VirtualServer["forwarding"][];
+  readonly from?: readonly VirtualServer["from"][];
+  readonly families?: readonly (4 | 6)[];
+  /** Interface beside `lo` that VIPs may be added to. */
+  readonly device?: string;
+}
+
+/** An integer from `min` to `max`, both included. */
+export type Draw = (min: number, max: number) => number;
+
+export function randomState(draw: Draw, limits: Limits = {}): LbState {
+  const { families = [4, 6] } = limits;
+  const family = () => oneOf(draw, families);
+  const protocol = () => oneOf(draw, PROTOCOLS);
+  const address = (net: string, min: number, max: number) => addressIn(family(), net, draw(min, max));
+  return {
+    // The kernel would take one address on two devices; no plan has that.
+    addresses: several(
+      draw,
+      5,
+      (a) => a.address,
+      () => ({
+        address: address("1", 2, 6),
+        device: oneOf(draw, ["lo", limits.device ?? "lo"]),
+      }),
+    ),
+    servers: withoutConflicts(list(draw, 6, () => randomServer(draw, family(), limits))),
+    snats: several(
+      draw,
+      5,
+      (s) => s.subnet,
+      () => {
+        const six = family();
+        return { subnet: subnet(six, oneOf(draw, ["0", "1"])), to: addressIn(six, "1", draw(100, 102)) };
+      },
+    ),
+    redirects: several(
+      draw,
+      5,
+      (r) => `${r.address} ${r.protocol} ${r.published}`,
+      () => ({
+        address: address("0", 4, 5),
+        protocol: protocol(),
+        published: draw(8080, 8082),
+        target: draw(80, 81),
+      }),
+    ),
+    published: several(
+      draw,
+      5,
+      (p) => `${p.protocol} ${p.port} ${p.to.includes(":")}`,
+      () => ({
+        protocol: protocol(),
+        port: draw(9080, 9083),
+        to: address("18", 2, 3),
+        toPort: draw(9080, 9083),
+        bridge: oneOf(draw, ["e11-gw", "e11-br"]),
+      }),
+    ),
+    sysctls: {},
+  };
+}
+
+const PROTOCOLS: readonly Protocol[] = ["tcp", "udp", "sctp"];
+const SCHEDULERS: readonly Scheduler[] = ["rr", "wrr", "lc", "wlc", "sh", "mh"];
+const FROM: readonly VirtualServer["from"][] = ["local", "arriving", "published"];
+
+function randomServer(draw: Draw, family: 4 | 6, limits: Limits): VirtualServer {
+  const { schedulers = SCHEDULERS, forwarding = ["masquerade", "direct"], from: ways = FROM } = limits;
+  const from = oneOf(draw, ways);
+  const keepSource = from === "published" && draw(0, 1) === 1;
+  const port = () => ({ protocol: oneOf(draw, PROTOCOLS), port: draw(8080, 8085) });
+  const ports = from === "published" ? [port(), ...list(draw, 2, port)] : [];
+  return {
+    key: `${oneOf(draw, ["web", "api", "db", "cache", "mail"])}/mynet/${family}${keepSource ? "/local" : ""}`,
+    vip: addressIn(family, "1", draw(2, 8)),
+    mark: draw(256, 263),
+    from,
+    ports: unique(ports, (p) => `${p.protocol} ${p.port}`),
+    scheduler: oneOf(draw, schedulers),
+    affinity: oneOf(draw, [0, 0, 0, 60, 3600]),
+    forwarding: oneOf(draw, forwarding),
+    ...(keepSource ? { keepSource } : {}),
+    destinations: several(
+      draw,
+      5,
+      (d) => d.address,
+      () => ({
+        address: addressIn(family, "1", draw(20, 25)),
+        weight: oneOf(draw, [1, 0, 1, 1, draw(2, 65_535)]),
+      }),
+    ),
+  };
+}
+
+/** The first of those that would take up the same VIP, port or mark, or have the same key. */
+function withoutConflicts(servers: readonly VirtualServer[]): VirtualServer[] {
+  const taken = new Set<string>();
+  return servers.filter((server) => {
+    const wanted = [server.key, ...occupies(server)];
+    if (wanted.some((w) => taken.has(w))) return false;
+    for (const w of wanted) taken.add(w);
+    return true;
+  });
+}
+
+const oneOf = <T>(draw: Draw, choices: readonly T[]): T => choices[draw(0, choices.length - 1)]!;
+
+const list = <T>(draw: Draw, most: number, entry: () => T): T[] => Array.from({ length: draw(0, most) }, entry);
+
+const several = <T>(draw: Draw, most: number, place: (entry: T) => string, entry: () => T): T[] =>
+  unique(list(draw, most, entry), place);
+
+/** One for each place: the first that was drawn for it. */
+const unique = <T>(entries: readonly T[], place: (entry: T) => string): T[] => [
+  ...new Map([...entries].reverse().map((entry) => [place(entry), entry])).values(),
+];
+
+const addressIn = (family: 4 | 6, net: string, n: number): string =>
+  family === 4 ? `10.0.${net}.${n}` : `${net6(net)}${n.toString(16)}`;
+
+const subnet = (family: 4 | 6, net: string): string => (family === 4 ? `10.0.${net}.0/24` : `${net6(net)}/64`);
+
+const net6 = (net: string): string => (net === "0" ? "fd00::" : `fd00:${net}::`);
