@@ -133,34 +133,35 @@ export function serve(
   }
   if (scope === undefined) return refuse(serving, out, NOBODY);
   if (query.class !== CLASS_IN && query.class !== CLASS_ANY) return otherClass(serving, out, maximum);
-  return answer(serving, packet, scope, maximum, out);
-}
-
-/** The question is one that this sandbox may ask. */
-function answer(serving: Serving, packet: Uint8Array, scope: Scope, maximum: number, out: Uint8Array): number {
-  const { query, counters, style } = serving;
   const { type } = query;
   if (type === TYPE_AXFR || type === TYPE_IXFR) return refuse(serving, out, NO_TRANSFER);
   if (type === TYPE_OPT) return writeError(query, out, style, FORMERR);
+
   const outcome = scope.lookup(query.key, type);
   if (outcome.count > 0) {
     counters.answered++;
     const additional = type === TYPE_SRV ? targets(outcome, scope) : undefined;
     return writeAnswer(query, out, limitOf(query, maximum), style, outcome, additional);
   }
-  if (outcome === NODATA) {
-    counters.nodata++;
-    return writeNegative(query, out, style, NOERROR, serving.soa, scope.apex(query.key));
-  }
-  if (outcome === NO_NAME) {
-    counters.nxdomain++;
-    return writeNegative(query, out, style, NXDOMAIN, serving.soa, scope.apex(query.key));
-  }
   if (outcome === FORWARD) {
     counters.forwarded++;
     serving.later.packet = packet;
     copyQuery(query, serving.later.query);
     return LATER;
+  }
+  return absent(serving, scope, outcome, out);
+}
+
+/** There is no such record, and no upstream is asked for it. */
+function absent(serving: Serving, scope: Scope, outcome: RRSet, out: Uint8Array): number {
+  const { query, style, soa, counters } = serving;
+  if (outcome === NODATA) {
+    counters.nodata++;
+    return writeNegative(query, out, style, NOERROR, soa, scope.apex(query.key));
+  }
+  if (outcome === NO_NAME) {
+    counters.nxdomain++;
+    return writeNegative(query, out, style, NXDOMAIN, soa, scope.apex(query.key));
   }
   return outside(serving, out, outcome);
 }
