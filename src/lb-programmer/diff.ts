@@ -7,7 +7,7 @@ export function occupies({ vip, mark, from, ports, keepSource }: VirtualServer):
   const family = familyOf(vip);
   return [
     `mark ${mark}`,
-    ...(keepSource && from === "published" ? [] : [`${from === "published" ? "arriving" : from} ${vip}`]),
+    ...(keepSource && from === "published" ? [] : [vip]), // however its connections come: a backend refuses them by VIP
     ...ports.map((p) => `${p.protocol} ${p.port} ${family}`),
   ];
 }

@@ -1,5 +1,5 @@
 /** Any valid balancing state; few names and numbers, so that two of them have much in common. Says what is drawn, not from where. */
-import { occupies } from "../lb-programmer/diff.ts";
+import { entryKey, occupies } from "../lb-programmer/diff.ts";
 import type { LbState, VirtualServer } from "../lb-programmer/state.ts";
 import type { Protocol, Scheduler } from "../model/types.ts";
 
@@ -21,50 +21,25 @@ export function randomState(draw: Draw, limits: Limits = {}): LbState {
   const family = () => oneOf(draw, families);
   const protocol = () => oneOf(draw, PROTOCOLS);
   const address = (net: string, min: number, max: number) => addressIn(family(), net, draw(min, max));
+  const vip = () => ({ address: address("1", 2, 6), device: oneOf(draw, ["lo", limits.device ?? "lo"]) });
+  const snat = () => {
+    const six = family();
+    return { subnet: subnet(six, oneOf(draw, ["0", "1"])), to: addressIn(six, "1", draw(100, 102)) };
+  };
+  const redirect = () => ({
+    ...{ address: address("0", 4, 5), protocol: protocol() },
+    ...{ published: draw(8080, 8082), target: draw(80, 81) },
+  });
+  const published = () => ({
+    ...{ protocol: protocol(), port: draw(9080, 9083) },
+    ...{ to: address("18", 2, 3), toPort: draw(9080, 9083), bridge: oneOf(draw, ["e11-gw", "e11-br"]) },
+  });
   return {
-    // The kernel would take one address on two devices; no plan has that.
-    addresses: several(
-      draw,
-      5,
-      (a) => a.address,
-      () => ({
-        address: address("1", 2, 6),
-        device: oneOf(draw, ["lo", limits.device ?? "lo"]),
-      }),
-    ),
+    addresses: several(draw, 5, (a) => a.address, vip), // on two devices the kernel would take one; no plan has that
     servers: withoutConflicts(list(draw, 6, () => randomServer(draw, family(), limits))),
-    snats: several(
-      draw,
-      5,
-      (s) => s.subnet,
-      () => {
-        const six = family();
-        return { subnet: subnet(six, oneOf(draw, ["0", "1"])), to: addressIn(six, "1", draw(100, 102)) };
-      },
-    ),
-    redirects: several(
-      draw,
-      5,
-      (r) => `${r.address} ${r.protocol} ${r.published}`,
-      () => ({
-        address: address("0", 4, 5),
-        protocol: protocol(),
-        published: draw(8080, 8082),
-        target: draw(80, 81),
-      }),
-    ),
-    published: several(
-      draw,
-      5,
-      (p) => `${p.protocol} ${p.port} ${p.to.includes(":")}`,
-      () => ({
-        protocol: protocol(),
-        port: draw(9080, 9083),
-        to: address("18", 2, 3),
-        toPort: draw(9080, 9083),
-        bridge: oneOf(draw, ["e11-gw", "e11-br"]),
-      }),
-    ),
+    snats: several(draw, 5, entryKey.snat, snat),
+    redirects: several(draw, 5, entryKey.redirect, redirect),
+    published: several(draw, 5, entryKey.published, published),
     sysctls: {},
   };
 }

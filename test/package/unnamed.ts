@@ -6,7 +6,7 @@ import { join } from "node:path";
 // biome-ignore lint/suspicious/noExplicitAny: see above
 type Api = any;
 
-/** "Name (file.d.ts), which Other mentions", for all entries of the package at `root` together. */
+/** "Name (its file), which Other mentions", for all entries of the package at `root` together. */
 export function unnamed(ts: Api, root: string): string[] {
   const { exports } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
     exports: Record<string, { types?: string } | string>;
