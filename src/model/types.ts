@@ -162,10 +162,16 @@ export interface Found {
   readonly ndots: boolean;
 }
 
+/** Whose sandbox it is. */
+export interface Member {
+  readonly kind: "container" | "task";
+  readonly id: string;
+}
+
 /** A network namespace that asks: it sees what its member (a container or a task) is attached to, and nothing else. */
 export interface Sandbox {
   readonly id: SandboxId;
-  readonly member: { readonly kind: "container" | "task"; readonly id: string };
+  readonly member: Member;
   readonly listen: readonly Listen[];
   /** Missing: the networks' upstreams, else the node's. Empty: none. */
   readonly upstreams?: readonly Upstream[];
@@ -189,7 +195,7 @@ export interface FileBeneath {
   readonly path: string;
 }
 
-/** One step of the state road. `put` replaces the whole object; `remove` of something unknown changes nothing. */
+/** A step as it came to be: nothing left out, patches applied. What people give is `ChangeInput`, of which each of these is one. */
 export type Change =
   | { readonly kind: "network.put"; readonly network: Network }
   | { readonly kind: "network.remove"; readonly id: NetworkId }
