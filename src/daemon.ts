@@ -11,6 +11,7 @@ import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice } from "./model/notice.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import { checkNodeOptions } from "./options.ts";
 import { hurryTools } from "./os/exec.ts";
 import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
@@ -69,7 +70,8 @@ export class ElevenNode {
   /** Changes of names that wait for the kernel, oldest first. */
   readonly #waiting: ScopePatch[] = [];
 
-  constructor(options: NodeOptions = {}) {
+  constructor(given: NodeOptions = {}) {
+    const options = checkNodeOptions(given);
     const policy = { ...DEFAULT_POLICY, ...options.policy };
     const onNotice = harmless(options.onNotice);
     const stateDir = new StateDir(options.stateDir);

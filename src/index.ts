@@ -20,8 +20,10 @@ export {
   type TargetStatus,
 } from "./lb-programmer/reconcile/reconciler.ts";
 export type * from "./lb-programmer/state.ts";
+export type * from "./model/input.ts";
 export type { Notice } from "./model/notice.ts";
 export type * from "./model/types.ts";
+export { OptionsError } from "./options.ts";
 export { RegistryError } from "./registry/error.ts";
 export { type Applied, Registry } from "./registry/registry.ts";
 export { parseResolvConf } from "./resolv-conf/parse.ts";

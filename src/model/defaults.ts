@@ -10,8 +10,13 @@ export const DNS_PORT = 53;
 export const CONTAINER_RESOLVER = "127.0.0.11";
 
 /** How a task is told apart from its siblings: by slot, in a global service by node. */
-export const slotOrNode = ({ slot, node = DEFAULT_NODE }: { slot?: number | undefined; node?: string }): string =>
-  String(slot ?? node);
+export const slotOrNode = ({
+  slot,
+  node = DEFAULT_NODE,
+}: {
+  slot?: number | undefined;
+  node?: string | undefined;
+}): string => String(slot ?? node);
 
 /** An attachment of which nothing is known but the network. */
 export const bareEndpoint = (network: string): Endpoint => ({ network, aliases: [], links: [], priority: 0 });
