@@ -30,3 +30,12 @@ test("no source file has more than 300 lines", () => {
   const long = files.filter((path) => readFileSync(join(ROOT, path), "utf8").split("\n").length > 301);
   expect(long).toEqual([]);
 });
+
+test("zod is for what people write: changes, options, config files", () => {
+  const users = files.filter((path) => /from "zod"/.test(readFileSync(join(ROOT, path), "utf8")));
+  expect([...new Set(users.map((path) => (path === "src/options.ts" ? path : dirname(path))))].sort()).toEqual([
+    "src/config",
+    "src/model",
+    "src/options.ts",
+  ]);
+});
