@@ -152,7 +152,8 @@ export interface ContainerInput {
 }
 
 export interface ListenInput {
-  readonly address: string;
+  /** Default 127.0.0.11. */
+  readonly address?: string | undefined;
   /** Default 53; 0: any that is free. */
   readonly port?: number | undefined;
   /** Addresses or ranges that this sandbox's queries come from, where several share the address. Default: all. */

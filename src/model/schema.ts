@@ -3,7 +3,7 @@
  * they agree with what exists is the registry's to say. input.ts is the same for the compiler and for readers.
  */
 import { z } from "zod";
-import { DEFAULT_NODE, DNS_PORT } from "./defaults.ts";
+import { CONTAINER_RESOLVER, DEFAULT_NODE, DNS_PORT } from "./defaults.ts";
 import type { Place } from "./issues.ts";
 
 const id = z.string().min(1);
@@ -119,7 +119,11 @@ const sandbox = z.strictObject({
   id: id.optional().describe("default: the member's id"),
   listen: z
     .array(
-      z.strictObject({ address: z.string(), port: port(0).default(DNS_PORT), source: z.array(z.string()).optional() }),
+      z.strictObject({
+        address: z.string().default(CONTAINER_RESOLVER),
+        port: port(0).default(DNS_PORT),
+        source: z.array(z.string()).optional(),
+      }),
     )
     .optional()
     .describe("default: 127.0.0.11 port 53 in netns, nowhere without one"),

@@ -1,5 +1,6 @@
 /** A patch is the put of what is there, with some fields changed. */
 import type { GivenPatch } from "../model/change.ts";
+import type { Service } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { State } from "./state.ts";
 
@@ -16,7 +17,7 @@ function target(state: State, kind: GivenPatch["kind"], id: string): { name: str
     case "network.patch":
       return { name: "network", object: state.networks.get(id) };
     case "service.patch":
-      return { name: "service", object: state.services.get(id) };
+      return { name: "service", object: withoutVips(state.services.get(id)) };
     case "task.patch":
       return { name: "task", object: state.tasks.get(id) };
     case "container.patch":
@@ -24,4 +25,11 @@ function target(state: State, kind: GivenPatch["kind"], id: string): { name: str
     case "sandbox.patch":
       return { name: "sandbox", object: state.sandboxes.get(id) };
   }
+}
+
+/** Its VIPs stay by being left out, and are no obstacle if the patch makes it a service that has none. */
+function withoutVips(service: Service | undefined): object | undefined {
+  if (service === undefined) return undefined;
+  const { mesh: _, ...rest } = service;
+  return { ...rest, networks: service.networks.map(({ network, aliases }) => ({ network, aliases })) };
 }

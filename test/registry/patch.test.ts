@@ -53,6 +53,11 @@ describe("a patch changes what it names", () => {
     ["null: to the default", { kind: "container.patch", id: "c", patch: { state: null, labels: null } }, {}],
     ["labels as a whole", { kind: "service.patch", id: "web", patch: { labels: { c: "d" } } }, { labels: { c: "d" } }],
     ["a TTL as a whole", { kind: "network.patch", id: "n", patch: { ttl: { dynamic: 2 } } }, { ttl: { dynamic: 2 } }],
+    [
+      "the mode, and its VIP goes",
+      { kind: "service.patch", id: "web", patch: { mode: "dnsrr" } },
+      { mode: "dnsrr", networks: [{ network: "n", aliases: [] }] },
+    ],
     ["a name", { kind: "service.patch", id: "web", patch: { name: "www" } }, { name: "www" }],
     [
       "an endpoint, its address left out: it stays",
@@ -124,11 +129,6 @@ describe("a patch changes what it names", () => {
       "what it has in use",
       { kind: "network.patch", id: "n", patch: { subnets: [{ cidr: "10.9.0.0/24" }] } },
       { code: "in-use", path: "patch.subnets" },
-    ],
-    [
-      "the mode under a field that it does not name",
-      { kind: "service.patch", id: "web", patch: { mode: "dnsrr" } },
-      { code: "invalid", path: "service.networks[0].vip4" },
     ],
   ])("refused: %s", (_, change, error) => {
     const registry = world();

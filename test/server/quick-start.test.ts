@@ -10,8 +10,8 @@ import { createNode } from "eleven-dns";
 const node = createNode();
 node.apply([
   { kind: "network.put", network: { name: "mynet" } },
-  { kind: "container.put", container: { name: "c", endpoints: [{ network: "mynet" }] } },
-  { kind: "sandbox.put", sandbox: { member: { kind: "container", id: "c" }, listen: [{ address: "127.0.0.1", port: 0 }] } },
+  { kind: "container.put", container: { name: "web", endpoints: [{ network: "mynet" }] } },
+  { kind: "sandbox.put", sandbox: { member: { kind: "container", id: "web" }, listen: [{ port: 0 }] } },
 ]);
 await node.ready();
 `.trim();
@@ -21,7 +21,7 @@ test("eight lines set up what answers", async () => {
   expect([first, lines.length]).toEqual(['import { createNode } from "eleven-dns";', 7]);
   const run = new Function("createNode", `return (async () => {${lines.join("\n")}\nreturn node; })()`);
   const node = (await run(createNode)) as ElevenNode;
-  const reply = await askUdp(node.listening("c")[0]!, query("c A"));
+  const reply = await askUdp(node.listening("web")[0]!, query("web A"));
   await node.close();
-  expect(told(reply!).answers).toEqual(["c 5 A 10.0.0.2"]);
+  expect(told(reply!).answers).toEqual(["web 5 A 10.0.0.2"]);
 });
