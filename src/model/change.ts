@@ -4,7 +4,7 @@ import { CONTAINER_RESOLVER, DNS_PORT, slotOrNode } from "./defaults.ts";
 import type { ChangeInput } from "./input.ts";
 import { type Place, pathText, shown, type Told, tellIssues } from "./issues.ts";
 import { changeSchema, fieldsAt } from "./schema.ts";
-import type { Change, Endpoint, Listen, Task } from "./types.ts";
+import type { Change, Endpoint, Task } from "./types.ts";
 
 /** A task whose endpoints may be missing: then they are its service's networks, which the registry knows. */
 export type GivenTask = Omit<Task, "endpoints"> & { readonly endpoints?: readonly Endpoint[] };
@@ -43,33 +43,30 @@ export function readChange(value: unknown): Given | NoChange {
 
 /** What zod gives, without what is there and undefined. */
 type Tidy = Defined<z.output<typeof changeSchema>>;
-type Defined<T> = T extends object ? { readonly [K in keyof T]: Defined<Exclude<T[K], undefined>> } : T;
+type Defined<T> = T extends object ? { [K in keyof T]: Defined<Exclude<T[K], undefined>> } : T;
 
-/** Ids, and what else depends on other fields. */
+/** With ids, and with what else depends on other fields. In place, as `tidy` works. */
 function complete(given: Tidy): Given {
   switch (given.kind) {
     case "network.put":
-      return { ...given, network: { ...given.network, id: given.network.id ?? given.network.name } };
+      given.network.id ??= given.network.name;
+      break;
     case "service.put":
-      return { ...given, service: { ...given.service, id: given.service.id ?? given.service.name } };
+      given.service.id ??= given.service.name;
+      break;
     case "container.put":
-      return { ...given, container: { ...given.container, id: given.container.id ?? given.container.name } };
-    case "task.put": {
-      const { task } = given;
-      return { ...given, task: { ...task, id: task.id ?? `${task.service}.${slotOrNode(task)}` } };
-    }
-    case "sandbox.put": {
-      const { sandbox } = given;
-      const listen = sandbox.listen ?? (sandbox.netns === undefined ? NOWHERE : IN_A_CONTAINER);
-      return { ...given, sandbox: { ...sandbox, id: sandbox.id ?? sandbox.member.id, listen } };
-    }
-    default:
-      return given;
+      given.container.id ??= given.container.name;
+      break;
+    case "task.put":
+      given.task.id ??= `${given.task.service}.${slotOrNode(given.task)}`;
+      break;
+    case "sandbox.put":
+      given.sandbox.id ??= given.sandbox.member.id;
+      given.sandbox.listen ??=
+        given.sandbox.netns === undefined ? [] : [{ address: CONTAINER_RESOLVER, port: DNS_PORT }];
   }
+  return given as Given;
 }
-
-const NOWHERE: readonly Listen[] = [];
-const IN_A_CONTAINER: readonly Listen[] = [{ address: CONTAINER_RESOLVER, port: DNS_PORT }];
 
 /**
  * Without what is undefined; works in place, on what zod has made anew. All empty lists and objects become one of each: a
