@@ -8,8 +8,10 @@ import { createForwarder, type ForwarderOptions } from "./forwarder/io/node-loop
 import { Balancing } from "./lb-programmer/order/balancing.ts";
 import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
+import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice } from "./model/notice.ts";
-import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import { checkNodeOptions } from "./options.ts";
 import { hurryTools } from "./os/exec.ts";
 import { libcProblem } from "./os/libc.ts";
 import { netnsSockets } from "./os/socket.ts";
@@ -68,7 +70,8 @@ export class ElevenNode {
   /** Changes of names that wait for the kernel, oldest first. */
   readonly #waiting: ScopePatch[] = [];
 
-  constructor(options: NodeOptions = {}) {
+  constructor(given: NodeOptions = {}) {
+    const options = checkNodeOptions(given);
     const policy = { ...DEFAULT_POLICY, ...options.policy };
     const onNotice = harmless(options.onNotice);
     const stateDir = new StateDir(options.stateDir);
@@ -109,7 +112,7 @@ export class ElevenNode {
    * in the kernel and every answer comes from it (at once, if this thread answers and nothing is balanced). Sockets of new
    * sandboxes open in the background: wait with `ready`.
    */
-  apply(changes: readonly Change[]): number {
+  apply(changes: readonly ChangeInput[]): number {
     return this.registry.apply(changes);
   }
 

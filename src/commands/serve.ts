@@ -6,7 +6,7 @@ import type { Config } from "../config/options.ts";
 import type { ConfigFile } from "../config/schema.ts";
 import { createNode, type ElevenNode } from "../daemon.ts";
 import { placeText } from "../model/address.ts";
-import type { Change } from "../model/types.ts";
+import type { ChangeInput } from "../model/input.ts";
 import { RegistryError } from "../registry/error.ts";
 import { hasNdots } from "../resolv-conf/parse.ts";
 import { type ResolvConfChange, watchResolvConf } from "../resolv-conf/watch.ts";
@@ -86,7 +86,7 @@ function nodeFor({ options }: Config): ElevenNode {
 }
 
 /** Applies everything in the file; what the registry refuses becomes a ConfigError at its place in the file. */
-export function applyConfig(target: { apply(changes: readonly Change[]): number }, config: Config): void {
+export function applyConfig(target: { apply(changes: readonly ChangeInput[]): number }, config: Config): void {
   try {
     target.apply(config.changes);
   } catch (error) {

@@ -1,4 +1,5 @@
 /** The parts of a config file that say how connections are balanced, in the model's words. */
+import { DEFAULT_NODE } from "../model/defaults.ts";
 import { netnsPath } from "../model/netns.ts";
 import type { BalanceFile, Complain, PlaceFile } from "./options.ts";
 import type { ConfigFile } from "./schema.ts";
@@ -11,7 +12,7 @@ export function balanceOf(file: ConfigFile): BalanceFile | undefined {
   return {
     backend,
     placement,
-    node: file.node ?? "node-1",
+    node: file.node ?? DEFAULT_NODE,
     ...(idle && { idle: { ...(idle.tcp && { tcp: idle.tcp }), ...(idle.udp && { udp: idle.udp }) } }),
     networks: Object.entries(networks).map(([name, at]) => ({
       network: (Object.hasOwn(file.networks ?? {}, name) && file.networks?.[name]?.id) || name,

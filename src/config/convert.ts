@@ -1,25 +1,29 @@
-/** The file's words to the model's: short forms written out, defaults filled in, ids made up. Addresses stay open. */
+/** The file's words to those of `apply`: short forms written out, ids made up. What the file leaves out is left out there, too. */
 import { createHash } from "node:crypto";
 import { canonicalAddress, parseCidr } from "../model/address.ts";
+import { DEFAULT_NODE, DNS_PORT, slotOrNode } from "../model/defaults.ts";
 import type {
-  Change,
-  Endpoint,
-  Listen,
-  Network,
-  Port,
-  Sandbox,
-  Service,
-  Subnet,
-  Task,
-  Upstream,
-} from "../model/types.ts";
+  ChangeInput,
+  ContainerInput,
+  EndpointInput,
+  ListenInput,
+  NetworkInput,
+  PortInput,
+  SandboxInput,
+  ServiceInput,
+  SubnetInput,
+  TaskInput,
+  UpstreamInput,
+} from "../model/input.ts";
+import type { Member, Upstream } from "../model/types.ts";
 import { balanceOf, checkBalance, needsMesh } from "./balance.ts";
 import type { Complain, Options, Path } from "./options.ts";
-import { type ConfigFile, splitHostPort, splitPort } from "./schema.ts";
+import type { ConfigFile } from "./schema.ts";
+import { splitHostPort, splitPort } from "./words.ts";
 
 /** A change and the place in the file that it comes from. */
 export interface Located {
-  readonly change: Change;
+  readonly change: ChangeInput;
   readonly path: Path;
 }
 
@@ -32,7 +36,7 @@ export function convertOptions(file: ConfigFile): Options {
     ttl: { stable: ttl?.stable ?? 600, dynamic: ttl?.dynamic ?? 5, negative: ttl?.negative ?? 5 },
     hostnames: file.hostnames ?? false,
     upstreams: Array.isArray(upstreams)
-      ? upstreams.map(upstream)
+      ? upstreams.map(ownUpstream)
       : { resolvConf: typeof upstreams === "object" ? upstreams.resolv_conf : "/etc/resolv.conf" },
     forwarder: {
       cache: typeof cache === "object" ? cache.entries : cache ? 4_096 : 0,
@@ -79,21 +83,21 @@ export function convertObjects(file: ConfigFile, complain: Complain): Located[] 
     for (const [i, task] of slots.entries()) {
       const path = given.tasks === undefined ? ["services", name] : ["services", name, "tasks", i];
       const slot = given.mode === "global" ? undefined : i + 1;
-      const put = taskOf(service, task, slot, file.node ?? "node-1", networkId);
+      const put = taskOf(service, task, slot, file.node, networkId);
       out.push({ path, change: { kind: "task.put", task: put } });
-      const known = `${name}.${put.slot ?? put.node}`;
+      const known = `${name}.${slotOrNode(put)}`;
       if (!tasks.has(known)) tasks.set(known, put.id);
     }
   }
   for (const [name, { id, hostname, state, networks, labels }] of entries(file.containers)) {
-    const container = {
+    const container: ContainerInput = {
       id: id ?? containerId(name),
       name,
-      ...(hostname && { hostname }),
-      state: state ?? "running",
+      hostname,
+      state,
       endpoints: endpointsOf(networks, networkId),
       labels: labelsOf(labels),
-    } as const;
+    };
     out.push({ path: ["containers", name], change: { kind: "container.put", container } });
   }
   checkUnique(out, complain);
@@ -123,7 +127,7 @@ function checkUnique(all: readonly Located[], complain: Complain): void {
     else if (change.kind === "service.put") once(`service id "${change.service.id}"`, path);
     else if (change.kind === "container.put") once(`container id "${change.container.id}"`, path);
     else if (change.kind === "task.put") {
-      const { id, service, slot, node } = change.task;
+      const { id, service, slot, node = DEFAULT_NODE } = change.task;
       once(`task id "${id}"`, path);
       once(
         slot === undefined ? `node "${node}" in service "${service}"` : `slot ${slot} in service "${service}"`,
@@ -133,6 +137,7 @@ function checkUnique(all: readonly Located[], complain: Complain): void {
   }
 }
 
+type Identified<T> = T & { readonly id: string };
 type Networks = ConfigFile["networks"];
 type NetworkFile = NonNullable<Networks>[string];
 type ServiceFile = NonNullable<ConfigFile["services"]>[string];
@@ -140,104 +145,87 @@ type TaskFile = NonNullable<ServiceFile["tasks"]>[number];
 type ContainerFile = NonNullable<ConfigFile["containers"]>[string];
 type SandboxFile = NonNullable<ConfigFile["sandboxes"]>[string];
 
-function network(name: string, file: NetworkFile, id: string): Network {
-  const subnets = [file?.subnet ?? [], file?.subnet6 ?? []].flat().map((cidr): Subnet => {
-    const gateway = parseCidr(cidr)?.family === 6 ? file?.gateway6 : file?.gateway;
-    return { cidr, ...(gateway && { gateway }) };
+function network(name: string, file: NetworkFile, id: string): NetworkInput {
+  const subnets = [file?.subnet ?? [], file?.subnet6 ?? []].flat().map((cidr): SubnetInput => {
+    return { cidr, gateway: parseCidr(cidr)?.family === 6 ? file?.gateway6 : file?.gateway };
   });
   return {
     id,
     name,
-    driver: file?.driver ?? "overlay",
-    internal: file?.internal ?? false,
-    ingress: file?.ingress ?? false,
-    defaultBridge: file?.default_bridge ?? false,
+    driver: file?.driver,
+    internal: file?.internal,
+    ingress: file?.ingress,
+    defaultBridge: file?.default_bridge,
     subnets,
-    ...(file?.upstreams && { upstreams: file.upstreams.map(upstream) }),
-    ...(file?.ttl && { ttl: defined(file.ttl) }),
+    upstreams: file?.upstreams?.map(upstream),
+    ttl: file?.ttl,
   };
 }
 
-function serviceOf(name: string, file: ServiceFile, networkId: (name: string) => string): Service {
+function serviceOf(name: string, file: ServiceFile, networkId: (name: string) => string): Identified<ServiceInput> {
   const networks = Array.isArray(file.networks)
     ? Object.fromEntries(file.networks.map((n) => [n, null]))
     : file.networks;
   return {
     id: file.id ?? name,
     name,
-    mode: file.endpoint_mode ?? "vip",
-    publish: file.publish ?? "healthy",
+    mode: file.endpoint_mode,
+    publish: file.publish,
     networks: Object.entries(networks).map(([network, at]) => ({
       network: networkId(network),
-      aliases: at?.aliases ?? [],
-      ...(at?.vip && { vip4: at.vip }),
-      ...(at?.vip6 && { vip6: at.vip6 }),
+      aliases: at?.aliases,
+      vip4: at?.vip,
+      vip6: at?.vip6,
     })),
-    ports: (file.ports ?? []).map(port),
+    ports: file.ports?.map(port),
     labels: labelsOf(file.labels),
-    ...(file.ttl && { ttl: defined(file.ttl) }),
-    ...(file.balance && { balance: defined(file.balance) }),
+    ttl: file.ttl,
+    balance: file.balance,
   };
 }
 
 function taskOf(
-  service: Service,
+  service: Identified<ServiceInput>,
   file: TaskFile,
   slot: number | undefined,
-  here: string,
+  here: string | undefined,
   networkId: (name: string) => string,
-): Task {
-  const number = file.slot ?? slot;
+): Identified<TaskInput> {
+  const place = { slot: file.slot ?? slot, node: file.node ?? here };
   return {
-    id: file.id ?? taskId(service.name, number ?? file.node ?? here),
+    id: file.id ?? taskId(service.name, slotOrNode(place)),
     service: service.id,
-    ...(number !== undefined && { slot: number }),
-    node: file.node ?? here,
-    state: file.state ?? "running",
-    health: file.health ?? "none",
-    ...(file.container_id && { containerId: file.container_id }),
-    ...(file.hostname && { hostname: file.hostname }),
-    endpoints:
-      file.networks === undefined
-        ? service.networks.map((n) => bare(n.network))
-        : endpointsOf(file.networks, networkId),
-    ...(file.weight && { weight: file.weight }),
+    ...place,
+    state: file.state,
+    health: file.health,
+    containerId: file.container_id,
+    hostname: file.hostname,
+    endpoints: file.networks && endpointsOf(file.networks, networkId),
+    weight: file.weight,
     labels: labelsOf(file.labels),
   };
 }
 
-const bare = (network: string): Endpoint => ({ network, aliases: [], links: [], priority: 0 });
-
-function endpointsOf(file: ContainerFile["networks"], networkId: (name: string) => string): Endpoint[] {
-  if (Array.isArray(file)) return file.map((n) => bare(networkId(n)));
+function endpointsOf(file: ContainerFile["networks"], networkId: (name: string) => string): EndpointInput[] {
+  if (Array.isArray(file)) return file.map((name) => ({ network: networkId(name) }));
   return Object.entries(file).map(([network, at]) => ({
     network: networkId(network),
-    ...(at?.ip && { ip4: at.ip }),
-    ...(at?.ip6 && { ip6: at.ip6 }),
-    aliases: at?.aliases ?? [],
-    links: (at?.links ?? []).map((l) => ({ target: l.split(":")[0]!, alias: l.split(":").at(-1)! })),
-    priority: at?.priority ?? 0,
+    ip4: at?.ip,
+    ip6: at?.ip6,
+    aliases: at?.aliases,
+    links: at?.links?.map((l) => ({ target: l.split(":")[0]!, alias: l.split(":").at(-1)! })),
+    priority: at?.priority,
   }));
 }
 
-function port(file: NonNullable<ServiceFile["ports"]>[number]): Port {
-  if (typeof file !== "object") return { ...splitPort(String(file))!, mode: "ingress" };
-  const { name, target, published, protocol, mode, traffic } = file;
-  return {
-    target,
-    protocol: protocol ?? "tcp",
-    mode: mode ?? "ingress",
-    ...(name && { name }),
-    ...(published !== undefined && { published }),
-    ...(traffic && { traffic }),
-  };
-}
+const port = (file: NonNullable<ServiceFile["ports"]>[number]): PortInput =>
+  typeof file === "object" ? file : splitPort(String(file))!;
 
 function memberOf(
   file: ConfigFile,
   { container, task }: SandboxFile,
   tasks: ReadonlyMap<string, string>,
-): Sandbox["member"] | undefined {
+): Member | undefined {
   if (container !== undefined) {
     const known = own(file.containers, container);
     return known && { kind: "container", id: known.id ?? containerId(container) };
@@ -246,34 +234,33 @@ function memberOf(
   return id === undefined ? undefined : { kind: "task", id };
 }
 
-function sandbox(id: string, file: SandboxFile, member: Sandbox["member"]): Sandbox {
+function sandbox(id: string, file: SandboxFile, member: Member): SandboxInput {
   return {
     id,
     member,
-    listen: [file.listen ?? (file.netns === undefined ? [] : "127.0.0.11:53")].flat().map(listen),
-    ...(file.upstreams && { upstreams: file.upstreams.map(upstream) }),
-    ...(file.ndots !== undefined && { ndots: file.ndots }),
-    ...(file.search && { search: file.search }),
-    ...(file.netns !== undefined && { netns: String(file.netns) }),
-    ...(file.bind && { bind: file.bind }),
-    ...(file.resolv_conf && { resolvConf: file.resolv_conf }),
+    listen: file.listen === undefined ? undefined : [file.listen].flat().map(listen),
+    upstreams: file.upstreams?.map(upstream),
+    ndots: file.ndots,
+    search: file.search,
+    netns: file.netns === undefined ? undefined : String(file.netns),
+    bind: file.bind,
+    resolvConf: file.resolv_conf,
   };
 }
 
-function listen(file: string | { address: string; port?: number | undefined; source?: string[] | undefined }): Listen {
-  const { address, port, source } = typeof file === "string" ? { ...splitHostPort(file)!, source: undefined } : file;
-  return { address: canonicalAddress(address)!, port: port ?? 53, ...(source && { source }) };
+const listen = (file: string | ListenInput): ListenInput => (typeof file === "string" ? splitHostPort(file)! : file);
+
+const upstream = (file: string | UpstreamInput): UpstreamInput =>
+  typeof file === "string" ? splitHostPort(file)! : file;
+
+/** One of the node's own, which no registry completes. */
+function ownUpstream(file: string | UpstreamInput): Upstream {
+  const { address, port = DNS_PORT, domains } = upstream(file);
+  return { address: canonicalAddress(address)!, port, ...(domains && { domains }) };
 }
 
-function upstream(
-  file: string | { address: string; port?: number | undefined; domains?: string[] | undefined },
-): Upstream {
-  const { address, port, domains } = typeof file === "string" ? { ...splitHostPort(file)!, domains: undefined } : file;
-  return { address: canonicalAddress(address)!, port: port ?? 53, ...(domains && { domains }) };
-}
-
-function labelsOf(file: ServiceFile["labels"]): Record<string, string> {
-  if (!Array.isArray(file)) return file ?? {};
+function labelsOf(file: ServiceFile["labels"]): Record<string, string> | undefined {
+  if (!Array.isArray(file)) return file;
   return Object.fromEntries(file.map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
 }
 
@@ -281,16 +268,10 @@ function labelsOf(file: ServiceFile["labels"]): Record<string, string> {
 const own = <T>(map: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
   map !== undefined && Object.hasOwn(map, name) ? map[name] : undefined;
 
-/** Without the keys that are there and undefined. */
-const defined = <T extends object>(object: T) =>
-  Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined)) as {
-    [K in keyof T]: NonNullable<T[K]>;
-  };
-
 /** Ids look like Docker's and are the same on every start: made of the name. */
 const hash = (text: string): string => createHash("sha256").update(text).digest("hex");
 const containerId = (name: string): string => hash(`container ${name}`);
-const taskId = (service: string, slot: number | string): string =>
+const taskId = (service: string, slot: string): string =>
   BigInt(`0x${hash(`task ${service} ${slot}`)}`)
     .toString(36)
     .slice(0, 25);

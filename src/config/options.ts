@@ -1,6 +1,7 @@
 /** What a config file says beside what exists. */
 import type { BackendName } from "../model/backends.ts";
-import type { Change, Upstream } from "../model/types.ts";
+import type { ChangeInput } from "../model/input.ts";
+import type { Upstream } from "../model/types.ts";
 
 export interface Options {
   readonly compat: "none" | "docker";
@@ -52,7 +53,7 @@ export interface Config {
   readonly file: string;
   readonly options: Options;
   /** Everything that exists, in an order that a registry takes: networks, services, tasks, containers, sandboxes. */
-  readonly changes: readonly Change[];
+  readonly changes: readonly ChangeInput[];
   /** What is wrong with the change of this index, at its place in the file: for a registry that refuses it. */
   problem(index: number, message: string): Error;
 }

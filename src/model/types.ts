@@ -1,6 +1,7 @@
 /**
- * What exists, as plain data: networks, services, tasks, containers and sandboxes, in Docker's words.
- * Nothing here does anything; addresses are canonical text ("10.0.1.2", "fd00::2"), names keep the case they were given in.
+ * What exists, as plain data: networks, services, tasks, containers and sandboxes, in Docker's words. This is how the registry
+ * holds it and everybody reads it, nothing left out; input.ts is what people write. Addresses are canonical text ("10.0.1.2",
+ * "fd00::2"), names keep the case they were given in.
  */
 
 export type NetworkId = string;
@@ -20,9 +21,12 @@ export interface Upstream {
   readonly address: string;
   readonly port: number;
   readonly domains?: readonly string[];
-  /** Asked from this process's own namespace whatever the sandbox's: it comes from a file of the host's, never from a container's. */
+  /**
+   * Asked from this process's own namespace, not from the sandbox's: for a server that the host's resolv.conf names, which a
+   * container need not be able to reach. Never set for what a container's own file names.
+   */
   readonly host?: boolean;
-  /** Namespace whose routes lead there. Filled in for a sandbox that has one, unless `host`; missing: this process's own. */
+  /** Namespace to send from. Missing: the sandbox's, if it has one and `host` is not set, else this process's own. */
   readonly netns?: string;
 }
 
@@ -155,41 +159,50 @@ export interface Listen {
   readonly source?: readonly string[];
 }
 
-/** What a resolv.conf says that an upstream is looked for in. */
+/** What was found in a resolv.conf that says where to forward to. */
 export interface Found {
   readonly upstreams: readonly Upstream[];
   /** It has an ndots option: unknown names of one label are not forwarded. */
   readonly ndots: boolean;
 }
 
+/** Whose sandbox it is. */
+export interface Member {
+  readonly kind: "container" | "task";
+  readonly id: string;
+}
+
 /** A network namespace that asks: it sees what its member (a container or a task) is attached to, and nothing else. */
 export interface Sandbox {
   readonly id: SandboxId;
-  readonly member: { readonly kind: "container" | "task"; readonly id: string };
+  readonly member: Member;
   readonly listen: readonly Listen[];
   /** Missing: the networks' upstreams, else the node's. Empty: none. */
   readonly upstreams?: readonly Upstream[];
-  /** Set at all: unknown single-label A/AAAA queries answer an empty NOERROR so that the stub goes on with its search list. */
+  /**
+   * The option of that name in the sandbox's resolv.conf. If it is set, to whatever value, A and AAAA queries for an unknown name of
+   * one label get an empty NOERROR instead of being forwarded: the C library then goes on with its search list.
+   */
   readonly ndots?: number;
   readonly search?: readonly string[];
   /** Its network namespace: a path, a pid, or a name that `ip netns` knows. Missing: this process's own. */
   readonly netns?: string;
-  /** How port 53 is had: bound ("direct"), or random ports with a redirect in front, as Docker does. Missing: "direct". */
+  /** "direct" (also if missing): port 53 is bound. "redirect": random ports are, and packets to 53 are led there, as Docker does. */
   readonly bind?: "direct" | "redirect";
   /**
-   * File that is rewritten, as Docker does it, to say that 127.0.0.11 is asked: a path without links, or a file in a container's own
-   * root file system. Needs `netns`.
+   * A resolv.conf that is rewritten so that programs ask 127.0.0.11, and put back in the end. A path of the host's without symbolic
+   * links, or a file below a container's root (links in there are not followed). Needs `netns`.
    */
   readonly resolvConf?: string | FileBeneath;
 }
 
-/** A file that is reached from `root`, a directory to be trusted, without any link: "etc/resolv.conf". */
+/** The file `path` ("etc/resolv.conf") below the directory `root`. The root's path is trusted; below it no symbolic link is followed. */
 export interface FileBeneath {
   readonly root: string;
   readonly path: string;
 }
 
-/** One step of the state road. `put` replaces the whole object; `remove` of something unknown changes nothing. */
+/** A step as it came to be: nothing left out, patches applied. What people give is `ChangeInput`, of which each of these is one. */
 export type Change =
   | { readonly kind: "network.put"; readonly network: Network }
   | { readonly kind: "network.remove"; readonly id: NetworkId }

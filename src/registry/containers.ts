@@ -2,17 +2,18 @@
 import type { Container, ContainerId } from "../model/types.ts";
 import { releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
-import { checkNames, folded } from "./names.ts";
+import { checkName, folded } from "./names.ts";
 import { same } from "./same.ts";
 import type { Step } from "./step.ts";
 
 export function putContainer(step: Step, given: Container): Container | undefined {
   const { state, undo, touched } = step;
   const owner = `container ${given.name}`;
-  checkNames(owner, [given.name, given.hostname]);
+  checkName(owner, given.name, "name");
+  checkName(owner, given.hostname, "hostname");
   const named = state.containerNames.get(folded(given.name));
   if (named !== undefined && named !== given.id) {
-    throw new RegistryError("conflict", `${owner}: there is a container of this name (${named})`);
+    throw new RegistryError("conflict", `${owner}: there is a container of this name (${named})`, "name");
   }
   const before = state.containers.get(given.id);
   const container = {

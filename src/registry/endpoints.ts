@@ -1,8 +1,8 @@
 /** Endpoints of tasks and containers: on which network, with which addresses. */
 import type { Endpoint, Service } from "../model/types.ts";
 import type { AddressPool } from "./address-pool.ts";
-import { RegistryError } from "./error.ts";
-import { checkNames } from "./names.ts";
+import { RegistryError, within } from "./error.ts";
+import { checkAliases, checkName } from "./names.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import type { Undo } from "./undo.ts";
@@ -22,21 +22,53 @@ export function takeEndpoints(
   const { state, undo } = step;
   releaseEndpoints(state, undo, before);
   const seen = new Set<string>();
-  return endpoints.map((endpoint) => {
-    const { network } = endpoint;
-    const pool = poolOf(state, owner, network);
-    if (seen.has(network)) throw new RegistryError("invalid", `${owner} is on network ${nameOf(state, network)} twice`);
-    seen.add(network);
-    checkNames(owner, [...endpoint.aliases, ...endpoint.links.flatMap((l) => [l.alias, l.target])]);
-    const old = before.find((e) => e.network === network);
-    const take = (family: 4 | 6, address: string | undefined) =>
-      pool.has(family) || address !== undefined
-        ? pool.take(owner, family, address, step, `${owner}: ${EXHAUSTED}`)
-        : undefined;
-    const ip4 = take(4, endpoint.ip4 ?? old?.ip4);
-    const ip6 = take(6, endpoint.ip6 ?? old?.ip6);
-    return withAddresses(endpoint, ip4, ip6);
+  return endpoints.map((endpoint, i) => {
+    try {
+      return takeEndpoint(step, owner, endpoint, before, seen);
+    } catch (error) {
+      throw within(`endpoints[${i}]`, error);
+    }
   });
+}
+
+function takeEndpoint(
+  step: Step,
+  owner: string,
+  endpoint: Endpoint,
+  before: readonly Endpoint[],
+  seen: Set<string>,
+): Endpoint {
+  const { network, aliases, links } = endpoint;
+  const pool = poolOf(step.state, owner, network);
+  if (seen.has(network)) throw twice(step.state, owner, network);
+  seen.add(network);
+  checkAliases(owner, aliases);
+  for (const [i, { alias, target }] of links.entries()) {
+    checkName(owner, alias, `links[${i}].alias`);
+    checkName(owner, target, `links[${i}].target`);
+  }
+  const old = before.find((e) => e.network === network);
+  const ip4 = takeAddress(pool, step, owner, 4, "ip4", endpoint.ip4 ?? old?.ip4, EXHAUSTED);
+  const ip6 = takeAddress(pool, step, owner, 6, "ip6", endpoint.ip6 ?? old?.ip6, EXHAUSTED);
+  return withAddresses(endpoint, ip4, ip6);
+}
+
+/** The address for one field of an object, if it is given or the network has addresses of the family. */
+export function takeAddress(
+  pool: AddressPool,
+  step: Step,
+  owner: string,
+  family: 4 | 6,
+  field: string,
+  address: string | undefined,
+  exhausted: string,
+): string | undefined {
+  if (address === undefined && !pool.has(family)) return undefined;
+  try {
+    return pool.take(owner, family, address, step, `${owner}: ${exhausted}`);
+  } catch (error) {
+    throw within(field, error);
+  }
 }
 
 const withAddresses = (endpoint: Endpoint, ip4: string | undefined, ip6: string | undefined): Endpoint => {
@@ -56,9 +88,12 @@ export function releaseEndpoints(state: State, undo: Undo, endpoints: readonly E
 
 export function poolOf(state: State, owner: string, network: string): AddressPool {
   const pool = state.pools.get(network);
-  if (pool === undefined) throw new RegistryError("unknown", `${owner}: there is no network "${network}"`);
+  if (pool === undefined) throw new RegistryError("unknown", `${owner}: there is no network "${network}"`, "network");
   return pool;
 }
+
+export const twice = (state: State, owner: string, network: string): RegistryError =>
+  new RegistryError("invalid", `${owner} is on network ${nameOf(state, network)} twice`, "network");
 
 export const nameOf = (state: State, network: string): string => state.networks.get(network)?.name ?? network;
 

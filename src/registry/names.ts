@@ -3,23 +3,28 @@ import { callingProblem, foldCase } from "../model/name.ts";
 import { RegistryError } from "./error.ts";
 
 /**
- * Throws unless everything may be called so; `owner` is how people know the object. Docker takes names that DNS has no form for
- * (labels above 63 octets, empty ones), and so do we: they just can't be asked for. White space it takes in networks' names only.
+ * Throws unless something may be called so; `owner` is how people know the object, `path` the field. Docker takes names that DNS
+ * has no form for (labels above 63 octets, empty ones), and so do we: they just can't be asked for.
  */
-export function checkNames(owner: string, names: readonly (string | undefined)[]): void {
-  for (const name of names) {
-    if (name === undefined || PLAIN.test(name)) continue;
-    refuseIf(callingProblem(name), owner, name);
+export function checkName(owner: string, name: string | undefined, path: string): void {
+  if (name !== undefined && !PLAIN.test(name)) refuseIf(callingProblem(name), owner, name, path);
+}
+
+/** The same for networks and sandboxes, where Docker takes white space, too. */
+export function checkSpacedName(owner: string, name: string, path: string): void {
+  refuseIf(callingProblem(name, true), owner, name, path);
+}
+
+export function checkAliases(owner: string, aliases: readonly string[]): void {
+  for (let i = 0; i < aliases.length; i++) {
+    const alias = aliases[i]!;
+    if (!PLAIN.test(alias)) refuseIf(callingProblem(alias), owner, alias, `aliases[${i}]`);
   }
 }
 
-/** The same for networks and sandboxes, where white space is fine. */
-export function checkName(owner: string, name: string): void {
-  refuseIf(callingProblem(name, true), owner, name);
-}
-
-function refuseIf(problem: string | undefined, owner: string, name: string): void {
-  if (problem !== undefined) throw new RegistryError("invalid", `${owner}: name ${JSON.stringify(name)} ${problem}`);
+function refuseIf(problem: string | undefined, owner: string, name: string, path: string): void {
+  if (problem === undefined) return;
+  throw new RegistryError("invalid", `${owner}: name ${JSON.stringify(name)} ${problem}`, path);
 }
 
 /** Most names, told at a glance: labels of letters, digits, hyphens and underscores, short enough whatever they are. */

@@ -3,7 +3,7 @@ import { addressText, canonicalAddress, cidrsOverlap, inCidr, parseCidr } from "
 import type { Network, NetworkId, Subnet } from "../model/types.ts";
 import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
-import { checkName, folded } from "./names.ts";
+import { checkSpacedName, folded } from "./names.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -16,11 +16,11 @@ export function putNetwork(step: Step, given: Network): Network | undefined {
   if (same(before, network)) return undefined;
   check(state, network);
   if (before === undefined || !same(before.subnets, network.subnets)) {
-    if (before !== undefined) refuseIfUsed(state, before, "the subnets of network", "change");
+    if (before !== undefined) refuseIfUsed(state, before, "the subnets of network", "change", "subnets");
     undo.set(state.pools, network.id, new AddressPool(network));
   }
   if (before !== undefined && before.ingress !== network.ingress)
-    refuseIfUsed(state, before, "the role (ingress or not) of network", "change");
+    refuseIfUsed(state, before, "the role (ingress or not) of network", "change", "ingress");
   if (before !== undefined && before.name !== network.name) {
     undo.delete(state.networkNames, folded(before.name));
     state.pools.get(network.id)?.rename(network.name, undo);
@@ -45,25 +45,18 @@ export function removeNetwork({ state, undo, touched }: Step, id: NetworkId): bo
 /** Subnet and gateways filled in, addresses in canonical form. */
 function complete(step: Step, network: Network, before: Network | undefined): Network {
   const given = network.subnets.length > 0 ? network.subnets : (before?.subnets ?? [freeSubnet(step)]);
-  const subnets = given.map((subnet): Subnet => {
+  const subnets = given.map((subnet, i): Subnet => {
     const cidr = parseCidr(subnet.cidr);
     if (cidr === undefined)
-      throw new RegistryError("invalid", `network ${network.name}: "${subnet.cidr}" is no subnet such as 10.0.1.0/24`);
+      throw invalid(network, `"${subnet.cidr}" is no subnet such as 10.0.1.0/24`, `subnets[${i}].cidr`);
     const text = `${addressText(cidr.base)}/${cidr.bits}`;
     const wanted = subnet.gateway ?? before?.subnets.find((s) => s.cidr === text)?.gateway;
     const gateway = wanted === undefined ? firstAddress(cidr) : canonicalAddress(wanted);
-    if (gateway === undefined || !inCidr(cidr, gateway)) {
-      throw new RegistryError(
-        "invalid",
-        `network ${network.name}: gateway ${subnet.gateway} is outside ${subnet.cidr}`,
-      );
-    }
-    if (cidr.family === 4 && isReserved(cidr, gateway)) {
-      throw new RegistryError(
-        "invalid",
-        `network ${network.name}: gateway ${gateway} is the network or broadcast address of ${text}`,
-      );
-    }
+    const place = `subnets[${i}].gateway`;
+    if (gateway === undefined || !inCidr(cidr, gateway))
+      throw invalid(network, `gateway ${subnet.gateway} is outside ${subnet.cidr}`, place);
+    if (cidr.family === 4 && isReserved(cidr, gateway))
+      throw invalid(network, `gateway ${gateway} is the network or broadcast address of ${text}`, place);
     return { cidr: text, gateway };
   });
   const upstreams = checkedUpstreams(`network ${network.name}`, network.upstreams);
@@ -71,10 +64,10 @@ function complete(step: Step, network: Network, before: Network | undefined): Ne
 }
 
 function check(state: State, network: Network): void {
-  checkName("network", network.name);
+  checkSpacedName("network", network.name, "name");
   const named = state.networkNames.get(folded(network.name));
   if (named !== undefined && named !== network.id) {
-    throw new RegistryError("conflict", `network ${network.name}: there is a network of this name (${named})`);
+    throw conflict(network, `there is a network of this name (${named})`, "name");
   }
   const cidrs = network.subnets.map((s) => parseCidr(s.cidr)!);
   for (const [i, cidr] of cidrs.entries()) {
@@ -82,23 +75,25 @@ function check(state: State, network: Network): void {
   }
   for (const other of state.networks.values()) {
     if (other.id === network.id) continue;
-    if (other.ingress && network.ingress) {
-      throw new RegistryError(
-        "conflict",
-        `network ${network.name}: ingress network (${other.name}) is already present`,
-      );
-    }
+    if (other.ingress && network.ingress)
+      throw conflict(network, `ingress network (${other.name}) is already present`, "ingress");
     const theirs = state.pools.get(other.id)?.cidrs ?? [];
     const i = cidrs.findIndex((c) => theirs.some((t) => cidrsOverlap(c, t)));
     if (i >= 0) throw overlap(network, i, other);
   }
 }
 
-const overlap = (network: Network, i: number, other: Network): RegistryError =>
-  new RegistryError(
-    "conflict",
-    `network ${network.name}: subnet ${network.subnets[i]?.cidr} overlaps network ${other.name} (${other.subnets.map((s) => s.cidr).join(", ")})`,
-  );
+function overlap(network: Network, i: number, other: Network): RegistryError {
+  const theirs = other.subnets.map((s) => s.cidr).join(", ");
+  const message = `subnet ${network.subnets[i]?.cidr} overlaps network ${other.name} (${theirs})`;
+  return conflict(network, message, `subnets[${i}].cidr`);
+}
+
+const invalid = ({ name }: Network, what: string, path: string): RegistryError =>
+  new RegistryError("invalid", `network ${name}: ${what}`, path);
+
+const conflict = ({ name }: Network, what: string, path: string): RegistryError =>
+  new RegistryError("conflict", `network ${name}: ${what}`, path);
 
 /** Docker's default pool for overlays: 10.0.0.0/8 in /24s, the first that overlaps nothing. */
 function freeSubnet({ state, subnets }: Step): Subnet {
@@ -122,7 +117,7 @@ function freeSubnet({ state, subnets }: Step): Subnet {
 }
 
 /** Names who is attached, as people know them. */
-function refuseIfUsed(state: State, { id, name, ingress }: Network, what: string, how: string): void {
+function refuseIfUsed(state: State, { id, name, ingress }: Network, what: string, how: string, path?: string): void {
   const services = [...(state.serviceNames.get(id)?.values() ?? [])].map(
     (s) => `service ${state.services.get(s)?.name}`,
   );
@@ -131,5 +126,5 @@ function refuseIfUsed(state: State, { id, name, ingress }: Network, what: string
   const users = [...new Set([...services, ...owners])];
   if (users.length === 0) return;
   const shown = users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
-  throw new RegistryError("in-use", `${what} ${name} can't ${how} while it is in use by ${shown}`);
+  throw new RegistryError("in-use", `${what} ${name} can't ${how} while it is in use by ${shown}`, path);
 }

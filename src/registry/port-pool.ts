@@ -40,7 +40,7 @@ export class PortPool {
 
   release(service: Service, undo: Undo): void {
     for (const { published, protocol, mode } of service.ports) {
-      const key = `${published}/${protocol}`;
+      const key = portKey(published ?? 0, protocol);
       if (mode === "ingress") undo.delete(this.#ingress, key);
       else {
         const users = this.#host.get(key);
@@ -88,6 +88,7 @@ export class PortPool {
     throw new RegistryError(
       "exhausted",
       `no bit available: all ports ${DYNAMIC_FIRST}-${DYNAMIC_LAST}/${protocol} are published`,
+      "ports",
     );
   }
 }
@@ -101,29 +102,17 @@ const SAME = ["name", "protocol", "target", "mode"] as const;
 
 function check({ name, mode, ports }: Service): void {
   const seen = new Set<string>();
-  for (const { published, target, protocol, mode: how } of ports) {
-    if (!isPort(target)) throw new RegistryError("invalid", `service ${name}: target port ${target} is not in 1-65535`);
+  for (const [i, { published, protocol, mode: how }] of ports.entries()) {
     if (published === undefined) continue;
-    if (published !== 0 && !isPort(published)) {
-      throw new RegistryError("invalid", `service ${name}: published port ${published} is not in 0-65535`);
-    }
-    if (how === "ingress" && mode === "dnsrr") {
-      throw new RegistryError(
-        "invalid",
-        `service ${name}: EndpointSpec: port published with ingress mode can't be used with dnsrr mode`,
-      );
-    }
-    if (published !== 0 && seen.has(`${published}/${protocol}`)) {
-      throw new RegistryError(
-        "invalid",
-        `service ${name}: EndpointSpec: duplicate published ports provided (${published}/${protocol})`,
-      );
-    }
-    seen.add(`${published}/${protocol}`);
+    const invalid = (what: string, field: string): RegistryError =>
+      new RegistryError("invalid", `service ${name}: EndpointSpec: ${what}`, `ports[${i}].${field}`);
+    if (how === "ingress" && mode === "dnsrr")
+      throw invalid("port published with ingress mode can't be used with dnsrr mode", "mode");
+    const key = portKey(published, protocol);
+    if (published !== 0 && seen.has(key)) throw invalid(`duplicate published ports provided (${key})`, "published");
+    seen.add(key);
   }
 }
 
-const isPort = (n: number): boolean => Number.isInteger(n) && n >= 1 && n <= 65_535;
-
 const inUse = (port: number, { name, id }: Service, how: string): RegistryError =>
-  new RegistryError("conflict", `port '${port}' is already in use by service '${name}' (${id}) as ${how}`);
+  new RegistryError("conflict", `port '${port}' is already in use by service '${name}' (${id}) as ${how}`, "ports");

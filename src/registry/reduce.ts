@@ -2,16 +2,16 @@
  * Applies a batch of changes to the state: all of them, or none and a RegistryError. Each step checks, allocates what was
  * left out, and remembers how to take itself back.
  */
-
-import { type Cidr, canonicalAddress, parseCidr } from "../model/address.ts";
-import type { Change, Endpoint, ServiceNetwork } from "../model/types.ts";
-import { spokenAddress } from "./address-pool.ts";
+import { type Given, readChange } from "../model/change.ts";
+import type { ChangeInput } from "../model/input.ts";
+import type { Change } from "../model/types.ts";
 import { putContainer, removeContainer } from "./containers.ts";
-import { RegistryError } from "./error.ts";
+import { RegistryError, within } from "./error.ts";
 import { putNetwork, removeNetwork } from "./networks.ts";
-import { portKey } from "./port-pool.ts";
-import { putSandbox, removeSandbox } from "./sandboxes.ts";
+import { patched } from "./patch.ts";
+import { checkMember, putSandbox, removeSandbox } from "./sandboxes.ts";
 import { putService, removeService } from "./services.ts";
+import { spokenFor, subnetsOf } from "./spoken.ts";
 import { nothingTouched, type State, type Touching } from "./state.ts";
 import type { Step } from "./step.ts";
 import { putTask, removeTask } from "./tasks.ts";
@@ -23,62 +23,80 @@ export interface Reduced {
   readonly changes: readonly Change[];
 }
 
-export function reduce(state: State, changes: readonly Change[]): Reduced {
+interface Leave {
+  /** Sandboxes may come without the container or task that they belong to, which has gone since. Default false. */
+  readonly orphans?: boolean;
+}
+
+export function reduce(state: State, changes: readonly ChangeInput[], { orphans = false }: Leave = {}): Reduced {
+  const given = readAll(changes);
   const step: Step = {
     state,
     undo: new Undo(),
     touched: nothingTouched(),
-    spoken: spokenFor(changes),
-    subnets: subnetsOf(changes),
+    spoken: spokenFor(given),
+    subnets: subnetsOf(given),
+    joined: new Map(),
+    index: 0,
   };
   const done: Change[] = [];
-  for (const [index, change] of changes.entries()) {
-    try {
-      const applied = one(step, change);
+  try {
+    for (; step.index < given.length; step.index++) {
+      const applied = one(step, given[step.index]!);
       if (applied !== undefined) done.push(applied);
-    } catch (error) {
-      step.undo.rollback();
-      if (error instanceof RegistryError) Object.assign(error, { op: change.kind, index });
-      throw error;
     }
+    if (!orphans) checkMembers(step);
+  } catch (error) {
+    step.undo.rollback();
+    throw located(error, given, step.index);
   }
   return { touched: step.touched, changes: done };
 }
 
-const subnetsOf = (changes: readonly Change[]): Cidr[] =>
-  changes
-    .flatMap((c) => (c.kind === "network.put" ? c.network.subnets.map((s) => parseCidr(s.cidr)) : []))
-    .filter((c) => c !== undefined);
-
-function spokenFor(changes: readonly Change[]): Set<string> {
-  const spoken = new Set<string>();
-  const add = (network: string, address: string | undefined): void => {
-    if (address !== undefined) spoken.add(spokenAddress(network, canonicalAddress(address) ?? address));
-  };
-  const endpoint = ({ network, ip4, ip6 }: Endpoint): void => {
-    add(network, ip4);
-    add(network, ip6);
-  };
-  const attachment = ({ network, vip4, vip6 }: ServiceNetwork): void => {
-    add(network, vip4);
-    add(network, vip6);
-  };
-  if (changes.length < 2 && changes[0]?.kind !== "service.put") return spoken;
-  for (const change of changes) {
-    if (change.kind === "task.put") change.task.endpoints.forEach(endpoint);
-    else if (change.kind === "container.put") change.container.endpoints.forEach(endpoint);
-    else if (change.kind === "service.put") {
-      change.service.networks.forEach(attachment);
-      if (change.service.mesh) attachment({ aliases: [], ...change.service.mesh });
-      for (const { published, protocol } of change.service.ports)
-        if (published) spoken.add(portKey(published, protocol));
+function readAll(changes: unknown): Given[] {
+  if (!Array.isArray(changes)) throw new RegistryError("invalid", "changes must be a list of changes");
+  const given: Given[] = [];
+  for (let index = 0; index < changes.length; index++) {
+    try {
+      given.push(read(changes[index]));
+    } catch (error) {
+      if (error instanceof RegistryError) Object.assign(error, { index });
+      throw error;
     }
   }
-  return spoken;
+  return given;
+}
+
+function read(change: unknown): Given {
+  const given = readChange(change);
+  if (given.kind !== "none") return given;
+  const { op, called, path, message } = given;
+  const error = new RegistryError("invalid", `${called}: ${path === "" ? "it" : path} ${message}`, path || undefined);
+  error.op = op;
+  throw error;
+}
+
+/** Members are looked for at the end of the batch: a sandbox may come before its container in it. */
+function checkMembers(step: Step): void {
+  for (const [id, index] of step.joined) {
+    step.index = index;
+    checkMember(step.state, id);
+  }
+}
+
+/** The error, with the change that it is about. */
+function located(error: unknown, given: readonly Given[], index: number): unknown {
+  if (!(error instanceof RegistryError)) return error;
+  const change = given[index]!;
+  if (error.path !== undefined) {
+    const [field = ""] = error.path.split(/[.[]/, 1);
+    within("patch" in change && Object.hasOwn(change.patch, field) ? "patch" : change.kind.replace(/\..*/, ""), error);
+  }
+  return Object.assign(error, { op: change.kind, index });
 }
 
 /** The change as it came to be, or undefined if nothing changed. */
-function one(step: Step, change: Change): Change | undefined {
+function one(step: Step, change: Given): Change | undefined {
   switch (change.kind) {
     case "network.put":
       return put(change.kind, "network", putNetwork(step, change.network));
@@ -90,6 +108,12 @@ function one(step: Step, change: Change): Change | undefined {
       return put(change.kind, "container", putContainer(step, change.container));
     case "sandbox.put":
       return put(change.kind, "sandbox", putSandbox(step, change.sandbox));
+    case "network.patch":
+    case "service.patch":
+    case "task.patch":
+    case "container.patch":
+    case "sandbox.patch":
+      return one(step, read(patched(step.state, change)));
     case "network.remove":
       return removeNetwork(step, change.id) ? change : undefined;
     case "service.remove":

@@ -1,7 +1,8 @@
 /** The registry: changes in, events out, and a revision to wait for. */
 import { EventEmitter } from "eventemitter3";
+import type { ChangeInput } from "../model/input.ts";
 import type { Change, ReadonlyState, Touched } from "../model/types.ts";
-import { reduce } from "./reduce.ts";
+import { type Reduced, reduce } from "./reduce.ts";
 import { State } from "./state.ts";
 
 /** What one batch came to. */
@@ -30,10 +31,18 @@ export class Registry extends EventEmitter<RegistryEvents> {
 
   /**
    * Applies all changes or, with a RegistryError, none. Returns the revision, one higher than before unless nothing
-   * changed. Listeners of "change" have run when it returns.
+   * changed. Listeners of "change" have run when it returns. Nothing of what is given is kept: it may be changed afterwards.
    */
-  apply(changes: readonly Change[]): number {
-    const { touched, changes: done } = reduce(this.#state, changes);
+  apply(changes: readonly ChangeInput[]): number {
+    return this.#commit(reduce(this.#state, changes));
+  }
+
+  /** The same for what a store kept: its sandboxes may have outlived their container or task. */
+  restore(changes: readonly ChangeInput[]): number {
+    return this.#commit(reduce(this.#state, changes, { orphans: true }));
+  }
+
+  #commit({ touched, changes: done }: Reduced): number {
     if (done.length === 0) return this.#state.revision;
     const revision = ++this.#state.revision;
     this.emit("change", { revision, touched, changes: done });

@@ -1,25 +1,28 @@
-/** Sandboxes: who asks, and where. A sandbox may come before the container or task that it belongs to. */
+/** Sandboxes: who asks, and where. A sandbox comes to a container or task that is there, and may outlive it. */
 import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
-import { checkName } from "./names.ts";
+import { checkSpacedName } from "./names.ts";
 import { same } from "./same.ts";
+import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { checkedUpstreams } from "./upstreams.ts";
 
 export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   const { state, undo, touched } = step;
-  checkName("sandbox", given.id);
+  checkSpacedName("sandbox", given.id, "id");
   const before = state.sandboxes.get(given.id);
   const upstreams = checkedUpstreams(`sandbox ${given.id}`, given.upstreams);
-  if (given.netns === undefined && given.bind === "redirect") throw invalid(given, "bind: redirect needs a netns");
-  if (given.netns === undefined && given.resolvConf !== undefined) throw invalid(given, "resolvConf needs a netns");
+  if (given.netns === undefined && given.bind === "redirect")
+    throw invalid(given, "bind: redirect needs a netns", "bind");
+  if (given.netns === undefined && given.resolvConf !== undefined)
+    throw invalid(given, "resolvConf needs a netns", "resolvConf");
   if (given.resolvConf !== undefined) checkFile(given, given.resolvConf);
   const sandbox: Sandbox = {
     ...given,
     ...(given.netns !== undefined && { netns: netnsPath(given.netns) }),
-    listen: given.listen.map((l) => canonical(given, l)),
+    listen: given.listen.map((l, i) => canonical(given, l, `listen[${i}]`)),
     ...(upstreams && { upstreams }),
   };
   if (same(before, sandbox)) return undefined;
@@ -29,9 +32,18 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
     if (other !== undefined) throw taken(sandbox, key, other);
     undo.set(state.listeners, key, sandbox.id);
   }
+  if (before === undefined || !same(before.member, sandbox.member)) step.joined.set(sandbox.id, step.index);
   undo.set(state.sandboxes, sandbox.id, sandbox);
   touched.sandboxes.add(sandbox.id);
   return sandbox;
+}
+
+/** Whether the member that a sandbox came to is there. It may go before its sandbox does. */
+export function checkMember(state: State, id: SandboxId): void {
+  const member = state.sandboxes.get(id)?.member;
+  if (member === undefined || (member.kind === "task" ? state.tasks : state.containers).has(member.id)) return;
+  const message = `sandbox ${id}: there is no ${member.kind} "${member.id}"; put it before, or in the same batch`;
+  throw new RegistryError("unknown", message, "member.id");
 }
 
 export function removeSandbox(step: Step, id: SandboxId): boolean {
@@ -44,15 +56,15 @@ export function removeSandbox(step: Step, id: SandboxId): boolean {
 }
 
 /** Addresses as everyone writes them, so that equal ones are seen to be equal. */
-function canonical(sandbox: Sandbox, { address, port, source }: Listen): Listen {
+function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: string): Listen {
   const canonicalListen = canonicalAddress(address);
-  if (canonicalListen === undefined) throw invalid(sandbox, `listen address "${address}" is no IP address`);
-  if (!Number.isInteger(port) || port < 0 || port > 65_535)
-    throw invalid(sandbox, `listen port ${port} is not in 0-65535`);
-  const sources = source?.map((text) => {
+  if (canonicalListen === undefined)
+    throw invalid(sandbox, `listen address "${address}" is no IP address`, `${path}.address`);
+  const sources = source?.map((text, i) => {
     const cidr = parseCidr(text);
     const known = cidr === undefined ? canonicalAddress(text) : `${addressText(cidr.base)}/${cidr.bits}`;
-    if (known === undefined) throw invalid(sandbox, `source "${text}" is no IP address and no range`);
+    if (known === undefined)
+      throw invalid(sandbox, `source "${text}" is no IP address and no range`, `${path}.source[${i}]`);
     return known;
   });
   return { address: canonicalListen, port, ...(sources && { source: sources }) };
@@ -61,12 +73,18 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen): Listen 
 /** A file that is reached without links has a path without detours. */
 function checkFile(sandbox: Sandbox, file: string | FileBeneath): void {
   const { root, path } = typeof file === "string" ? { root: "/", path: file.slice(1) } : file;
-  if (!root.startsWith("/")) throw invalid(sandbox, `resolvConf: root "${root}" is not absolute`);
-  if (typeof file === "string" && !file.startsWith("/")) throw invalid(sandbox, `resolvConf "${file}" is not absolute`);
+  if (!root.startsWith("/")) throw invalid(sandbox, `resolvConf: root "${root}" is not absolute`, "resolvConf");
+  if (typeof file === "string" && !file.startsWith("/"))
+    throw invalid(sandbox, `resolvConf "${file}" is not absolute`, "resolvConf");
   if (path.split("/").some((part) => part === "" || part === "." || part === ".."))
-    throw invalid(sandbox, `resolvConf: "${path}" must be names with one "/" between them, below its root`);
+    throw invalid(
+      sandbox,
+      `resolvConf: "${path}" must be names with one "/" between them, below its root`,
+      "resolvConf",
+    );
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these it is about
-  if (/[\x00-\x1f\x7f]/.test(root + path)) throw invalid(sandbox, "resolvConf has control characters in it");
+  if (/[\x00-\x1f\x7f]/.test(root + path))
+    throw invalid(sandbox, "resolvConf has control characters in it", "resolvConf");
 }
 
 /** What a listener occupies; port 0 is a free port each time. */
@@ -85,8 +103,9 @@ function taken(sandbox: Sandbox, key: string, other: SandboxId): RegistryError {
   return new RegistryError(
     "conflict",
     `sandbox ${sandbox.id}: sandbox ${other} listens on ${address} port ${port} for the same source (${source})`,
+    "listen",
   );
 }
 
-const invalid = (sandbox: Sandbox, what: string): RegistryError =>
-  new RegistryError("invalid", `sandbox ${sandbox.id}: ${what}`);
+const invalid = (sandbox: Sandbox, what: string, path: string): RegistryError =>
+  new RegistryError("invalid", `sandbox ${sandbox.id}: ${what}`, path);

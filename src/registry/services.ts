@@ -1,8 +1,8 @@
 /** Services: a name, a VIP per network, published ports. */
 import type { Service, ServiceId, ServiceNetwork } from "../model/types.ts";
-import { nameOf, onNetwork, poolOf } from "./endpoints.ts";
-import { RegistryError } from "./error.ts";
-import { checkNames, folded } from "./names.ts";
+import { nameOf, onNetwork, poolOf, takeAddress, twice } from "./endpoints.ts";
+import { RegistryError, within } from "./error.ts";
+import { checkAliases, folded } from "./names.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -14,14 +14,16 @@ export function putService(step: Step, given: Service): Service | undefined {
   checkName(given.name);
   if (before !== undefined) release(step, before);
   const owner = `service ${given.name}`;
-  for (const attachment of given.networks) checkAttachment(state, owner, given, attachment);
+  for (const [i, attachment] of given.networks.entries())
+    at(`networks[${i}]`, () => checkAttachment(state, owner, given, attachment));
   checkTasksStay(state, owner, given);
-  checkBalance(owner, given);
   const { mesh: _, ...rest } = given;
   const mesh = meshOf(step, owner, given, before);
   const service: Service = {
     ...rest,
-    networks: given.networks.map((n) => takeVips(step, owner, given, n, before?.networks)),
+    networks: given.networks.map((n, i) =>
+      at(`networks[${i}]`, () => takeVips(step, owner, given, n, before?.networks)),
+    ),
     ports: state.ports.take(given, before?.ports ?? [], step),
     ...(mesh && { mesh }),
   };
@@ -80,6 +82,17 @@ function renameTasks({ state, undo }: Step, service: Service): void {
   }
 }
 
+const EXHAUSTED = "could not find an available IP while allocating VIP";
+
+/** What is wrong in there says where that is. */
+function at<T>(place: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw within(place, error);
+  }
+}
+
 /** VIPs of one attachment: as given, else as before, else allocated; none in dnsrr mode. */
 function takeVips(
   step: Step,
@@ -90,18 +103,15 @@ function takeVips(
 ): ServiceNetwork {
   const { vip4: _4, vip6: _6, ...rest } = given;
   if (service.mode === "dnsrr") {
-    if (given.vip4 ?? given.vip6)
-      throw new RegistryError("invalid", `${owner}: a dnsrr service has no VIP, ${given.vip4 ?? given.vip6} was given`);
-    return rest;
+    const vip = given.vip4 ?? given.vip6;
+    if (vip === undefined) return rest;
+    const message = `${owner}: a dnsrr service has no VIP, ${vip} was given`;
+    throw new RegistryError("invalid", message, given.vip4 === undefined ? "vip6" : "vip4");
   }
   const pool = poolOf(step.state, owner, given.network);
   const old = before?.find((n) => n.network === given.network);
-  const take = (family: 4 | 6, address: string | undefined) =>
-    pool.has(family) || address !== undefined
-      ? pool.take(owner, family, address, step, `${owner}: could not find an available IP while allocating VIP`)
-      : undefined;
-  const vip4 = take(4, given.vip4 ?? old?.vip4);
-  const vip6 = take(6, given.vip6 ?? old?.vip6);
+  const vip4 = takeAddress(pool, step, owner, 4, "vip4", given.vip4 ?? old?.vip4, EXHAUSTED);
+  const vip6 = takeAddress(pool, step, owner, 6, "vip6", given.vip6 ?? old?.vip6, EXHAUSTED);
   return { ...rest, ...(vip4 && { vip4 }), ...(vip6 && { vip6 }) };
 }
 
@@ -112,47 +122,38 @@ function meshOf(step: Step, owner: string, given: Service, before: Service | und
     return undefined;
   const old = before?.mesh && { ...before.mesh, aliases: [] };
   const wanted = { aliases: [], ...given.mesh, network: ingress.id };
-  const { aliases: _, ...mesh } = takeVips(step, owner, given, wanted, old && [old]);
+  const { aliases: _, ...mesh } = at("mesh", () => takeVips(step, owner, given, wanted, old && [old]));
   return mesh;
-}
-
-function checkBalance(owner: string, { balance }: Service): void {
-  const whole = (what: string, value: number | undefined, least: number, most: number): void => {
-    if (value === undefined || (Number.isInteger(value) && value >= least && value <= most)) return;
-    throw new RegistryError(
-      "invalid",
-      `${owner}: ${what} must be a whole number from ${least} to ${most}, not ${value}`,
-    );
-  };
-  whole("affinity (seconds)", balance?.affinity, 1, 86_400);
-  whole("drain (seconds)", balance?.drain, 0, 86_400);
 }
 
 /** swarmkit's rule (manager/controlapi/service.go): one DNS label. */
 function checkName(name: string): void {
-  if (name.length > 63) throw new RegistryError("invalid", `service ${name}: name must be 63 characters or fewer`);
+  if (name.length > 63)
+    throw new RegistryError("invalid", `service ${name}: name must be 63 characters or fewer`, "name");
   if (!/^[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?$/i.test(name)) {
-    throw new RegistryError("invalid", `service ${name}: name must be valid as a DNS name component`);
+    throw new RegistryError("invalid", `service ${name}: name must be valid as a DNS name component`, "name");
   }
 }
 
 function checkAttachment(state: State, owner: string, service: Service, { network, aliases }: ServiceNetwork): void {
   poolOf(state, owner, network);
-  checkNames(owner, aliases);
+  checkAliases(owner, aliases);
   if (state.networks.get(network)?.ingress) {
     throw new RegistryError(
       "invalid",
       `${owner}: Service cannot be explicitly attached to the ingress network "${nameOf(state, network)}"`,
+      "network",
     );
   }
   if (service.networks.filter((n) => n.network === network).length > 1) {
-    throw new RegistryError("invalid", `${owner} is on network ${nameOf(state, network)} twice`);
+    throw twice(state, owner, network);
   }
   const other = state.serviceNames.get(network)?.get(folded(service.name));
   if (other !== undefined && other !== service.id) {
     throw new RegistryError(
       "conflict",
       `${owner}: there is a service of this name on network ${nameOf(state, network)} (${other})`,
+      "network",
     );
   }
 }
@@ -165,6 +166,7 @@ function checkTasksStay(state: State, owner: string, service: Service): void {
       throw new RegistryError(
         "in-use",
         `${owner} can't leave network ${nameOf(state, lost.network)}: task ${id} is on it`,
+        "networks",
       );
   }
 }

@@ -1,34 +1,29 @@
 /** Tasks: a service's replicas, each with an address on its networks. */
+import type { GivenTask } from "../model/change.ts";
+import { bareEndpoint } from "../model/defaults.ts";
 import type { Endpoint, Service, Task, TaskId } from "../model/types.ts";
 import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
-import { checkNames } from "./names.ts";
+import { checkName } from "./names.ts";
 import { same } from "./same.ts";
 import type { Step } from "./step.ts";
 
-export function putTask(step: Step, given: Task): Task | undefined {
+export function putTask(step: Step, given: GivenTask): Task | undefined {
   const { state, undo, touched } = step;
   const service = state.services.get(given.service);
   if (service === undefined)
-    throw new RegistryError("unknown", `task ${given.id}: there is no service "${given.service}"`);
+    throw new RegistryError("unknown", `task ${given.id}: there is no service "${given.service}"`, "service");
   const owner = taskOwner(service, given);
-  checkNames(owner, [`${service.name}.${given.slot ?? given.node}.${given.id}`, given.hostname]);
-  if (given.slot !== undefined && !(Number.isInteger(given.slot) && given.slot > 0)) {
-    throw new RegistryError("invalid", `${owner}: slot ${given.slot} is no whole number from 1`);
-  }
-  if (given.weight !== undefined && !(Number.isInteger(given.weight) && given.weight > 0 && given.weight < 65_536)) {
-    throw new RegistryError("invalid", `${owner}: weight ${given.weight} is no whole number from 1 to 65535`);
-  }
-  for (const { network } of given.endpoints) {
-    if (state.networks.has(network) && !onNetwork(state, service, network)) {
-      throw new RegistryError(
-        "invalid",
-        `${owner}: service ${service.name} is not on network ${nameOf(state, network)}`,
-      );
-    }
+  checkName(owner, `${service.name}.${given.slot ?? given.node}.${given.id}`, "id");
+  checkName(owner, given.hostname, "hostname");
+  const endpoints = given.endpoints ?? service.networks.map(({ network }) => bareEndpoint(network));
+  for (const [i, { network }] of endpoints.entries()) {
+    if (!state.networks.has(network) || onNetwork(state, service, network)) continue;
+    const message = `${owner}: service ${service.name} is not on network ${nameOf(state, network)}`;
+    throw new RegistryError("invalid", message, `endpoints[${i}].network`);
   }
   const before = state.tasks.get(given.id);
-  const wanted = onMesh(service, given.endpoints, before?.endpoints ?? []);
+  const wanted = onMesh(service, endpoints, before?.endpoints ?? []);
   const task = { ...given, endpoints: takeEndpoints(step, owner, wanted, before?.endpoints ?? []) };
   if (same(before, task)) return undefined;
   if (before !== undefined && before.service !== task.service) leave(step, before);
@@ -55,11 +50,12 @@ export function removeTask(step: Step, id: TaskId): boolean {
 function onMesh({ mesh }: Service, given: readonly Endpoint[], before: readonly Endpoint[]): readonly Endpoint[] {
   if (mesh === undefined || given.some((e) => e.network === mesh.network)) return given;
   const old = before.find((e) => e.network === mesh.network);
-  return [...given, old ?? { network: mesh.network, aliases: [], links: [], priority: 0 }];
+  return [...given, old ?? bareEndpoint(mesh.network)];
 }
 
 /** How people know the task. */
-export const taskOwner = (service: Service, { slot, node }: Task): string => `task ${service.name}.${slot ?? node}`;
+export const taskOwner = (service: Service, { slot, node }: Pick<Task, "slot" | "node">): string =>
+  `task ${service.name}.${slot ?? node}`;
 
 function leave({ state, undo }: Step, { id, service }: Task): void {
   const siblings = state.tasksOf.get(service)!;

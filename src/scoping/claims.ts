@@ -79,7 +79,10 @@ export function taskClaims(task: Task, state: ReadonlyState, policy: Policy): Cl
   return claims.slice(); // a grown array keeps room for 17: at 100 000 tasks that is 13 MB of nothing
 }
 
-/** A container's name, aliases, short id and (if asked for) hostname on each of its networks. */
+/**
+ * A container's name, aliases, short id and (if asked for) hostname on each of its networks. An id that was not given is the name,
+ * and the beginning of a name is nobody's.
+ */
 export function containerClaims(container: Container, state: ReadonlyState, policy: Policy): Claim[] {
   if (!containerAnswers(container)) return [];
   const claims: Claim[] = [];
@@ -90,7 +93,7 @@ export function containerClaims(container: Container, state: ReadonlyState, poli
     const own = [
       container.name,
       ...endpoint.aliases,
-      ...memberNames({ ...container, containerId: container.id }, policy),
+      ...memberNames(container.id === container.name ? container : { ...container, containerId: container.id }, policy),
     ];
     const records = addressRecords(endpoint.ip4, endpoint.ip6, ttl);
     const facts = { ...container.labels, container: container.name };

@@ -3,7 +3,8 @@ import { describe, expect, test } from "vitest";
 import { applyConfig } from "../../src/commands/serve.ts";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
 import { ConfigError, loadConfig, parseConfig } from "../../src/config/load.ts";
-import type { Change } from "../../src/model/types.ts";
+import type { Config } from "../../src/config/options.ts";
+import { type Given, readChange } from "../../src/model/change.ts";
 import { Registry } from "../../src/registry/registry.ts";
 
 /** What is said of a file, or "good". The registry has its say, too, as in `eleven config check`. */
@@ -21,6 +22,13 @@ const rows = (n: number, row: (i: number) => string, head: string): string =>
   [head, ...Array.from({ length: n }, (_, i) => row(i))].join("\n");
 
 const NET = "networks:\n  n: { subnet: 10.0.1.0/24 }\n";
+
+/** The file's changes with what is left out filled in: each is one that `apply` takes. */
+const meant = ({ changes }: Config) =>
+  changes.map((change) => {
+    const read = readChange(change);
+    return read.kind === "none" ? expect.unreachable(`${read.called}: ${read.path} ${read.message}`) : read;
+  });
 
 describe("what is wrong is said with file, line, column, path and reason", () => {
   test.each([
@@ -293,9 +301,9 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
 });
 
 describe("what a file means", () => {
-  const changesOf = (text: string, environment = {}) => parseConfig(text, "f", environment).changes;
-  const one = <K extends Change["kind"]>(text: string, kind: K) =>
-    changesOf(text).filter((c): c is Extract<Change, { kind: K }> => c.kind === kind);
+  const changesOf = (text: string, environment = {}) => meant(parseConfig(text, "f", environment));
+  const one = <K extends Given["kind"]>(text: string, kind: K) =>
+    changesOf(text).filter((c): c is Extract<Given, { kind: K }> => c.kind === kind);
 
   test("short and long forms are the same", () => {
     const short = changesOf(`${NET}services:\n  web: { networks: [n], ports: ["8080:80/udp"], labels: ["a=b"] }`);
@@ -337,8 +345,7 @@ describe("what a file means", () => {
 
   test("variables", () => {
     const text = "networks:\n  n: { subnet: '${NET:-10.9.0.0/24}', driver: '$${D}' }";
-    const network = (environment: object) =>
-      changesOf(text, environment)[0] as Extract<Change, { kind: "network.put" }>;
+    const network = (environment: object) => changesOf(text, environment)[0] as Extract<Given, { kind: "network.put" }>;
     expect(network({}).network).toMatchObject({ subnets: [{ cidr: "10.9.0.0/24" }], driver: "${D}" });
     expect(network({ NET: "10.8.0.0/24" }).network.subnets).toEqual([{ cidr: "10.8.0.0/24" }]);
   });
@@ -367,11 +374,12 @@ describe("what a file means", () => {
 });
 
 test("a global service has a task per node, and sandboxes find them by node", () => {
-  const { changes } = parseConfig(
+  const config = parseConfig(
     `${NET}services: { g: { mode: global, networks: [n], tasks: [{ node: one }, { node: two }] } }
 sandboxes: { s: { task: g.two, listen: "127.0.0.1:0" } }`,
     "f",
   );
+  const changes = meant(config);
   const tasks = changes.flatMap((c) => (c.kind === "task.put" ? [c.task] : []));
   expect(tasks.map((t) => [t.slot, t.node])).toEqual([
     [undefined, "one"],
@@ -383,7 +391,7 @@ sandboxes: { s: { task: g.two, listen: "127.0.0.1:0" } }`,
 describe("sandboxes in namespaces, and balancing", () => {
   const SANDBOX = "containers: { c: { networks: [n] } }\nsandboxes:\n  s: { container: c, ";
   const sandboxOf = (text: string) =>
-    parseConfig(`${NET}${SANDBOX}${text} }`, "f").changes.flatMap((c) =>
+    meant(parseConfig(`${NET}${SANDBOX}${text} }`, "f")).flatMap((c) =>
       c.kind === "sandbox.put" ? [c.sandbox] : [],
     )[0];
 

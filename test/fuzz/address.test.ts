@@ -1,7 +1,7 @@
 /** Addresses, ranges and names as text: nothing throws, node reads them the same, and whoever asks is found as by looking at all. */
 import { isIP } from "node:net";
 import fc from "fast-check";
-import { splitHostPort, splitPort } from "../../src/config/schema.ts";
+import { splitHostPort, splitPort } from "../../src/config/words.ts";
 import { addressBytes, addressText, canonicalAddress, inCidr, parseCidr, reverseKey } from "../../src/model/address.ts";
 import { isServable, keyName, nameKey, nameProblem } from "../../src/model/name.ts";
 import { ADDRESS, readReverse, subnetOf, subnetText } from "../../src/scoping/reverse.ts";

@@ -80,3 +80,12 @@ test("the version in the source is the package's", () => {
   const { version: wanted } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
   expect(version).toBe(wanted);
 });
+
+test("zod is for what people write: changes, options, config files", () => {
+  const users = files.filter((path) => /from "zod"/.test(readFileSync(join(ROOT, path), "utf8")));
+  expect([...new Set(users.map((path) => (path === "src/options.ts" ? path : dirname(path))))].sort()).toEqual([
+    "src/config",
+    "src/model",
+    "src/options.ts",
+  ]);
+});

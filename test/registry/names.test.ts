@@ -102,6 +102,19 @@ test.each([
   expect(look(tablesOf(network("n"), change), "here", question)).toBe(expected);
 });
 
+test.each<[Partial<Container>, string, string]>([
+  [{ name: "front-server-1", id: "0123456789abcdef" }, "0123456789ab A", "10.0.1.9 ttl=5"],
+  [{ name: "front-server-1", id: "front-server-1" }, "front-server-1 A", "10.0.1.9 ttl=5"],
+  [{ name: "front-server-1", id: "front-server-1" }, "front-server A", "forward"], // its name is its id: that has no short form
+])("%#: a container %j: %s is %s", (named, question, expected) => {
+  const registry = new Registry();
+  const member = { kind: "container", id: named.id! } as const;
+  registry.apply([network("n"), container("c", [], named), { kind: "sandbox.put", sandbox: { id: "here", member } }]);
+  const tables = new Tables();
+  tables.apply(new Compiler().compile(registry.state, "all"));
+  expect(look(tables, "here", question)).toBe(expected);
+});
+
 test.each([
   [container("a b"), 'container a b: name "a b" has white space'],
   [container("c", ["a\u001b"]), 'name "a\\u001b" has control characters'],

@@ -179,7 +179,7 @@ describe("published ports", () => {
       "EndpointSpec: port published with ingress mode can't be used with dnsrr mode",
     ],
     ["dnsrr on the host", [service("a", [{ published: 80, mode: "host" }], "dnsrr")], undefined],
-    ["target 0", [service("a", [{ target: 0 }])], "target port 0 is not in 1-65535"],
+    ["target 0", [service("a", [{ target: 0 }])], "service.ports[0].target must be at least 1, not 0"],
   ])("%s", (_, batch, message) => {
     const r = start();
     if (message === undefined) expect(r.apply(batch)).toBe(2);

@@ -61,6 +61,11 @@ const sandbox = (id: string, listen: Sandbox["listen"], more: Partial<Sandbox> =
   kind: "sandbox.put",
   sandbox: { id, member: { kind: "container", id: "later" }, listen, ...more },
 });
+/** Whom those sandboxes belong to. */
+const LATER: Change = {
+  kind: "container.put",
+  container: { id: "later", name: "later", state: "running", endpoints: [], labels: {} },
+};
 const port = (published: number, target = 80, mode: Port["mode"] = "ingress"): Port => ({
   protocol: "tcp",
   target,
@@ -321,7 +326,7 @@ describe("a task's life (docker-semantics 4.5, defects 20-26): the state is what
 describe("sandboxes", () => {
   const at = (address: string, source?: string[]) => [{ address, port: 53, ...(source ? { source } : {}) }];
   test.each<[string, Change[], string | undefined]>([
-    ["before its container", [sandbox("a", at("127.0.0.11"))], undefined],
+    ["before its container in the batch", [sandbox("a", at("127.0.0.11"))], undefined],
     [
       "same address",
       [sandbox("a", at("10.0.0.1")), sandbox("b", at("10.0.0.1"))],
@@ -352,7 +357,11 @@ describe("sandboxes", () => {
       undefined,
     ],
     ["no address", [sandbox("a", at("localhost"))], 'listen address "localhost" is no IP address'],
-    ["no port", [sandbox("a", [{ address: "::1", port: 65536 }])], "listen port 65536 is not in 0-65535"],
+    [
+      "no port",
+      [sandbox("a", [{ address: "::1", port: 65536 }])],
+      "sandbox.listen[0].port must be at most 65535, not 65536",
+    ],
     ["no source", [sandbox("a", at("::1", ["10.0.0.1/24"]))], 'source "10.0.0.1/24" is no IP address and no range'],
     ["no upstream", [sandbox("a", [], { upstreams: [{ address: "x", port: 53 }] })], 'upstream "x" is no IP address'],
     ["no namespace, but a file", [sandbox("a", [], { resolvConf: "/x" })], "resolvConf needs a netns"],
@@ -376,17 +385,47 @@ describe("sandboxes", () => {
     [
       "upstream port",
       [sandbox("a", [], { upstreams: [{ address: "::1", port: 0 }] })],
-      "upstream port 0 is not in 1-65535",
+      "sandbox.upstreams[0].port must be at least 1, not 0",
     ],
   ])("%s", (_, batch, message) => {
     const r = new Registry();
-    if (message === undefined) expect(r.apply(batch)).toBe(1);
-    else expect(() => r.apply(batch)).toThrow(message);
+    const whole = [...batch, LATER];
+    if (message === undefined) expect(r.apply(whole)).toBe(1);
+    else expect(() => r.apply(whole)).toThrow(message);
+  });
+
+  test.each<[string, Change[], string | undefined]>([
+    ["to nobody", [sandbox("a", [])], 'sandbox a: there is no container "later"; put it before, or in the same batch'],
+    ["to a task of that name", [sandbox("a", [], { member: { kind: "task", id: "later" } }), LATER], 'no task "later"'],
+    [
+      "to somebody who went in the batch",
+      [LATER, sandbox("a", []), { kind: "container.remove", id: "later" }],
+      "no container",
+    ],
+    ["and went in the batch", [sandbox("a", []), { kind: "sandbox.remove", id: "a" }], undefined],
+  ])("a sandbox that comes %s", (_, batch, message) => {
+    const r = new Registry();
+    if (message === undefined) return void r.apply(batch);
+    expect(() => r.apply([N, ...batch])).toThrow(
+      expect.objectContaining({ message: expect.stringContaining(message), path: "sandbox.member.id" }),
+    );
+    expect([r.state.networks.size, r.state.sandboxes.size]).toEqual([0, 0]);
+  });
+
+  test("it may outlive its member, be changed without, and come back from a store; not move to nobody", () => {
+    const r = new Registry();
+    r.apply([sandbox("a", []), LATER]);
+    r.apply([{ kind: "container.remove", id: "later" }]);
+    r.apply([sandbox("a", [], { ndots: 0 })]);
+    expect(() => r.apply([sandbox("a", [], { member: { kind: "container", id: "nobody" } })])).toThrow('"nobody"');
+    const again = new Registry();
+    again.restore([sandbox("a", [], { ndots: 0 })]);
+    expect(again.state.sandboxes).toEqual(r.state.sandboxes);
   });
 
   test("what a sandbox listened on is free when it moves or goes", () => {
     const r = new Registry();
-    r.apply([sandbox("a", at("10.0.0.1"))]);
+    r.apply([sandbox("a", at("10.0.0.1")), LATER]);
     r.apply([sandbox("a", at("10.0.0.2")), sandbox("b", at("10.0.0.1"))]);
     r.apply([{ kind: "sandbox.remove", id: "a" }, sandbox("c", at("10.0.0.2"))]);
     expect([...r.state.sandboxes.keys()]).toEqual(["b", "c"]);

@@ -1,0 +1,81 @@
+/** zod's issues in our words: what would be right, at which place. */
+import type { z } from "zod";
+
+/** A place in what was given: keys and indices. */
+export type Place = readonly (string | number)[];
+
+export interface Told {
+  readonly place: Place;
+  /** "is missing", "must be a list", …: to be read behind the place. */
+  readonly message: string;
+  /** It is about the key at `place`, not about what stands there. */
+  readonly key: boolean;
+}
+
+/** How a list and an object are called where it was written: YAML has mappings. */
+export interface Nouns {
+  readonly list: string;
+  readonly object: string;
+}
+
+/** All issues in their order; of a union's forms, the one that was meant. */
+export function tellIssues(issues: readonly z.core.$ZodIssue[], nouns: Nouns, around: Place = []): Told[] {
+  return issues.flatMap((issue): Told[] => {
+    const place = [...around, ...(issue.path as Place)];
+    const told = (message: string): Told[] => [{ place, message, key: false }];
+    switch (issue.code) {
+      case "invalid_union":
+        return issue.errors.length > 0
+          ? tellIssues(meant(issue.errors), nouns, place)
+          : told(`must be ${oneOf("options" in issue ? issue.options : [])}`); // a kind that no form has
+      case "unrecognized_keys":
+        return issue.keys.map((key) => ({
+          place: [...place, key],
+          message: "is no key that is known here",
+          key: true,
+        }));
+      case "invalid_value":
+        return told(`must be ${oneOf(issue.values)}`);
+      case "invalid_type":
+        return told(issue.message.includes("undefined") ? "is missing" : `must be ${article(issue.expected, nouns)}`);
+      case "too_small":
+        if (issue.origin === "string") return told("must not be empty");
+        return told(`must be at least ${issue.minimum}${issue.origin === "array" ? " long" : ""}`);
+      case "too_big":
+        return told(`must be at most ${issue.maximum}`);
+      case "invalid_key":
+        return tellIssues(issue.issues, nouns, place);
+      default:
+        return told(issue.message.replace(/^Invalid input: /, ""));
+    }
+  });
+}
+
+/** The form whose complaint lies deepest, or is not about the type as such. */
+function meant(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
+  const score = (issues: readonly z.core.$ZodIssue[]) =>
+    Math.max(...issues.map((i) => i.path.length * 2 + (i.code === "invalid_type" && i.path.length === 0 ? 0 : 1)));
+  return [...branches].sort((a, b) => score(b) - score(a))[0] ?? [];
+}
+
+const oneOf = (values: readonly unknown[]): string => values.map((v) => `"${String(v)}"`).join(" or ");
+
+function article(type: string, { list, object }: Nouns): string {
+  if (type === "array") return list;
+  if (type === "object" || type === "record") return object;
+  return type === "int" ? "a whole number" : `a ${type}`;
+}
+
+/** "task.endpoints[0].ip4". */
+export const pathText = (place: Place): string =>
+  place.map((step, i) => (typeof step === "number" ? `[${step}]` : `${i > 0 ? "." : ""}${step}`)).join("");
+
+/** What stands at a place, as people would write it, if it is short. */
+export function shown(value: unknown, place: Place): string {
+  let found = value;
+  for (const step of place) found = (found as Readonly<Record<string | number, unknown>>)[step];
+  if (typeof found === "string")
+    return found.length > 60 ? `${JSON.stringify(found.slice(0, 60))}…` : JSON.stringify(found);
+  if (typeof found === "object" && found !== null) return Array.isArray(found) ? "a list" : "an object";
+  return typeof found === "function" ? "a function" : String(found);
+}

@@ -1,0 +1,187 @@
+/**
+ * The one schema of a change: what may be given, of which type, and what is meant by what is left out. Of values alone; whether
+ * they agree with what exists is the registry's to say. input.ts is the same for the compiler and for readers.
+ */
+import { z } from "zod";
+import { CONTAINER_RESOLVER, DEFAULT_NODE, DNS_PORT } from "./defaults.ts";
+import type { Place } from "./issues.ts";
+
+const id = z.string().min(1);
+const whole = (least: number, most: number) => z.int().min(least).max(most);
+const seconds = whole(0, 2_147_483_647);
+const port = (least: 0 | 1) => whole(least, 65_535);
+const list = <T extends z.ZodType>(of: T) => z.array(of).default([]);
+
+/** Not z.record, which leaves out a label called `__proto__`. */
+const labels = z
+  .custom<Record<string, string>>()
+  .superRefine((given, ctx) => {
+    const bad = (path: string[], expected: "object" | "string") =>
+      ctx.addIssue({ code: "invalid_type", expected, input: given, path });
+    if (typeof given !== "object" || given === null || Array.isArray(given)) return bad([], "object");
+    for (const [key, value] of Object.entries(given)) if (typeof value !== "string") bad([key], "string");
+  })
+  .overwrite((given) => ({ ...given }))
+  .meta({ type: "object", additionalProperties: { type: "string" } });
+
+const upstream = z.strictObject({
+  address: z.string(),
+  port: port(1).default(DNS_PORT),
+  domains: z.array(z.string()).optional(),
+  host: z.boolean().optional(),
+  netns: z.string().min(1).optional(),
+});
+
+const ttl = z.strictObject({ stable: seconds.optional(), dynamic: seconds.optional() });
+
+const network = z.strictObject({
+  name: z.string(),
+  id: id.optional().describe("default: the name"),
+  driver: z.string().min(1).default("overlay"),
+  ingress: z.boolean().default(false).describe("the routing mesh: carries traffic, gives no names"),
+  defaultBridge: z.boolean().default(false).describe("Docker's default bridge: gives no names"),
+  internal: z.boolean().default(false).describe("nothing is forwarded for sandboxes on internal networks only"),
+  subnets: list(z.strictObject({ cidr: z.string(), gateway: z.string().optional() })).describe(
+    "empty: what it has, else the next free /24 of 10.0.0.0/8",
+  ),
+  upstreams: z.array(upstream).optional(),
+  ttl: ttl.optional(),
+});
+
+const vips = { vip4: z.string().optional(), vip6: z.string().optional() };
+
+const service = z.strictObject({
+  name: z.string(),
+  id: id.optional().describe("default: the name"),
+  networks: list(z.strictObject({ network: id, aliases: list(z.string()), ...vips })),
+  mode: z.enum(["vip", "dnsrr"]).default("vip"),
+  publish: z.enum(["healthy", "starting"]).default("healthy").describe("when tasks begin to answer"),
+  ports: list(
+    z.strictObject({
+      target: port(1).describe("port inside the task"),
+      published: port(0).optional().describe("0: allocated from 30000-32767; left out: known to SRV only"),
+      protocol: z.enum(["tcp", "udp", "sctp"]).default("tcp"),
+      mode: z.enum(["ingress", "host"]).default("ingress"),
+      name: z.string().min(1).optional(),
+      traffic: z.enum(["cluster", "local"]).optional(),
+    }),
+  ),
+  labels: labels.default({}),
+  ttl: ttl.optional(),
+  balance: z
+    .strictObject({
+      scheduler: z.enum(["rr", "wrr", "lc", "wlc", "sh", "mh"]).optional(),
+      affinity: whole(1, 86_400).optional().describe("seconds that a client address stays with its task"),
+      drain: whole(0, 86_400).optional().describe("seconds that a leaving task may finish its connections"),
+    })
+    .optional(),
+  mesh: z.strictObject({ network: id, ...vips }).optional(),
+});
+
+const state = z.enum(["starting", "running", "paused", "draining", "stopped"]).default("running");
+
+const endpoints = z.array(
+  z.strictObject({
+    network: id,
+    ip4: z.string().optional(),
+    ip6: z.string().optional(),
+    aliases: list(z.string()),
+    links: list(z.strictObject({ target: z.string(), alias: z.string() })),
+    priority: z.int().default(0).describe("higher wins when a name is on several networks"),
+  }),
+);
+
+const task = z.strictObject({
+  service: id,
+  slot: whole(1, Number.MAX_SAFE_INTEGER).optional(),
+  node: z.string().min(1).default(DEFAULT_NODE),
+  id: id.optional().describe("default: service.slot, without a slot service.node"),
+  state,
+  health: z.enum(["none", "starting", "healthy", "unhealthy"]).default("none"),
+  containerId: z.string().optional(),
+  hostname: z.string().optional(),
+  endpoints: endpoints.optional().describe("default: all networks of the service"),
+  labels: labels.default({}),
+  weight: whole(1, 65_535).optional().describe("share of the service's connections, default 1"),
+});
+
+const container = z.strictObject({
+  name: z.string(),
+  id: id.optional().describe("default: the name"),
+  hostname: z.string().optional(),
+  state,
+  endpoints: endpoints.default([]),
+  labels: labels.default({}),
+});
+
+const sandbox = z.strictObject({
+  member: z.strictObject({ kind: z.enum(["container", "task"]), id }),
+  id: id.optional().describe("default: the member's id"),
+  listen: z
+    .array(
+      z.strictObject({
+        address: z.string().default(CONTAINER_RESOLVER),
+        port: port(0).default(DNS_PORT),
+        source: z.array(z.string()).optional(),
+      }),
+    )
+    .optional()
+    .describe("default: 127.0.0.11 port 53 in netns, nowhere without one"),
+  upstreams: z.array(upstream).optional().describe("default: the networks', else the node's"),
+  ndots: z.int().min(0).optional(),
+  search: z.array(z.string()).optional(),
+  netns: z.string().min(1).optional().describe("a path, a pid, or a name that ip netns knows"),
+  bind: z.enum(["direct", "redirect"]).optional(),
+  resolvConf: z.union([z.string(), z.strictObject({ root: z.string(), path: z.string() })]).optional(),
+});
+
+/** The fields of an object but its id, each of which may be left out; null where a put may leave it out, too. */
+function patchOf({ shape }: z.ZodObject): z.ZodObject {
+  const { id: _, ...fields } = shape;
+  const loose = (field: z.ZodType): z.ZodType => {
+    const plain = inside(field);
+    const free = plain === field ? plain : plain.nullable();
+    return (field.description === undefined ? free : free.describe(field.description)).optional();
+  };
+  return z.strictObject(Object.fromEntries(Object.entries(fields).map(([name, f]) => [name, loose(f as z.ZodType)])));
+}
+
+/** What a field is if it is there. */
+function inside(field: z.ZodType): z.ZodType {
+  const wrapped = field instanceof z.ZodDefault || field instanceof z.ZodOptional || field instanceof z.ZodNullable;
+  return wrapped ? inside(field.unwrap() as z.ZodType) : field;
+}
+
+const patch = <K extends string>(kind: K, object: z.ZodObject) =>
+  z.strictObject({ kind: z.literal(kind), id, patch: patchOf(object) });
+
+export const changeSchema = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("network.put"), network }),
+  z.strictObject({ kind: z.literal("service.put"), service }),
+  z.strictObject({ kind: z.literal("task.put"), task }),
+  z.strictObject({ kind: z.literal("container.put"), container }),
+  z.strictObject({ kind: z.literal("sandbox.put"), sandbox }),
+  patch("network.patch", network),
+  patch("service.patch", service),
+  patch("task.patch", task),
+  patch("container.patch", container),
+  patch("sandbox.patch", sandbox),
+  z.strictObject({ kind: z.literal("network.remove"), id }),
+  z.strictObject({ kind: z.literal("service.remove"), id }),
+  z.strictObject({ kind: z.literal("task.remove"), id }),
+  z.strictObject({ kind: z.literal("container.remove"), id }),
+  z.strictObject({ kind: z.literal("sandbox.remove"), id }),
+]);
+
+/** The fields that an object at `place` of a change may have, for people who wrote another. */
+export function fieldsAt(change: unknown, place: Place): string[] {
+  const { kind } = change as { readonly kind: string };
+  let at: z.ZodType | undefined = changeSchema.options.find(({ shape }) => shape.kind.value === kind);
+  for (const step of place) {
+    if (at instanceof z.ZodArray) at = at.element as z.ZodType;
+    else if (at instanceof z.ZodObject) at = at.shape[step] as z.ZodType;
+    at = at && inside(at);
+    if (at instanceof z.ZodUnion) at = at.options.find((form) => form instanceof z.ZodObject);
+  }
+  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+}

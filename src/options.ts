@@ -1,0 +1,108 @@
+/** Check of what `createNode` is given, before anything is opened: nothing unknown, everything of its type. */
+import { z } from "zod";
+import type { NodeOptions } from "./daemon.ts";
+import type { LbBackend } from "./lb-programmer/backends/backend.ts";
+import { addressBytes } from "./model/address.ts";
+import { pathText, shown, tellIssues } from "./model/issues.ts";
+
+/** An option that is none, or of the wrong type. Nothing has been opened. */
+export class OptionsError extends Error {
+  readonly code = "options";
+  /** "policy.ttl.stable"; "" if it is about all of them. */
+  readonly path: string;
+
+  constructor(path: string, message: string) {
+    super(`createNode: ${path === "" ? "options" : path} ${message}`);
+    this.name = "OptionsError";
+    this.path = path;
+  }
+}
+
+/** The options as they were given, without what is undefined in the policy, where defaults are filled in. Throws an OptionsError. */
+export function checkNodeOptions(given: NodeOptions): NodeOptions {
+  const { success, error } = nodeOptionsSchema.safeParse(given);
+  if (!success) throw optionsError(given, tellIssues(error.issues, { list: "a list", object: "an object" }));
+  if (given.policy === undefined) return given;
+  return { ...given, policy: Object.fromEntries(Object.entries(given.policy).filter(([, v]) => v !== undefined)) };
+}
+
+function optionsError(given: unknown, issues: ReturnType<typeof tellIssues>): OptionsError {
+  const { place, message, key } = issues.find((issue) => issue.key) ?? issues[0]!;
+  if (key) return new OptionsError(pathText(place), "is no option");
+  return new OptionsError(
+    pathText(place),
+    message === "is missing" ? message : `${message}, not ${shown(given, place)}`,
+  );
+}
+
+const address = z.string().refine((text) => addressBytes(text) !== undefined, "must be an IP address");
+const seconds = z.int().min(0).max(2_147_483_647);
+const name = z.string().min(1);
+
+const upstream = z.strictObject({
+  address,
+  port: z.int().min(1).max(65_535),
+  domains: z.array(z.string()).optional(),
+  host: z.boolean().optional(),
+  netns: name.optional(),
+});
+
+const ips = { ip4: address.optional(), ip6: address.optional() };
+
+/** The kernel counts in ticks of a millisecond at the least, in 31 bits. */
+const idle = z.int().min(1).max(2_147_483).optional();
+
+const METHODS = ["probe", "read", "apply", "connections", "clear"] as const satisfies (keyof LbBackend)[];
+const isBackend = (given: unknown): boolean => {
+  const backend = (given ?? {}) as Readonly<Record<string, unknown>>;
+  return typeof backend["name"] === "string" && METHODS.every((method) => typeof backend[method] === "function");
+};
+
+const balance = z.strictObject({
+  backend: z
+    .custom<LbBackend | "auto" | "ipvs" | "nftables" | "dry-run">(
+      (given) => ["auto", "ipvs", "nftables", "dry-run"].includes(given as string) || isBackend(given),
+      `must be "auto", "ipvs", "nftables", "dry-run" or a backend (name, ${METHODS.join(", ")})`,
+    )
+    .optional(),
+  placement: z.enum(["sandbox", "network"]).optional(),
+  node: name.optional(),
+  idle: z.strictObject({ tcp: idle, udp: idle }).optional(),
+  networks: z.array(z.strictObject({ network: name, netns: name.optional(), device: name, ...ips })).optional(),
+  mesh: z
+    .strictObject({
+      ingress: z.strictObject({ netns: name.optional(), device: name, ...ips }),
+      host: z.strictObject({ netns: name.optional(), bridge: name, to4: address.optional(), to6: address.optional() }),
+    })
+    .optional(),
+});
+
+export const nodeOptionsSchema = z.strictObject({
+  policy: z
+    .strictObject({
+      compat: z.enum(["none", "docker"]).optional(),
+      ttl: z.strictObject({ stable: seconds, dynamic: seconds, negative: seconds }).optional(),
+      hostnames: z.boolean().optional(),
+      upstreams: z.array(upstream).optional(),
+      ndots: z.boolean().optional(),
+    })
+    .optional(),
+  forwarder: z
+    .strictObject({
+      maxInFlight: z.int().min(1).max(65_535).optional(),
+      cache: z
+        .union([
+          z.literal(false),
+          z.strictObject({ entries: z.int().min(0).optional(), bytes: z.int().min(0).optional() }),
+        ])
+        .optional(),
+    })
+    .optional(),
+  id: z.string().optional(),
+  workers: z.int().min(0).max(64).optional(),
+  transport: z.enum(["batched", "dgram"]).optional(),
+  balance: balance.optional(),
+  keepSockets: z.boolean().optional(),
+  stateDir: name.optional(),
+  onNotice: z.custom<NodeOptions["onNotice"]>((given) => typeof given === "function", "must be a function").optional(),
+});

@@ -1,0 +1,27 @@
+/** The README's first program: one container on one network with one sandbox, in eight lines, `import` included. */
+import { expect, test } from "vitest";
+import { createNode, type ElevenNode } from "../../src/index.ts";
+import { askUdp } from "../support/ask.ts";
+import { query, told } from "../support/packets.ts";
+
+/** As text, because that is how people copy it; `createNode` is what it imports. */
+const PROGRAM = `
+import { createNode } from "eleven-dns";
+const node = createNode();
+node.apply([
+  { kind: "network.put", network: { name: "mynet" } },
+  { kind: "container.put", container: { name: "web", endpoints: [{ network: "mynet" }] } },
+  { kind: "sandbox.put", sandbox: { member: { kind: "container", id: "web" }, listen: [{ port: 0 }] } },
+]);
+await node.ready();
+`.trim();
+
+test("eight lines set up what answers", async () => {
+  const [first, ...lines] = PROGRAM.split("\n");
+  expect([first, lines.length]).toEqual(['import { createNode } from "eleven-dns";', 7]);
+  const run = new Function("createNode", `return (async () => {${lines.join("\n")}\nreturn node; })()`);
+  const node = (await run(createNode)) as ElevenNode;
+  const reply = await askUdp(node.listening("web")[0]!, query("web A"));
+  await node.close();
+  expect(told(reply!).answers).toEqual(["web 5 A 10.0.0.2"]);
+});
