@@ -21,6 +21,8 @@ import { Undo } from "./undo.ts";
 export interface Reduced {
   readonly touched: Touching;
   readonly changes: readonly Change[];
+  /** Takes all of it back; only as long as nothing was done since. */
+  readonly undo: () => void;
 }
 
 export function reduce(state: State, changes: readonly Change[]): Reduced {
@@ -42,7 +44,7 @@ export function reduce(state: State, changes: readonly Change[]): Reduced {
       throw error;
     }
   }
-  return { touched: step.touched, changes: done };
+  return { touched: step.touched, changes: done, undo: () => step.undo.rollback() };
 }
 
 const subnetsOf = (changes: readonly Change[]): Cidr[] =>

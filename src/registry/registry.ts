@@ -1,6 +1,7 @@
 /** The registry: changes in, events out, and a revision to wait for. */
-import { EventEmitter } from "eventemitter3";
+import { Emitter } from "../model/emitter.ts";
 import type { Change, ReadonlyState, Touched } from "../model/types.ts";
+import { became } from "./became.ts";
 import { reduce } from "./reduce.ts";
 import { State } from "./state.ts";
 
@@ -12,12 +13,30 @@ export interface Applied {
   readonly changes: readonly Change[];
 }
 
+/** The same for a store: it keeps what became of each object, by other changes' doing, too (a service takes its tasks along). */
+export interface Fed extends Applied {
+  readonly objects: readonly Change[];
+}
+
 interface Events {
   change: [applied: Applied];
 }
 
-export class Registry extends EventEmitter<Events> {
+export interface RegistryOptions {
+  /** Called after each batch, before any listener: no listener can be in its way, and nobody can take it off. */
+  readonly follow?: (applied: Applied) => void;
+  /** Told what a listener has thrown. Default: it is a warning of the process's. */
+  readonly threw?: (error: unknown, event: string) => void;
+}
+
+export class Registry extends Emitter<Events> {
   readonly #state = new State();
+  readonly #follow: (applied: Applied) => void;
+
+  constructor({ follow = () => {}, threw = warn }: RegistryOptions = {}) {
+    super(threw);
+    this.#follow = follow;
+  }
 
   /** A live view, not a copy: it is what it was until the next `apply`. */
   get state(): ReadonlyState {
@@ -34,10 +53,33 @@ export class Registry extends EventEmitter<Events> {
    */
   apply(changes: readonly Change[]): number {
     const { touched, changes: done } = reduce(this.#state, changes);
-    if (done.length === 0) return this.#state.revision;
-    const revision = ++this.#state.revision;
-    this.emit("change", { revision, touched, changes: done });
-    return revision; // not the state's: a listener may have applied more
+    return this.#done(touched, done);
+  }
+
+  /** As `apply`; says what came of it. */
+  feed(changes: readonly Change[]): Fed {
+    const { touched, changes: done } = reduce(this.#state, changes);
+    const objects = became(this.#state, touched); // now: a listener may apply more
+    return { revision: this.#done(touched, done), touched, changes: done, objects };
+  }
+
+  /**
+   * What `feed` would make of these batches, one after the other: its objects, or why it would refuse. Nothing is changed; the same
+   * batches fed next, the refused ones left out, come to the same.
+   */
+  rehearse(batches: readonly (readonly Change[])[]): Rehearsed[] {
+    const undo: (() => void)[] = [];
+    const rehearsed = batches.map((changes): Rehearsed => {
+      try {
+        const reduced = reduce(this.#state, changes);
+        undo.push(reduced.undo);
+        return { objects: became(this.#state, reduced.touched) };
+      } catch (refused) {
+        return { refused };
+      }
+    });
+    for (const takeBack of undo.reverse()) takeBack();
+    return rehearsed;
   }
 
   /** Resolves when the registry has reached the revision; rejects with the signal's reason if that comes first. */
@@ -62,4 +104,19 @@ export class Registry extends EventEmitter<Events> {
       this.on("change", check);
     });
   }
+
+  #done(touched: Touched, changes: readonly Change[]): number {
+    if (changes.length === 0) return this.#state.revision;
+    const revision = ++this.#state.revision;
+    const applied = { revision, touched, changes };
+    this.#follow(applied);
+    this.emit("change", applied);
+    return revision; // not the state's: a listener may have applied more
+  }
 }
+
+/** What a batch would come to. */
+export type Rehearsed = { readonly objects: readonly Change[] } | { readonly refused: unknown };
+
+const warn = (error: unknown, event: string): void =>
+  process.emitWarning(`a listener of "${event}" has thrown: ${error instanceof Error ? error.message : error}`);
