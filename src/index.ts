@@ -22,9 +22,15 @@ export {
 export type * from "./lb-programmer/state.ts";
 export type { Notice } from "./model/notice.ts";
 export type * from "./model/types.ts";
+export { NodeError } from "./node/error.ts";
+export type { NodeEvents } from "./node/events.ts";
 export { RegistryError } from "./registry/error.ts";
 export { type Applied, Registry } from "./registry/registry.ts";
+export { type FileStoreOptions, fileStore } from "./registry/stores/file.ts";
+export { memoryStore } from "./registry/stores/memory.ts";
+export { type Feed, type OpenOptions, type Store, StoreError } from "./registry/stores/store.ts";
 export { parseResolvConf } from "./resolv-conf/parse.ts";
 export { watchResolvConf } from "./resolv-conf/watch.ts";
 export type { Policy } from "./scoping/policy.ts";
 export type { Bound } from "./server/data-plane.ts";
+export type { UpstreamStatus } from "./server/upstream-news.ts";

@@ -2,7 +2,17 @@
  * One owner at a time, by flock(2): the kernel takes a lock back when its process ends, however it ends, so nobody ever has to find out
  * whether an owner is still alive. Nothing here waits.
  */
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, readSync, rmSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { OsError, osError } from "./error.ts";
 import { libc } from "./libc.ts";
 

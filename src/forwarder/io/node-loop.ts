@@ -1,6 +1,6 @@
 /** The forwarder on node's event loop: the core, node's sockets, and one timer. */
 import { createForwarderCore } from "../core/core.ts";
-import type { ForwarderCore, ForwarderOptions } from "../core/options.ts";
+import type { ForwarderCore, ForwarderOptions, OnHealth } from "../core/options.ts";
 import type { Forwarder, ForwardReply, ForwardRequest } from "../core/types.ts";
 import { createRandom16 } from "./random.ts";
 import { createNodeExchange, type NetnsSockets } from "./sockets.ts";
@@ -15,6 +15,7 @@ export function createForwarder(
   options: ForwarderOptions = {},
   netnsSockets?: NetnsSockets,
   threw: (error: unknown) => void = () => {},
+  onHealth?: OnHealth,
 ): NodeForwarder {
   const guarded = (work: () => void): void => {
     try {
@@ -32,7 +33,7 @@ export function createForwarder(
     netnsSockets,
   );
   const now = () => performance.now();
-  const core = createForwarderCore({ exchange, now, random: createRandom16(), options });
+  const core = createForwarderCore({ exchange, now, random: createRandom16(), options, onHealth });
 
   let timer: NodeJS.Timeout | undefined;
   let armedFor = Number.POSITIVE_INFINITY;
