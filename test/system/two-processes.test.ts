@@ -48,6 +48,7 @@ ${sandboxes.join("\n")}
       expect(await ask()).toBe("10.77.6.7");
       expect(first.errors()).not.toContain('"warn"');
       expect(await ns.exec("a", "nft", "list", "tables")).not.toContain("eleven_dns");
+      running.shift();
       await first.stop(signal);
       await eventually(
         () => ask(),
