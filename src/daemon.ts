@@ -1,106 +1,86 @@
 /**
- * Composition root: the only file that knows every part. A change goes registry -> compile -> data plane in one go, so that
- * when `apply` returns, the next query is answered from it.
+ * Composition root: the only file that knows every part. A change goes registry -> compile -> (kernel) -> data plane: names are
+ * compiled before `apply` returns, and asked for from then on if this thread answers and nothing is balanced. Who must know when every
+ * answer comes from a change waits for `applied`.
  */
 import type DNS2 from "dns2";
 import type { ForwarderCounters } from "./forwarder/core/counters.ts";
-import { createForwarder, type ForwarderOptions } from "./forwarder/io/node-loop.ts";
 import { Balancing } from "./lb-programmer/order/balancing.ts";
 import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
+import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice } from "./model/notice.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import { NodeError } from "./node/error.ts";
+import type { NodeEvents } from "./node/events.ts";
+import type { NodeOptions } from "./node/options.ts";
+import { createPlane, hasCalls } from "./node/plane.ts";
+import { frozen, viewOf } from "./node/view.ts";
 import { checkNodeOptions } from "./options.ts";
 import { hurryTools } from "./os/exec.ts";
 import { libcProblem } from "./os/libc.ts";
-import { netnsSockets } from "./os/socket.ts";
 import { StateDir } from "./os/state-dir.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
+import type { Store } from "./registry/stores/store.ts";
 import { Attachments } from "./sandbox/attachments.ts";
 import { type Discarded, Inheritance } from "./sandbox/inheritance.ts";
 import { removeRedirect } from "./sandbox/redirect.ts";
-import { createOpenSockets } from "./sandbox/sockets.ts";
 import { Compiler } from "./scoping/compile.ts";
 import type { ScopePatch } from "./scoping/patch.ts";
 import { DEFAULT_POLICY, type Policy } from "./scoping/policy.ts";
 import type { Bound, DataPlane } from "./server/data-plane.ts";
-import { InlinePlane } from "./server/inline-plane.ts";
 import { answerPacket } from "./server/object-edge.ts";
-import { createServing, type ServeCounters, type ServingOptions } from "./server/serve.ts";
-import { tellOnce } from "./server/tell-once.ts";
-import { canHaveWorkers, WorkerPlane } from "./server/worker/plane.ts";
-import { version } from "./version.ts";
+import type { ServeCounters } from "./server/serve.ts";
+import { UpstreamNews } from "./server/upstream-news.ts";
 
-/** Everything has a default: `createNode()` is a resolver that knows nothing yet and forwards nothing. */
-export interface NodeOptions {
-  /** TTLs, compat mode, hostnames, upstreams. */
-  readonly policy?: Partial<Policy>;
-  readonly forwarder?: ForwarderOptions;
-  /** What `id.server` says. Default: "eleven". */
-  readonly id?: string;
-  /**
-   * Threads that answer, and have no right to anything else. Default 1; 0: this one answers. Needs Linux and the built package;
-   * where workers can't be had, this thread answers, and `onNotice` is told.
-   */
-  readonly workers?: number;
-  /** How datagrams are read. "batched" (the default where it works): recvmmsg and sendmmsg. "dgram": node's own sockets. */
-  readonly transport?: "batched" | "dgram";
-  /** Programs the kernel behind VIPs and published ports. Missing: names only. */
-  readonly balance?: BalanceOptions;
-  /** Keeps sockets over restarts, if the service manager does (NOTIFY_SOCKET and FDSTORE). Default false. */
-  readonly keepSockets?: boolean;
-  /**
-   * What must be known again after a restart is kept here: a directory of this user's alone, made when it is first needed. Default:
-   * $STATE_DIRECTORY, else /var/lib/eleven.
-   */
-  readonly stateDir?: string;
-  /** Told what an operator should know: errors of sockets that belong to no query, fallbacks, namespaces that went. */
-  readonly onNotice?: Notice;
-}
+export type { NodeOptions } from "./node/options.ts";
 
-/** A registry, its resolver, and the sockets of its sandboxes. */
-export class ElevenNode {
-  readonly registry = new Registry();
+/** What a process that ends in a restart may take until the next one has its namespaces. Milliseconds. */
+const RESTART = 10_000;
+
+/** State, its resolver, and the sockets of its sandboxes. What happens by itself is told by events: see NodeEvents. */
+export class ElevenNode extends Emitter<NodeEvents> {
+  readonly #registry: Registry;
+  readonly #view: ReadonlyState;
   readonly #compiler: Compiler;
   readonly #plane: DataPlane;
   readonly #attachments: Attachments;
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
+  readonly #store: Store | undefined;
+  /** Resolves when what was stored has been fed. */
+  readonly #opened: Promise<void> | undefined;
   /** Changes of names that wait for the kernel, oldest first. */
   readonly #waiting: ScopePatch[] = [];
+  /** What "problem" was emitted with last. */
+  readonly #told = new Map<SandboxId, string>();
+  #closing: Promise<void> | undefined;
 
   constructor(given: NodeOptions = {}) {
     const options = checkNodeOptions(given);
+    const onNotice = harmless(options.onNotice ?? warn);
+    const threw = (error: unknown, event: string) =>
+      onNotice(`a listener of "${event}" has thrown: ${error instanceof Error ? error.message : error}`);
+    super(threw);
     const policy = { ...DEFAULT_POLICY, ...options.policy };
-    const onNotice = harmless(options.onNotice);
     const stateDir = new StateDir(options.stateDir);
+    this.#registry = new Registry({ follow: (applied) => this.#follow(applied), threw });
+    this.#view = viewOf(this.#registry.state);
     this.#compiler = new Compiler(policy);
-    const batched = hasCalls(options, onNotice);
-    this.#inheritance = batched && options.keepSockets ? Inheritance.fromEnvironment(process.env, onNotice) : undefined;
-    this.#plane = this.#createPlane(options, policy, batched, onNotice);
-    this.#balancing =
-      options.balance &&
-      new Balancing(options.balance, {
-        state: () => this.state,
-        changeNames: (revision) => this.#changeNames(revision),
-        stateDir,
-        onNotice,
-      });
-    this.#attachments = new Attachments({
-      plane: this.#plane,
-      stateDir,
-      noNamespaces: libcProblem(),
-      onNotice,
-      onAttached: (sandbox) => this.#balancing?.add(sandbox),
-      onDetach: async (id) => this.#balancing?.remove(id),
-      onFound: (id, found) => this.#inOrder(this.#compiler.changeSandboxUpstreams(this.state, id, found)),
-    });
-    this.registry.on("change", (applied) => this.#follow(applied));
+    const calls = hasCalls(options.transport, onNotice);
+    this.#inheritance = calls && options.keepSockets ? Inheritance.fromEnvironment(process.env, onNotice) : undefined;
+    this.#plane = this.#createPlane(options, policy, calls, onNotice);
+    this.#balancing = options.balance && this.#createBalancing(options.balance, stateDir, onNotice);
+    this.#attachments = this.#createAttachments(stateDir, onNotice);
+    this.#store = options.store;
+    this.#opened = this.#store?.open(this.#registry, { onNotice });
+    this.#opened?.catch(() => {}); // `ready` and `write` say it
   }
 
+  /** Everything that exists, live. Nobody can change it here, nor what is taken out of it: that is what `apply` and `write` are for. */
   get state(): ReadonlyState {
-    return this.registry.state;
+    return this.#view;
   }
 
   get counters(): { readonly serve: Readonly<ServeCounters>; readonly forward: Readonly<ForwarderCounters> } {
@@ -110,14 +90,29 @@ export class ElevenNode {
   /**
    * Changes what exists, all of it or (with a RegistryError) nothing. Returns the revision. `applied` resolves when it is
    * in the kernel and every answer comes from it (at once, if this thread answers and nothing is balanced). Sockets of new
-   * sandboxes open in the background: wait with `ready`.
+   * sandboxes open in the background: wait with `ready`. A node with a store refuses: what is applied would not be stored.
    */
   apply(changes: readonly ChangeInput[]): number {
-    return this.registry.apply(changes);
+    this.#check("apply");
+    if (this.#store === undefined) return this.#registry.apply(changes);
+    throw new NodeError("stored", "apply", "this node has a store, and what is applied would not be stored: use write");
+  }
+
+  /**
+   * As `apply`, for every store: resolves to the revision when the changes are stored, with what was allocated for them, and
+   * applied. Rejects with a RegistryError, or a StoreError if they can't be stored; then nothing has happened.
+   */
+  async write(changes: readonly ChangeInput[]): Promise<number> {
+    this.#check("write");
+    if (this.#store === undefined) return this.#registry.apply(changes);
+    await this.#opened;
+    this.#check("write");
+    return this.#store.write(changes);
   }
 
   /** Resolves when what was applied so far is in the kernel (or its target is degraded), and every thread answers from it. */
   async applied(): Promise<void> {
+    this.#check("applied");
     await this.#balancing?.settled();
     await this.#plane.applied(this.state.revision);
   }
@@ -127,6 +122,7 @@ export class ElevenNode {
    * processes may end.
    */
   async drained(): Promise<void> {
+    this.#check("drained");
     await this.#balancing?.drained();
   }
 
@@ -135,22 +131,30 @@ export class ElevenNode {
     return this.#balancing?.status() ?? [];
   }
 
-  /** Resolves when all sandboxes put so far listen; rejects if one of them could not, namespaces excepted (`problems`). */
+  /**
+   * Resolves when what is stored is applied and all sandboxes put so far listen. Rejects if the store can't be opened, or if a sandbox
+   * in this process's own namespace can't listen; those in other namespaces are in `problems`. All of them are tried again.
+   */
   async ready(): Promise<void> {
+    this.#check("ready");
+    await this.#opened;
     await this.#attachments.ready();
     await this.applied();
     for (const left of this.#inheritance?.discard() ?? []) await this.#clear(left);
     this.#inheritance?.ready();
   }
 
-  /** Where a sandbox listens, once `ready`. */
+  /** Where a sandbox listens; nowhere before `ready`, or as long as it is one of the `problems`. */
   listening(sandbox: SandboxId): readonly Bound[] {
-    return this.#attachments.bound(sandbox);
+    this.#check("listening");
+    const bound = this.#attachments.bound(sandbox);
+    if (bound === undefined) throw new NodeError("unknown", "listening", `there is no sandbox "${sandbox}"`);
+    return bound;
   }
 
   /**
-   * Sandboxes that should listen and do not, and why (they are tried again when their namespace changes); those whose resolv.conf
-   * may not be rewritten, and those whose thread dies again and again: these listen.
+   * Sandboxes that should listen and do not, and why; those whose resolv.conf could not be rewritten, and those whose thread dies again
+   * and again: these listen. All of it is tried again, after a while and when a namespace changes; what works is a problem no more.
    */
   get problems(): ReadonlyMap<SandboxId, Error> {
     return new Map([...this.#plane.problems, ...this.#attachments.problems]);
@@ -161,18 +165,30 @@ export class ElevenNode {
    * option, so unknown names of one label are not forwarded (Docker's rule; the C library then goes on with its search list).
    */
   setUpstreams(upstreams: readonly Upstream[], { ndots = false }: { readonly ndots?: boolean } = {}): void {
-    this.#inOrder(this.#compiler.changeUpstreams(this.state, { upstreams, ndots }));
+    this.#check("setUpstreams");
+    this.#inOrder(this.#compiler.changeUpstreams(this.#registry.state, { upstreams, ndots }));
   }
 
   /** Answers a dns2 packet as the sandbox would be answered: put any dns2 server in front, DNS over HTTPS included. */
-  answer(packet: DNS2.Packet, sandbox: SandboxId): Promise<DNS2.Packet> {
+  async answer(packet: DNS2.Packet, sandbox: SandboxId): Promise<DNS2.Packet> {
+    this.#check("answer");
     return answerPacket(packet, (query) => this.#plane.ask(query, sandbox));
   }
 
-  /** Ends. Sockets that the service manager keeps, and what leads to them, stay for the next process. */
-  async close(): Promise<void> {
+  /**
+   * Ends, once; every method but this one says so from then on (NodeError, "closed"). Sockets that the service manager keeps, and what
+   * leads to them, stay for the next process.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     const hurried = hurryTools();
     try {
+      await this.#opened?.catch(() => {});
+      await this.#store?.close();
       if (this.#inheritance !== undefined) {
         this.#inheritance.ending = true;
         await this.#plane.drain();
@@ -181,15 +197,25 @@ export class ElevenNode {
       await this.#balancing?.close({ clear: this.#inheritance === undefined });
       await this.#plane.close();
     } finally {
+      this.#attachments.leave();
       hurried();
     }
   }
 
-  #follow({ touched, revision }: Applied): void {
-    this.#waiting.push(this.#compiler.compile(this.state, touched));
+  #check(op: string): void {
+    if (this.#closing !== undefined) throw new NodeError("closed", op, `${op}: the node is closed`);
+  }
+
+  #follow(applied: Applied): void {
+    const { touched, revision } = applied;
+    const { state } = this.#registry;
+    this.#waiting.push(this.#compiler.compile(state, touched));
     if (this.#balancing?.active) this.#balancing.follow();
     else void this.#changeNames(revision);
-    for (const id of touched.sandboxes) this.#attachments.follow(id, this.state.sandboxes.get(id));
+    for (const id of touched.sandboxes) this.#attachments.follow(id, state.sandboxes.get(id));
+    if (this.listenerCount("change") === 0) return;
+    frozen(applied.changes);
+    this.emit("change", applied);
   }
 
   /** Names become what they were compiled to at this revision, before this returns on this thread, when it resolves on all. */
@@ -208,37 +234,60 @@ export class ElevenNode {
   /** What an earlier process left where no sandbox is any more. */
   async #clear(left: Discarded): Promise<void> {
     if (left.redirected) await removeRedirect(left);
-    const { sandboxes } = this.state;
+    const { sandboxes } = this.#registry.state;
     if (![...sandboxes.values()].some((s) => s.netns === left.netns)) await this.#balancing?.clear(left.netns);
   }
 
-  #createPlane(options: NodeOptions, policy: Policy, batched: boolean, onNotice: Notice): DataPlane {
-    const identity = { version: `eleven ${version}`, id: options.id ?? "eleven" };
-    const serving: ServingOptions = { compat: policy.compat, negativeTtl: policy.ttl.negative, identity };
-    const onError = (error: Error) => onNotice(error.message);
-    const sockets = batched ? createOpenSockets({ inheritance: this.#inheritance, onNotice }) : undefined;
-    const forwarder = createForwarder(options.forwarder, netnsSockets, tellOnce(onError));
-    const { workers = 1 } = options;
-    if (workers > 0 && sockets !== undefined && options.transport !== "dgram") {
-      if (canHaveWorkers) {
-        const snapshot = () => this.#compiler.snapshot(this.state);
-        const forwarderOptions = options.forwarder ?? {};
-        return new WorkerPlane({ workers, serving, forwarderOptions, forwarder, sockets, snapshot, onError });
-      }
-      onNotice("the file of the worker threads, thread-main.js, is not beside the program; the main thread answers");
-    }
-    const inline = { serving: createServing(serving), forwarder, sockets, onError };
-    return new InlinePlane({ ...inline, batched: batched && options.transport !== "dgram" });
+  #tellProblem(id: SandboxId): void {
+    const problem = this.#attachments.problemOf(id) ?? this.#plane.problems.get(id);
+    if (problem?.message === this.#told.get(id)) return;
+    if (problem === undefined) this.#told.delete(id);
+    else this.#told.set(id, problem.message);
+    this.emit("problem", id, problem);
+  }
+
+  #createPlane(options: NodeOptions, policy: Policy, calls: boolean, onNotice: Notice): DataPlane {
+    const { forwarder, id, workers, transport } = options;
+    const news = new UpstreamNews((upstream) => this.emit("upstream", upstream));
+    return createPlane({
+      ...{ policy, forwarder, id, workers, transport, calls, onNotice },
+      inheritance: this.#inheritance,
+      snapshot: () => this.#compiler.snapshot(this.#registry.state),
+      onHealth: (server, up) => news.heard(server, up),
+      onProblem: (sandboxes) => sandboxes.forEach((sandbox) => void this.#tellProblem(sandbox)),
+    });
+  }
+
+  #createBalancing(balance: BalanceOptions, stateDir: StateDir, onNotice: Notice): Balancing {
+    return new Balancing(balance, {
+      state: () => this.#registry.state,
+      changeNames: (revision) => this.#changeNames(revision),
+      stateDir,
+      onNotice,
+      onStatus: (status) => this.emit("status", status),
+      onRepaired: (target, steps) => this.emit("repaired", target, steps),
+    });
+  }
+
+  #createAttachments(stateDir: StateDir, onNotice: Notice): Attachments {
+    return new Attachments({
+      plane: this.#plane,
+      stateDir,
+      patience: this.#inheritance === undefined ? 0 : RESTART,
+      noNamespaces: libcProblem(),
+      onNotice,
+      onAttached: (sandbox) => this.#balancing?.add(sandbox),
+      onDetach: async (id) => this.#balancing?.remove(id),
+      onFound: (id, found) => this.#inOrder(this.#compiler.changeSandboxUpstreams(this.#registry.state, id, found)),
+      onProblem: (id) => this.#tellProblem(id),
+    });
   }
 }
 
-/** Whether we can make system calls of our own; says so if not. */
-function hasCalls({ transport }: NodeOptions, onNotice: Notice): boolean {
-  const problem = libcProblem();
-  if (problem !== undefined && transport !== "dgram")
-    onNotice(`${problem}: node's own sockets are used, and no network namespaces`);
-  return problem === undefined;
-}
+/** What is said to nobody else. */
+const warn: Notice = (message, level = "warn") => {
+  if (level === "warn") process.emitWarning(message, "ElevenWarning");
+};
 
 /** The library's front door. */
 export const createNode = (options?: NodeOptions): ElevenNode => new ElevenNode(options);

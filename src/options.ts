@@ -1,9 +1,14 @@
 /** Check of what `createNode` is given, before anything is opened: nothing unknown, everything of its type. */
 import { z } from "zod";
-import type { NodeOptions } from "./daemon.ts";
 import type { LbBackend } from "./lb-programmer/backends/backend.ts";
+import { isDevice } from "./lb-programmer/backends/common/typed.ts";
+import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import { addressBytes } from "./model/address.ts";
+import { BACKEND_NAMES } from "./model/backends.ts";
 import { pathText, shown, tellIssues } from "./model/issues.ts";
+
+import type { NodeOptions } from "./node/options.ts";
+import type { Store } from "./registry/stores/store.ts";
 
 /** An option that is none, or of the wrong type. Nothing has been opened. */
 export class OptionsError extends Error {
@@ -47,32 +52,43 @@ const upstream = z.strictObject({
   netns: name.optional(),
 });
 
+const device = z.string().refine(isDevice, "must be an interface's name: 1 to 15 visible ASCII characters");
 const ips = { ip4: address.optional(), ip6: address.optional() };
 
 /** The kernel counts in ticks of a millisecond at the least, in 31 bits. */
 const idle = z.int().min(1).max(2_147_483).optional();
 
+const NAMES: readonly string[] = ["auto", ...BACKEND_NAMES];
 const METHODS = ["probe", "read", "apply", "connections", "clear"] as const satisfies (keyof LbBackend)[];
 const isBackend = (given: unknown): boolean => {
   const backend = (given ?? {}) as Readonly<Record<string, unknown>>;
   return typeof backend["name"] === "string" && METHODS.every((method) => typeof backend[method] === "function");
 };
 
+const STORE_METHODS = ["open", "write", "close"] as const satisfies (keyof Store)[];
+const isStore = (given: unknown): boolean =>
+  STORE_METHODS.every((method) => typeof ((given ?? {}) as Readonly<Record<string, unknown>>)[method] === "function");
+
 const balance = z.strictObject({
   backend: z
-    .custom<LbBackend | "auto" | "ipvs" | "nftables" | "dry-run">(
-      (given) => ["auto", "ipvs", "nftables", "dry-run"].includes(given as string) || isBackend(given),
-      `must be "auto", "ipvs", "nftables", "dry-run" or a backend (name, ${METHODS.join(", ")})`,
+    .custom<NonNullable<BalanceOptions["backend"]>>(
+      (given) => NAMES.includes(given as string) || isBackend(given),
+      `must be ${NAMES.map((n) => `"${n}"`).join(", ")} or a backend (name, ${METHODS.join(", ")})`,
     )
     .optional(),
   placement: z.enum(["sandbox", "network"]).optional(),
   node: name.optional(),
   idle: z.strictObject({ tcp: idle, udp: idle }).optional(),
-  networks: z.array(z.strictObject({ network: name, netns: name.optional(), device: name, ...ips })).optional(),
+  networks: z.array(z.strictObject({ network: name, netns: name.optional(), device, ...ips })).optional(),
   mesh: z
     .strictObject({
-      ingress: z.strictObject({ netns: name.optional(), device: name, ...ips }),
-      host: z.strictObject({ netns: name.optional(), bridge: name, to4: address.optional(), to6: address.optional() }),
+      ingress: z.strictObject({ netns: name.optional(), device, ...ips }),
+      host: z.strictObject({
+        netns: name.optional(),
+        bridge: device,
+        to4: address.optional(),
+        to6: address.optional(),
+      }),
     })
     .optional(),
 });
@@ -104,5 +120,6 @@ export const nodeOptionsSchema = z.strictObject({
   balance: balance.optional(),
   keepSockets: z.boolean().optional(),
   stateDir: name.optional(),
+  store: z.custom<Store>(isStore, `must be a store (${STORE_METHODS.join(", ")})`).optional(),
   onNotice: z.custom<NodeOptions["onNotice"]>((given) => typeof given === "function", "must be a function").optional(),
 });

@@ -29,6 +29,7 @@ export interface Libc {
   readonly openat2: Call;
   readonly renameat: Call;
   readonly unlinkat: Call;
+  readonly flock: Call;
   readonly setns: Call;
   readonly eventfd: Call;
   readonly epoll_create1: Call;
@@ -63,6 +64,7 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   openat2: "long syscall(long, int, const char *, void *, size_t)",
   renameat: "int renameat(int, const char *, int, const char *)",
   unlinkat: "int unlinkat(int, const char *, int)",
+  flock: "int flock(int, int)",
   setns: "int setns(int, int)",
   eventfd: "int eventfd(unsigned int, int)",
   epoll_create1: "int epoll_create1(int)",

@@ -19,6 +19,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { type Lock, takeLock } from "./lock.ts";
 
 /** As systemd has it (StateDirectory= sets the variable), else where Linux keeps such things (FHS 3.0, 5.8). */
 export const defaultStateDir = (): string => process.env["STATE_DIRECTORY"]?.split(":")[0] || "/var/lib/eleven";
@@ -98,6 +99,12 @@ export class StateDir {
   remove(name: string): void {
     this.#check();
     rmSync(this.#file(name), { force: true });
+  }
+
+  /** Makes this process the only owner of what the name stands for. Throws LockHeld if another is, else an Error that says what is wrong. */
+  lock(name: string): Lock {
+    this.#check();
+    return takeLock(this.#file(name));
   }
 
   /** Names that begin like this. */

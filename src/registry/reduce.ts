@@ -21,6 +21,8 @@ import { Undo } from "./undo.ts";
 export interface Reduced {
   readonly touched: Touching;
   readonly changes: readonly Change[];
+  /** Takes all of it back; only as long as nothing was done since. */
+  readonly undo: () => void;
 }
 
 interface Leave {
@@ -50,7 +52,7 @@ export function reduce(state: State, changes: readonly ChangeInput[], { orphans 
     step.undo.rollback();
     throw located(error, given, step.index);
   }
-  return { touched: step.touched, changes: done };
+  return { touched: step.touched, changes: done, undo: () => step.undo.rollback() };
 }
 
 function readAll(changes: unknown): Given[] {

@@ -1,8 +1,9 @@
 /** The registry: changes in, events out, and a revision to wait for. */
-import { EventEmitter } from "eventemitter3";
+import { Emitter } from "../model/emitter.ts";
 import type { ChangeInput } from "../model/input.ts";
 import type { Change, ReadonlyState, Touched } from "../model/types.ts";
-import { type Reduced, reduce } from "./reduce.ts";
+import { became } from "./became.ts";
+import { reduce } from "./reduce.ts";
 import { State } from "./state.ts";
 
 /** What one batch came to. */
@@ -13,12 +14,30 @@ export interface Applied {
   readonly changes: readonly Change[];
 }
 
+/** The same for a store: it keeps what became of each object, by other changes' doing, too (a service takes its tasks along). */
+export interface Fed extends Applied {
+  readonly objects: readonly Change[];
+}
+
 export interface RegistryEvents {
   change: [applied: Applied];
 }
 
-export class Registry extends EventEmitter<RegistryEvents> {
+export interface RegistryOptions {
+  /** Called after each batch, before any listener: no listener can be in its way, and nobody can take it off. */
+  readonly follow?: (applied: Applied) => void;
+  /** Told what a listener has thrown. Default: it is a warning of the process's. */
+  readonly threw?: (error: unknown, event: string) => void;
+}
+
+export class Registry extends Emitter<RegistryEvents> {
   readonly #state = new State();
+  readonly #follow: (applied: Applied) => void;
+
+  constructor({ follow = () => {}, threw = warn }: RegistryOptions = {}) {
+    super(threw);
+    this.#follow = follow;
+  }
 
   /** A live view, not a copy: it is what it was until the next `apply`. */
   get state(): ReadonlyState {
@@ -34,19 +53,40 @@ export class Registry extends EventEmitter<RegistryEvents> {
    * changed. Listeners of "change" have run when it returns. Nothing of what is given is kept: it may be changed afterwards.
    */
   apply(changes: readonly ChangeInput[]): number {
-    return this.#commit(reduce(this.#state, changes));
+    const { touched, changes: done } = reduce(this.#state, changes);
+    return this.#done(touched, done);
   }
 
-  /** The same for what a store kept: its sandboxes may have outlived their container or task. */
+  /** As `apply`, for what a store kept: its sandboxes may have outlived their container or task. */
   restore(changes: readonly ChangeInput[]): number {
-    return this.#commit(reduce(this.#state, changes, { orphans: true }));
+    const { touched, changes: done } = reduce(this.#state, changes, { orphans: true });
+    return this.#done(touched, done);
   }
 
-  #commit({ touched, changes: done }: Reduced): number {
-    if (done.length === 0) return this.#state.revision;
-    const revision = ++this.#state.revision;
-    this.emit("change", { revision, touched, changes: done });
-    return revision; // not the state's: a listener may have applied more
+  /** As `apply`; says what came of it. */
+  feed(changes: readonly ChangeInput[]): Fed {
+    const { touched, changes: done } = reduce(this.#state, changes);
+    const objects = became(this.#state, touched); // now: a listener may apply more
+    return { revision: this.#done(touched, done), touched, changes: done, objects };
+  }
+
+  /**
+   * What `feed` would make of these batches, one after the other: its objects, or why it would refuse. Nothing is changed; the same
+   * batches fed next, the refused ones left out, come to the same.
+   */
+  rehearse(batches: readonly (readonly ChangeInput[])[]): Rehearsed[] {
+    const undo: (() => void)[] = [];
+    const rehearsed = batches.map((changes): Rehearsed => {
+      try {
+        const reduced = reduce(this.#state, changes);
+        undo.push(reduced.undo);
+        return { objects: became(this.#state, reduced.touched) };
+      } catch (refused) {
+        return { refused };
+      }
+    });
+    for (const takeBack of undo.reverse()) takeBack();
+    return rehearsed;
   }
 
   /** Resolves when the registry has reached the revision; rejects with the signal's reason if that comes first. */
@@ -71,4 +111,19 @@ export class Registry extends EventEmitter<RegistryEvents> {
       this.on("change", check);
     });
   }
+
+  #done(touched: Touched, changes: readonly Change[]): number {
+    if (changes.length === 0) return this.#state.revision;
+    const revision = ++this.#state.revision;
+    const applied = { revision, touched, changes };
+    this.#follow(applied);
+    this.emit("change", applied);
+    return revision; // not the state's: a listener may have applied more
+  }
 }
+
+/** What a batch would come to. */
+export type Rehearsed = { readonly objects: readonly Change[] } | { readonly refused: unknown };
+
+const warn = (error: unknown, event: string): void =>
+  process.emitWarning(`a listener of "${event}" has thrown: ${error instanceof Error ? error.message : error}`);

@@ -2,49 +2,47 @@
  * Every sandbox's sockets and resolv.conf, kept as the registry says, again when a namespace comes back. A sandbox whose namespace
  * or file is slow, gone or hostile has a problem, and nobody else has.
  */
-
-import type { Notice } from "../model/notice.ts";
-import type { Found, Sandbox, SandboxId } from "../model/types.ts";
-import type { StateDir } from "../os/state-dir.ts";
-import { type ResolvConfOptions, restoreResolvConf, writeResolvConf } from "../resolv-conf/rewrite.ts";
+import type { Sandbox, SandboxId } from "../model/types.ts";
 import type { Bound, DataPlane } from "../server/data-plane.ts";
+import { Files, type FilesOptions } from "./files.ts";
 import { Retries } from "./retries.ts";
+import { Occupied, Tenancy } from "./tenancy.ts";
 import { Turns } from "./turns.ts";
 import { NamespaceWatch, namespaceAt } from "./watch.ts";
 
-export interface AttachmentsOptions {
+export interface AttachmentsOptions extends FilesOptions {
   readonly plane: DataPlane;
-  /** A sandbox's old resolv.conf said this (undefined: not any more). */
-  readonly onFound: (sandbox: SandboxId, found: Found | undefined) => void;
-  /** It is wired in its namespace; or is about to be let go. */
+  /** It is wired in its namespace (which all that are in it name by the same path here); or is about to be let go. */
   readonly onAttached: (sandbox: Sandbox) => void;
   readonly onDetach: (sandbox: SandboxId) => Promise<void>;
-  /** Where files that were rewritten are kept as they were. */
-  readonly stateDir: StateDir;
   /** Why no namespace can be entered here, if so. */
   readonly noNamespaces?: string | undefined;
-  readonly onNotice: Notice;
+  /** Milliseconds that another process may take to leave a namespace: the one before us, in a restart. Default 0. */
+  readonly patience?: number;
 }
 
 /** Sandboxes that are attached or let go at a time: most of that is waiting for tools. */
 const AT_A_TIME = 32;
+/** A namespace that another process has is looked at this often, in milliseconds: that costs one system call, and it may end any time. */
+const LOOK_AGAIN = 1_000;
 
 /** How a sandbox is wired now. */
 interface Attachment {
   readonly sandbox: Sandbox;
   readonly bound: readonly Bound[];
-  readonly resolvConf: ResolvConfOptions | undefined;
-  /** The namespace that it is attached in. */
+  /** The namespace that it is attached in, and the path by which all in there go. */
   readonly namespace: string | undefined;
+  readonly path: string | undefined;
 }
 
 export class Attachments {
   readonly #options: AttachmentsOptions;
   readonly #wanted = new Map<SandboxId, Sandbox>();
   readonly #attached = new Map<SandboxId, Attachment>();
-  /** Why a sandbox is not attached though it should be, or its file is not as it should be. */
+  /** Why a sandbox is not attached though it should be. */
   readonly #problems = new Map<SandboxId, Error>();
-  readonly #fileProblems = new Map<SandboxId, Error>();
+  readonly #files: Files;
+  readonly #tenancy: Tenancy;
   /** In turn for each sandbox and for each namespace. */
   readonly #turns = new Turns(AT_A_TIME);
   readonly #retries = new Retries();
@@ -55,6 +53,8 @@ export class Attachments {
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
+    this.#files = new Files(options);
+    this.#tenancy = new Tenancy(options);
   }
 
   /** Wires the sandbox as it is now, or takes everything back (undefined). In the background: see `ready`. */
@@ -71,25 +71,26 @@ export class Attachments {
   }
 
   /**
-   * Resolves when all that was asked for so far has been tried. Rejects with what went wrong in this process's own namespace,
-   * once; what goes wrong in another namespace is noticed, and tried again: after a while, and when something else is there.
+   * Resolves when all that was asked for so far has been tried. Rejects with what is wrong in this process's own namespace, if
+   * anything is; what is wrong elsewhere is noticed. All of it is tried again: after a while, and when another namespace is there.
    */
   async ready(): Promise<void> {
     await this.#turns.settled();
-    for (const [id, problem] of this.#problems) {
-      if (this.#wanted.get(id)?.netns !== undefined) continue;
-      this.#problems.delete(id);
-      throw problem;
-    }
+    for (const [id, problem] of this.#problems) if (this.#wanted.get(id)?.netns === undefined) throw problem;
   }
 
-  bound(id: SandboxId): readonly Bound[] {
-    return this.#attached.get(id)?.bound ?? [];
+  /** Undefined: there is no such sandbox. Empty: it does not listen (yet). */
+  bound(id: SandboxId): readonly Bound[] | undefined {
+    return this.#attached.get(id)?.bound ?? (this.#wanted.has(id) ? [] : undefined);
   }
 
-  /** Sandboxes that should be attached and are not, or whose resolv.conf may not be rewritten, and why. */
+  /** Sandboxes that should be attached and are not, or whose resolv.conf could not be rewritten, and why. */
   get problems(): ReadonlyMap<SandboxId, Error> {
-    return new Map([...this.#fileProblems, ...this.#problems]);
+    return new Map([...this.#files.problems, ...this.#problems]);
+  }
+
+  problemOf(id: SandboxId): Error | undefined {
+    return this.#problems.get(id) ?? this.#files.problems.get(id);
   }
 
   /** Stops following. With `restore`, files of sandboxes are what they were before. */
@@ -97,10 +98,14 @@ export class Attachments {
     this.#closed = true;
     this.#watch.close();
     this.#retries.close();
+    this.#tenancy.stop();
     await this.#turns.settled();
-    if (!restore) return;
-    for (const { resolvConf } of this.#attached.values())
-      if (resolvConf) this.#try(() => restoreResolvConf(resolvConf.file, this.#options.stateDir));
+    this.#files.close({ restore });
+  }
+
+  /** Nothing of ours is in any namespace any more: another process may come. */
+  leave(): void {
+    this.#tenancy.close();
   }
 
   #uses(netns: string): boolean {
@@ -118,19 +123,19 @@ export class Attachments {
   #enqueue(id: SandboxId): void {
     const wanted = this.#wanted.get(id);
     const places = this.#places.get(id) ?? new Set();
-    if (wanted !== undefined) this.#places.set(id, places.add(placeOf(wanted)));
-    this.#turns.add([`sandbox ${id}`, ...places], async () => {
+    if (wanted !== undefined) this.#places.set(id, new Set([...places, ...placesOf(wanted)]));
+    this.#turns.add([`sandbox ${id}`, ...(this.#places.get(id) ?? [])], async () => {
       if (this.#wanted.get(id) !== wanted) return; // the one that follows has its turn where that is
       try {
         await this.#reconcile(id, wanted);
-        this.#problems.delete(id);
         this.#retries.forget(id);
+        if (this.#problems.delete(id)) this.#options.onProblem(id);
       } catch (error) {
         this.#failed(id, reason(error));
       }
       if (this.#wanted.get(id) !== wanted) return;
       if (wanted === undefined) this.#places.delete(id);
-      else this.#places.set(id, new Set([placeOf(wanted)]));
+      else this.#places.set(id, new Set(placesOf(wanted)));
     });
   }
 
@@ -139,9 +144,14 @@ export class Attachments {
     const attached = this.#attached.get(id);
     const namespace = wanted?.netns === undefined ? undefined : namespaceAt(wanted.netns);
     if (attached !== undefined) {
-      if (wanted !== undefined && namespace === attached.namespace && same(attached.sandbox, wanted, SOCKETS))
-        return this.#rewrite(attached, wanted);
-      await this.#detach(id, attached).catch((error) =>
+      if (wanted !== undefined && this.#stays(attached, wanted, namespace)) {
+        this.#attached.set(id, { ...attached, sandbox: wanted });
+        this.#files.write(wanted); // the sockets stay, and with them what waits in them
+        return;
+      }
+      const remains =
+        wanted?.netns === attached.sandbox.netns && namespace !== undefined && namespace === attached.namespace;
+      await this.#detach(id, remains).catch((error) =>
         this.#options.onNotice(`sandbox ${id}: ${reason(error).message}`),
       );
       if (wanted?.netns !== undefined && namespace === undefined && wanted.netns === attached.sandbox.netns)
@@ -150,94 +160,72 @@ export class Attachments {
     if (wanted !== undefined) await this.#attach(wanted, namespace);
   }
 
-  /** What goes wrong in this process's own namespace is for whoever waits until all is ready. */
+  #stays({ sandbox, namespace, path }: Attachment, wanted: Sandbox, now: string | undefined): boolean {
+    return now === namespace && path === this.#tenancy.pathOf(wanted.id) && same(sandbox, wanted);
+  }
+
+  /** What is wrong in this process's own namespace is said by `ready`. */
   #failed(id: SandboxId, problem: Error): void {
+    const { onNotice, onProblem, noNamespaces } = this.#options;
+    const before = this.#problems.get(id);
     this.#problems.set(id, problem);
-    const { netns } = this.#wanted.get(id) ?? {};
-    if (netns === undefined) return;
-    const waits = this.#options.noNamespaces !== undefined || namespaceAt(netns) === undefined;
-    const news = waits || this.#retries.failed(id, problem.message, () => this.#enqueue(id));
-    if (news) this.#options.onNotice(`sandbox ${id} is not attached: ${problem.message}`);
+    if (before?.message !== problem.message) onProblem(id);
+    const wanted = this.#wanted.get(id);
+    if (wanted === undefined) return;
+    const { netns } = wanted;
+    const waits = netns !== undefined && (noNamespaces !== undefined || namespaceAt(netns) === undefined);
+    const longest = problem instanceof Occupied ? LOOK_AGAIN : undefined;
+    const news = waits || this.#retries.failed(id, problem.message, () => this.#enqueue(id), longest);
+    if (news && netns !== undefined) onNotice(`sandbox ${id} is not attached: ${problem.message}`);
   }
 
   async #attach(sandbox: Sandbox, namespace: string | undefined): Promise<void> {
-    const { id, listen, netns, bind } = sandbox;
+    const { id, listen, bind } = sandbox;
     const { plane, noNamespaces, onAttached } = this.#options;
-    if (netns !== undefined && noNamespaces !== undefined)
+    if (sandbox.netns !== undefined && noNamespaces !== undefined)
       throw new Error(`a network namespace can't be entered here: ${noNamespaces}`);
+    const entered = sandbox.netns !== undefined && namespace !== undefined;
+    const netns = entered ? await this.#tenancy.enter(sandbox, sandbox.netns, namespace) : sandbox.netns;
     const place = { ...(netns !== undefined && { netns }), ...(bind === "redirect" && { redirect: true }) };
-    const bound = await plane.attach(id, listen, place);
-    const resolvConf = resolvConfOf(sandbox);
-    this.#attached.set(id, { sandbox, bound, resolvConf, namespace });
-    onAttached(sandbox);
-    this.#write(sandbox, resolvConf);
+    let bound: readonly Bound[];
+    try {
+      bound = await plane.attach(id, listen, place);
+    } catch (error) {
+      this.#left(id);
+      throw error;
+    }
+    this.#attached.set(id, { sandbox, bound, namespace, path: entered ? netns : undefined });
+    onAttached(netns === undefined ? sandbox : { ...sandbox, netns });
+    this.#files.write(sandbox);
   }
 
-  async #detach(id: SandboxId, { resolvConf }: Attachment): Promise<void> {
+  /** `remains`: it is in the same namespace the next moment, and nobody's path changes for its sake. */
+  async #detach(id: SandboxId, remains: boolean): Promise<void> {
     this.#attached.delete(id);
-    this.#restore(id, resolvConf);
+    this.#files.restore(id);
     try {
       await this.#options.onDetach(id);
     } finally {
-      await this.#options.plane.detach(id);
+      await this.#options.plane.detach(id).finally(() => remains || this.#left(id));
     }
   }
 
-  /** What the file says has changed, if anything: the sockets stay, and with them what waits in them. */
-  #rewrite(attached: Attachment, sandbox: Sandbox): void {
-    const resolvConf = resolvConfOf(sandbox);
-    this.#attached.set(sandbox.id, { ...attached, sandbox, resolvConf });
-    if (same(attached.sandbox, sandbox, FILE)) return;
-    this.#restore(sandbox.id, attached.resolvConf);
-    this.#write(sandbox, resolvConf);
-  }
-
-  /** What may not be rewritten stays as it is; the sandbox is answered all the same, from the node's upstreams. */
-  #write({ id }: Sandbox, resolvConf: ResolvConfOptions | undefined): void {
-    this.#fileProblems.delete(id);
-    if (resolvConf === undefined) return;
-    const { stateDir, onFound, onNotice } = this.#options;
-    try {
-      const { found, problem } = writeResolvConf(resolvConf, stateDir);
-      if (problem !== undefined) onNotice(`sandbox ${id}: ${problem}`);
-      onFound(id, found);
-    } catch (error) {
-      const problem = reason(error);
-      this.#fileProblems.set(id, problem);
-      onNotice(`sandbox ${id}: ${problem.message}`);
-      onFound(id, undefined);
-    }
-  }
-
-  #restore(id: SandboxId, resolvConf: ResolvConfOptions | undefined): void {
-    this.#fileProblems.delete(id);
-    if (resolvConf === undefined) return;
-    this.#try(() => restoreResolvConf(resolvConf.file, this.#options.stateDir));
-    this.#options.onFound(id, undefined);
-  }
-
-  #try(work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#options.onNotice(reason(error).message);
-    }
+  /** Who went by its path goes by another one now. */
+  #left(id: SandboxId): void {
+    for (const other of this.#tenancy.leave(id)) this.#enqueue(other);
   }
 }
 
 const reason = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
-/** Sandboxes in one namespace may share what listens there. */
-const placeOf = ({ netns }: Sandbox): string => `in ${netns ?? "this process's namespace"}`;
-
-function resolvConfOf({ resolvConf: file, listen, search, ndots, upstreams }: Sandbox): ResolvConfOptions | undefined {
-  const [address, ...own] = listen.filter((l) => l.port === 53).map((l) => l.address);
-  return file === undefined || address === undefined ? undefined : { file, address, own, search, ndots, upstreams };
+/** Sandboxes in one namespace may share what listens there, whatever its path. */
+function placesOf({ netns }: Sandbox): string[] {
+  const namespace = netns === undefined ? undefined : namespaceAt(netns);
+  return [`in ${netns ?? "this process's namespace"}`, ...(namespace === undefined ? [] : [`in ${namespace}`])];
 }
 
-/** What a sandbox's sockets depend on, and what its resolv.conf does. */
+/** What a sandbox's sockets depend on. */
 const SOCKETS = ["listen", "netns", "bind"] as const;
-const FILE = ["resolvConf", "search", "ndots", "upstreams"] as const;
 
-const same = (a: Sandbox, b: Sandbox, keys: readonly (keyof Sandbox)[]): boolean =>
-  keys.every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));
+const same = (a: Sandbox, b: Sandbox): boolean =>
+  SOCKETS.every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));

@@ -11,12 +11,15 @@ export class Retries {
   readonly #waiting = new Map<string, { said: string; wait: number; timer: NodeJS.Timeout }>();
   #closed = false;
 
-  /** It failed, for this reason: `again` is called after a while. True if the reason is another than the last. */
-  failed(key: string, reason: string, again: () => void): boolean {
+  /**
+   * It failed, for this reason: `again` is called after a while, of `longest` milliseconds at the most. True if the reason is another
+   * than the last.
+   */
+  failed(key: string, reason: string, again: () => void, longest: number = WAIT[1]): boolean {
     const before = this.#waiting.get(key);
     if (this.#closed) return before?.said !== reason;
     clearTimeout(before?.timer);
-    const wait = Math.min(before === undefined ? WAIT[0] : before.wait * 2, WAIT[1]);
+    const wait = Math.min(before === undefined ? WAIT[0] : before.wait * 2, longest);
     this.#waiting.set(key, { said: reason, wait, timer: setTimeout(again, wait).unref() });
     return before?.said !== reason;
   }

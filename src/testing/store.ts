@@ -1,8 +1,8 @@
 /** What every store must do; a store's tests call this with a way to make an empty one. */
-import { deepEqual, equal, rejects } from "node:assert/strict";
-import type { Change, Container, Endpoint, Network, Sandbox, Service, Task } from "../model/types.ts";
+import { deepEqual, equal, match, rejects } from "node:assert/strict";
+import type { ChangeInput, ContainerInput, NetworkInput, ServiceInput } from "../model/input.ts";
 import { Registry } from "../registry/registry.ts";
-import type { Store } from "../registry/stores/store.ts";
+import type { OpenOptions, Store } from "../registry/stores/store.ts";
 import type { Case } from "./case.ts";
 
 /** `create`: another, empty store for each case. */
@@ -21,39 +21,52 @@ export const storeCases = (create: () => Promise<Store>): readonly Case[] =>
   }));
 
 const CASES: Readonly<Record<string, (store: Store) => Promise<void>>> = {
-  "an empty store feeds nothing": async (store) => deepEqual(await opened(store), []),
+  "an empty store feeds nothing": async (store) => deepEqual((await opened(store)).fed, []),
 
   "a write comes back through the feed before it resolves, as it was": async (store) => {
-    const fed = await opened(store);
+    const { fed } = await opened(store);
     const batch = [NET, container("c")];
     await store.write(batch);
     deepEqual(fed, [batch]);
   },
 
   "writes that nobody waits for are fed in order": async (store) => {
-    const fed = await opened(store);
-    const batches = Array.from({ length: 20 }, (_, i) => [network(`n${i}`, `10.0.${i}.0/24`)]);
+    const { fed } = await opened(store);
+    const batches = Array.from({ length: 20 }, (_, i) => [network(`n${i}`, { subnets: [{ cidr: `10.0.${i}.0/24` }] })]);
     await Promise.all(batches.map((b) => store.write(b)));
     deepEqual(fed, batches);
   },
 
   "an empty batch is not fed": async (store) => {
-    const fed = await opened(store);
+    const { fed } = await opened(store);
     await store.write([]);
     deepEqual(fed, []);
   },
 
-  "opened again, it feeds everything in one batch, in an order that a registry accepts": async (store) => {
-    await opened(store);
-    // Referring ones are stored first here, so the order in which things were written is not enough.
-    for (const change of [sandbox("c"), container("c"), task("t", "web"), service("web"), NET])
-      await store.write([change]);
-    await store.close();
-    const fed = await opened(store);
-    const kinds = fed.map((batch) => batch.map((c) => c.kind));
-    deepEqual(kinds, [["network.put", "service.put", "task.put", "container.put", "sandbox.put"]]);
-    equal((await reopened(store)).revision, 1);
+  "a write resolves to the revision that it made; one that changes nothing, and an empty one, to the one there is":
+    async (store) => {
+      await opened(store);
+      const batches = [[NET], [container("c")], [container("c")], []];
+      deepEqual(await Promise.all(batches.map((b) => store.write(b))), [1, 2, 2, 2]);
+    },
+
+  "what was written may be changed right after the call, and is fed and stored as it was": async (store) => {
+    const { registry } = await opened(store);
+    const aliases = ["www"];
+    const batch = [container("c", { endpoints: [{ network: "n", aliases }] })];
+    // Nobody waits for the first one, so a store that takes one at a time has to put the second one by.
+    const written = [store.write([NET]), store.write(batch)];
+    aliases.push("later");
+    batch.push(container("later"));
+    await Promise.all(written);
+    for (const { state } of [registry, await reopened(store)])
+      deepEqual(
+        [...state.containers.values()].map((c) => [c.id, c.endpoints[0]?.aliases]),
+        [["c", ["www"]]],
+      );
   },
+
+  "opened again, it feeds everything in one batch, in an order that a registry accepts": inOrder,
 
   "the last put counts, removed objects are gone, removing the unknown is fine": async (store) => {
     await opened(store);
@@ -77,13 +90,43 @@ const CASES: Readonly<Record<string, (store: Store) => Promise<void>>> = {
     deepEqual([...(await reopened(store)).state.tasks.keys()], ["t2"]);
   },
 
+  "a sandbox whose container was removed is restored, and can be removed then": async (store) => {
+    await opened(store);
+    await store.write([NET, container("c"), sandbox("c")]);
+    await store.write([{ kind: "container.remove", id: "c" }]);
+    const { state } = await reopened(store);
+    deepEqual([[...state.containers.keys()], [...state.sandboxes.keys()]], [[], ["c"]]);
+    await store.write([{ kind: "sandbox.remove", id: "c" }]);
+    equal((await reopened(store)).state.sandboxes.size, 0);
+  },
+
   "what the feed refuses is thrown by write and is not stored": async (store) => {
-    const registry = new Registry();
-    await store.open((batch) => void registry.apply(batch));
+    await opened(store);
     await store.write([NET]);
-    const lost = container("c", { endpoints: [endpoint("nowhere")] });
-    await rejects(store.write([container("ok"), lost]), /no network/);
+    await rejects(store.write([container("ok"), container("c", { endpoints: on("nowhere") })]), /no network/);
     deepEqual([...(await reopened(store)).state.containers], []);
+  },
+
+  "one that is refused is in nobody's way, though they were written at once": async (store) => {
+    const { fed } = await opened(store);
+    const batches = [[NET], [container("c", { endpoints: on("nowhere") })], [container("c")], [container("d")]];
+    const results = await Promise.allSettled(batches.map((b) => store.write(b)));
+    const outcomes = results.map((r) => (r.status === "fulfilled" ? r.value : r.reason.code));
+    deepEqual(outcomes, [1, "unknown", 2, 3]);
+    deepEqual(fed, [batches[0], batches[2], batches[3]]);
+    deepEqual([...(await reopened(store)).state.containers.keys()], ["c", "d"]);
+  },
+
+  "what was allocated is what is stored: opened again, every address and port is as it was": allocated,
+
+  "what is written while it closes is stored and fed, or refused": async (store) => {
+    const { fed } = await opened(store);
+    const calls = [store.write([NET]), store.close(), store.write([container("c")])];
+    const [before, , after] = await Promise.allSettled(calls);
+    deepEqual(before, { status: "fulfilled", value: 1 });
+    equal(after?.status === "rejected" && after.reason.code, "closed");
+    equal(fed.length, 1);
+    equal((await reopened(store)).state.networks.size, 1);
   },
 
   "after close nothing is fed and a write is refused; it can be opened again": (store) =>
@@ -94,85 +137,130 @@ const CASES: Readonly<Record<string, (store: Store) => Promise<void>>> = {
 
   "an earlier signal does not close a later opening": async (store) => {
     const controller = new AbortController();
-    await store.open(() => {}, controller.signal);
-    await store.close();
-    await store.open(() => {});
+    await opened(store, { signal: controller.signal });
+    await reopened(store);
     controller.abort();
     await store.write([NET]);
   },
 
   "open is refused twice, and with an aborted signal": async (store) => {
     await opened(store);
-    await rejects(
-      store.open(() => {}),
-      { code: "open", op: "open" },
-    );
+    await rejects(opened(store), { code: "open", op: "open" });
     await store.close();
-    await rejects(
-      store.open(() => {}, AbortSignal.abort(new Error("enough"))),
-      /enough/,
-    );
+    await rejects(opened(store, { signal: AbortSignal.abort(new Error("enough")) }), /enough/);
   },
 
   "written before open is refused": (store) => rejects(store.write([NET]), { code: "closed" }),
 };
 
-/** What it feeds, from its opening on. */
-async function opened(store: Store): Promise<(readonly Change[])[]> {
-  const fed: (readonly Change[])[] = [];
-  await store.open((batch) => void fed.push(batch));
-  return fed;
+/** A registry that has opened it, and the batches that this was fed, what was stored before first. */
+async function opened(store: Store, options: OpenOptions = {}) {
+  const registry = new Registry();
+  const fed: (readonly ChangeInput[])[] = [];
+  const feed = {
+    get revision() {
+      return registry.revision;
+    },
+    feed(batch: readonly ChangeInput[]) {
+      const result = registry.feed(batch);
+      fed.push(batch);
+      return result;
+    },
+    restore(stored: readonly ChangeInput[]) {
+      fed.push(stored);
+      return registry.restore(stored);
+    },
+    rehearse: (batches: readonly (readonly ChangeInput[])[]) => registry.rehearse(batches),
+  };
+  await store.open(feed, options);
+  return { registry, fed };
 }
 
 /** What a registry holds that opens the store after all this. */
 async function reopened(store: Store): Promise<Registry> {
   await store.close();
-  const registry = new Registry();
-  await store.open((batch) => void registry.apply(batch));
-  return registry;
+  return (await opened(store)).registry;
 }
+
+async function inOrder(store: Store): Promise<void> {
+  await opened(store);
+  // What others refer to in the end is stored last, so the order in which things were written is not enough.
+  const before = { networks: on("old"), endpoints: on("old") };
+  await store.write([sandbox("c"), network("old"), service("web", before), container("c", before)]);
+  for (const change of [NET, service("web"), container("c"), task("t", "web")]) await store.write([change]);
+  await store.write([{ kind: "network.remove", id: "old" }]);
+  await store.close();
+  const { fed, registry } = await opened(store);
+  const kinds = fed.map((batch) => batch.map((c) => c.kind).sort());
+  deepEqual(kinds, [["container.put", "network.put", "sandbox.put", "service.put", "task.put"]]);
+  equal(registry.revision, 1);
+}
+
+async function allocated(store: Store): Promise<void> {
+  const { registry } = await opened(store);
+  const both = { networks: on("n", "m"), endpoints: on("n", "m") };
+  const port = { name: "http", target: 80 };
+  await store.write([network("ingress", { ingress: true, subnets: [{ cidr: "10.0.8.0/24" }] })]);
+  // In an order, and with things in between that went again, such that allocating anew would come to other addresses.
+  await store.write([network("m"), network("n"), container("first"), service("gone"), task("g", "gone")]);
+  await store.write([service("web", { ...both, ports: [port] }), task("t1", "web"), container("second", both)]);
+  await store.write([
+    { kind: "service.patch", id: "web", patch: { ports: [{ ...port, published: 0 }] } },
+    { kind: "service.remove", id: "gone" },
+    { kind: "container.remove", id: "first" },
+  ]);
+  await store.write([task("t2", "web"), service("other")]);
+  const held = objects(registry);
+  match(held.services.get("web")?.mesh?.vip4 ?? "", /^10\.0\.8\./);
+  deepEqual(
+    held.tasks
+      .get("t1")
+      ?.endpoints.map((e) => e.network)
+      .sort(),
+    ["ingress", "m", "n"],
+  );
+  deepEqual(objects(await reopened(store)), held);
+}
+
+/** Everything that a registry holds; how it came to it (the revision) left out. */
+const objects = ({ state: { networks, services, tasks, containers, sandboxes } }: Registry) => ({
+  networks,
+  services,
+  tasks,
+  containers,
+  sandboxes,
+});
 
 async function ended(store: Store, end: (controller: AbortController) => Promise<void> | void): Promise<void> {
   const controller = new AbortController();
-  const fed: unknown[] = [];
-  await store.open((batch) => void fed.push(batch), controller.signal);
+  const before = await opened(store, { signal: controller.signal });
   await end(controller);
   await rejects(store.write([NET]), { code: "closed", op: "write" });
-  equal(fed.length, 0);
   await store.close();
-  await store.open((batch) => void fed.push(batch));
+  const after = await opened(store);
   await store.write([NET]);
-  equal(fed.length, 1);
+  deepEqual([before.fed.length, after.fed.length], [0, 1]);
 }
 
-const endpoint = (network: string): Endpoint => ({ network, aliases: [], links: [], priority: 0 });
+const on = (...networks: string[]) => networks.map((network) => ({ network }));
 
-function network(id: string, cidr: string): Change {
-  const flags = { ingress: false, defaultBridge: false, internal: false };
-  const network: Network = { id, name: id, driver: "overlay", ...flags, subnets: [{ cidr }] };
-  return { kind: "network.put", network };
-}
+const network = (name: string, more: Partial<NetworkInput> = {}): ChangeInput => ({
+  kind: "network.put",
+  network: { name, ...more },
+});
 
-const NET = network("n", "10.0.1.0/24");
+const NET = network("n", { subnets: [{ cidr: "10.0.1.0/24" }] });
 
-function container(id: string, other: Partial<Container> = {}): Change {
-  const container: Container = { id, name: id, state: "running", endpoints: [endpoint("n")], labels: {}, ...other };
-  return { kind: "container.put", container };
-}
+const container = (name: string, { state, endpoints = on("n") }: Partial<ContainerInput> = {}): ChangeInput => ({
+  kind: "container.put",
+  container: { name, endpoints, ...(state && { state }) },
+});
 
-function service(id: string): Change {
-  const networks = [{ network: "n", aliases: [] }];
-  const service: Service = { id, name: id, mode: "vip", publish: "healthy", networks, ports: [], labels: {} };
-  return { kind: "service.put", service };
-}
+const service = (name: string, { networks = on("n"), ports = [] }: Partial<ServiceInput> = {}): ChangeInput => ({
+  kind: "service.put",
+  service: { name, networks, ports },
+});
 
-function task(id: string, service: string): Change {
-  const run = { state: "running", health: "none" } as const;
-  const task: Task = { id, service, slot: 1, node: "node-1", ...run, endpoints: [endpoint("n")], labels: {} };
-  return { kind: "task.put", task };
-}
+const task = (id: string, service: string): ChangeInput => ({ kind: "task.put", task: { id, service } });
 
-function sandbox(id: string): Change {
-  const sandbox: Sandbox = { id, member: { kind: "container", id }, listen: [] };
-  return { kind: "sandbox.put", sandbox };
-}
+const sandbox = (id: string): ChangeInput => ({ kind: "sandbox.put", sandbox: { member: { kind: "container", id } } });

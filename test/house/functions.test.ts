@@ -56,14 +56,11 @@ const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8"
   path.endsWith(".ts"),
 );
 
-/** Still to be divided. */
-const KNOWN = ["src/config/convert.ts", "src/sandbox/keep-redirect.ts"];
-
 test(`none in src has more than ${MOST} lines without a reason`, () => {
   const long = files.flatMap((path) =>
     functionsIn(readFileSync(join(ROOT, "src", path), "utf8"))
       .filter(({ length, excused }) => length > MOST && !excused)
       .map(({ line, length }) => `src/${path}:${line} (${length})`),
   );
-  expect(long.filter((where) => !KNOWN.some((path) => where.startsWith(path))).sort()).toEqual([]);
+  expect(long.sort()).toEqual([]);
 });

@@ -43,6 +43,14 @@ db.mynet: 10.0.1.2
 10.0.1.2: db.mynet
 web: 10.0.1.3
 `,
+  "store.ts": `\
+revision 1: network.put, service.put, task.put, task.put
+revision 2: task.put
+revision 3: task.remove
+after a restart: web.2 has 10.0.0.4
+web.2: the port is taken
+web.2: good again
+`,
 };
 
 test("each example is tried", () => {

@@ -1,8 +1,8 @@
 /** Sandboxes attached and let go through a data plane that does what the test says. */
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import type { Found, Sandbox } from "../../src/model/types.ts";
 import { libcProblem } from "../../src/os/libc.ts";
 import { StateDir } from "../../src/os/state-dir.ts";
@@ -15,13 +15,14 @@ describe("attachments", () => {
   let folder: string;
   let log: string[];
   let notices: string[];
+  let problems: string[];
   let found: Map<string, Found | undefined>;
   /** Sandboxes whose attaching or letting go does not end. */
   let stuck: Map<string, () => void>;
   const holds = (id: string) => new Promise<void>((resolve) => stuck.set(id, resolve));
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "eleven-"));
-    [log, notices, found, stuck] = [[], [], new Map(), new Map()];
+    [log, notices, problems, found, stuck] = [[], [], [], new Map(), new Map()];
   });
 
   const plane = (slow: ReadonlySet<string>) => ({
@@ -44,6 +45,7 @@ describe("attachments", () => {
       onFound: (id, what) => found.set(id, what),
       onAttached: () => {},
       onDetach: async () => {},
+      onProblem: (id) => problems.push(id),
       onNotice: (notice) => notices.push(notice),
       ...more,
     });
@@ -172,4 +174,125 @@ describe("attachments", () => {
       expect(log).toHaveLength(2);
     },
   );
+
+  test("one in this process's own namespace that can't listen stays a problem, is tried again, and goes when it works", async () => {
+    let failing = true;
+    const attach = async () => {
+      if (failing) throw new Error("bind 127.0.0.1:53: EADDRINUSE");
+      return [];
+    };
+    const all = attachments({ plane: { attach, detach: async () => {} } as unknown as DataPlane });
+    const { netns: _, ...here } = sandbox("a", "1");
+    all.follow("a", here);
+    for (let asked = 0; asked < 2; asked++) await expect(all.ready()).rejects.toThrow("EADDRINUSE");
+    expect([all.problems.get("a")?.message, all.bound("a")]).toEqual(["bind 127.0.0.1:53: EADDRINUSE", []]);
+    failing = false;
+    await vi.waitFor(() => expect(all.problems.size).toBe(0), 5_000);
+    await all.ready();
+    expect([problems, notices, all.bound("nobody")]).toEqual([["a", "a"], [], undefined]);
+    await all.close({ restore: true });
+  });
+
+  test.skipIf(libcProblem() !== undefined)("a file that can't be rewritten is tried again, and said once", async () => {
+    const file = join(folder, "resolv.conf");
+    const state = join(folder, "state");
+    writeFileSync(state, "in the way of what is remembered");
+    writeFileSync(file, "nameserver 192.0.2.1\n");
+    const all = attachments();
+    all.follow("a", sandbox("a", "1", { resolvConf: file }));
+    await all.ready();
+    expect(all.problems.get("a")?.message).toMatch(/is left alone: state directory \S+: can.t be made: EEXIST$/);
+    expect(readFileSync(file, "utf8")).toBe("nameserver 192.0.2.1\n");
+    rmSync(state);
+    await vi.waitFor(() => expect(all.problems.size).toBe(0), 5_000);
+    expect(readFileSync(file, "utf8")).toContain("nameserver 127.0.0.11");
+    expect([found.get("a")?.upstreams.length, problems, notices.length]).toEqual([1, ["a", "a"], 1]);
+    await all.close({ restore: true });
+    expect(readFileSync(file, "utf8")).toBe("nameserver 192.0.2.1\n");
+  });
+
+  describe.skipIf(libcProblem() !== undefined)("in a namespace that many paths lead to", () => {
+    const [own, same, alias] = ["/proc/self/ns/net", "/proc/thread-self/ns/net", `/proc/${process.pid}/ns/net`];
+    const at = (id: string, netns: string, source: string): Sandbox => ({
+      ...sandbox(id, "1"),
+      netns,
+      listen: [{ address: "127.0.0.11", port: 53, source: [source] }],
+    });
+
+    test("all go by one path; when whose path it was has left, by another's", async () => {
+      const balanced: string[] = [];
+      const all = attachments({ onAttached: ({ id, netns }) => balanced.push(`${id} ${netns}`) });
+      all.follow("a", at("a", own, "10.0.0.1"));
+      all.follow("b", at("b", same, "10.0.0.2"));
+      all.follow("c", at("c", alias, "10.0.0.3"));
+      await all.ready();
+      expect(log.filter((l) => l.startsWith("attached"))).toEqual(
+        ["a", "b", "c"].map((id) => `attached ${id} in ${own}`),
+      );
+      expect(balanced).toEqual(["a", "b", "c"].map((id) => `${id} ${own}`));
+      log.length = 0;
+      all.follow("a", undefined);
+      await vi.waitFor(() => expect(log.filter((l) => l.startsWith("attached"))).toHaveLength(2));
+      expect(log.filter((l) => l.startsWith("attached"))).toEqual(["b", "c"].map((id) => `attached ${id} in ${same}`));
+      await all.close({ restore: true });
+    });
+
+    test("two that would listen in the same place are not both attached", async () => {
+      const all = attachments();
+      all.follow("a", at("a", own, "10.0.0.1"));
+      all.follow("b", at("b", same, "10.0.0.1"));
+      await all.ready();
+      expect(all.problems.get("b")?.message).toBe(
+        `sandbox a listens on 127.0.0.11 port 53 for 10.0.0.1 in the same namespace, to which ${own} leads, too, as ${same} does`,
+      );
+      await all.close({ restore: true });
+    });
+
+    test("another who has it is named; it is had once he has left, and had for all of one's own", async () => {
+      const [first, second] = [attachments(), attachments()];
+      first.follow("a", at("a", own, "10.0.0.1"));
+      await first.ready();
+      second.follow("b", at("b", same, "10.0.0.2"));
+      await second.ready();
+      expect(second.problems.get("b")?.message).toBe(
+        `process ${process.pid} with the same state directory (${folder}/state) answers in ${same}; there can be one at a time: end that first`,
+      );
+      await first.close({ restore: true });
+      first.leave();
+      await vi.waitFor(() => expect(second.problems.size).toBe(0), 5_000);
+      expect(notices).toHaveLength(1);
+      second.follow("b", undefined);
+      await second.ready();
+      const third = attachments();
+      third.follow("c", at("c", own, "10.0.0.3"));
+      await third.ready();
+      expect(third.problems.size).toBe(0);
+      await third.close({ restore: true });
+      third.leave();
+      second.leave();
+      expect(readdirSync(join(folder, "state"))).toEqual([]);
+    });
+
+    test("one that is just ending is waited for, if that is asked for", async () => {
+      const [first, second] = [attachments(), attachments({ patience: 10_000 })];
+      first.follow("a", at("a", own, "10.0.0.1"));
+      await first.ready();
+      second.follow("b", at("b", own, "10.0.0.1"));
+      const ready = second.ready();
+      first.leave();
+      await ready;
+      expect([second.problems.size, notices]).toEqual([0, []]);
+      second.leave();
+      for (const all of [first, second]) await all.close({ restore: true });
+    });
+
+    test("without a state directory it is answered all the same, and that is said", async () => {
+      writeFileSync(join(folder, "state"), "in its way");
+      const all = attachments();
+      all.follow("a", at("a", own, "10.0.0.1"));
+      await all.ready();
+      expect([all.problems.size, notices]).toEqual([0, [expect.stringMatching(/would not be noticed$/)]]);
+      await all.close({ restore: true });
+    });
+  });
 });

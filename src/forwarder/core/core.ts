@@ -17,7 +17,7 @@ import { Groups } from "./groups.ts";
 import { judge } from "./judge.ts";
 import { isKeepable, isWhole, questionKey } from "./key.ts";
 import { type Lane, Lanes } from "./lanes.ts";
-import type { CoreOptions, ForwarderCore } from "./options.ts";
+import type { CoreOptions, ForwarderCore, OnHealth } from "./options.ts";
 import { Probes } from "./probes.ts";
 import { type ForwardFailure, type ForwardReply, type ForwardRequest, SHUTTING_DOWN } from "./types.ts";
 import { answered, failed, type Server } from "./upstream-health.ts";
@@ -38,10 +38,13 @@ class Core implements ForwarderCore {
   readonly #survey = new ReplySurvey();
   #closed = false;
 
-  constructor({ exchange, now, random, options = {} }: CoreOptions) {
+  readonly #onHealth: OnHealth;
+
+  constructor({ exchange, now, random, options = {}, onHealth = () => {} }: CoreOptions) {
     const { maxInFlight = 1024, cache = {} } = options;
     const { counters } = this;
     this.#now = now;
+    this.#onHealth = onHealth;
     this.#lanes = new Lanes(exchange, random, DEADLINE, maxInFlight);
     this.#probes = new Probes(random);
     this.#clients = new Clients(counters, 16 * maxInFlight);
@@ -121,7 +124,8 @@ class Core implements ForwarderCore {
       case "truncated":
         lane.answers++;
         this.#lanes.settle(attempt);
-        answered(attempt.server, now, lane.kind === "udp" ? attempt.sentAt : undefined);
+        if (answered(attempt.server, now, lane.kind === "udp" ? attempt.sentAt : undefined))
+          this.#onHealth(attempt.server, true);
         if (attempt.flight !== undefined) this.#take(attempt, attempt.flight, verdict, packet, now);
     }
   }
@@ -137,7 +141,7 @@ class Core implements ForwarderCore {
     if (now < this.#lanes.sweepAt) return;
     this.#lanes.sweep(now, (attempt) => {
       this.counters.timeouts++;
-      failed(attempt.server, now, attempt.sentAt);
+      if (failed(attempt.server, now, attempt.sentAt)) this.#onHealth(attempt.server, false);
     });
   }
 
@@ -215,7 +219,8 @@ class Core implements ForwarderCore {
     if (lane.kind === "tcp") this.#lanes.close(lane);
     else this.#lanes.retire(lane); // an answer may still come: the error may have been forged
     const last = tries.at(-1);
-    if (last !== undefined && !served) failed(lane.server, now, last.sentAt); // one error is one failure, however many wait
+    // One error is one failure, however many wait.
+    if (last !== undefined && !served && failed(lane.server, now, last.sentAt)) this.#onHealth(lane.server, false);
     for (const attempt of tries) {
       const { flight, server } = attempt;
       attempt.reason = reason;

@@ -22,7 +22,11 @@ export interface CoreOptions {
   /** 16 bits nobody can predict. */
   readonly random: () => number;
   readonly options?: ForwarderOptions;
+  /** Told when a server is given up, and when one that was answers again. */
+  readonly onHealth?: OnHealth | undefined;
 }
+
+export type OnHealth = (server: Readonly<Server>, up: boolean) => void;
 
 export interface ForwarderCore {
   /** Replies at once if it can; else when a later event allows it. Exactly once. */

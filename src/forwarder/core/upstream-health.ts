@@ -34,29 +34,35 @@ const FIRST_BACKOFF = 2_000;
 const LAST_BACKOFF = 60_000;
 const ONE_AT_A_TIME = 1_000;
 
-/** A valid reply came, whatever its rcode: the server is alive. `sentAt` only where the time tells its speed (UDP). */
-export function answered(server: Server, now: number, sentAt?: number): void {
+/**
+ * A valid reply came, whatever its rcode: the server is alive. `sentAt` only where the time tells its speed (UDP). True if it had been
+ * given up.
+ */
+export function answered(server: Server, now: number, sentAt?: number): boolean {
+  const wasDown = server.failures >= DOWN_AFTER;
   server.failures = 0;
   server.backoff = FIRST_BACKOFF;
   server.downUntil = server.heldUntil = Number.NEGATIVE_INFINITY;
   server.answeredAt = now;
-  if (sentAt === undefined) return;
+  if (sentAt === undefined) return wasDown;
   const sample = now - sentAt;
   if (server.roundTrip < 0) {
     server.roundTrip = sample;
     server.deviation = sample / 2;
-    return;
+    return wasDown;
   }
   server.deviation += (Math.abs(server.roundTrip - sample) - server.deviation) / 4;
   server.roundTrip += (sample - server.roundTrip) / 8;
+  return wasDown;
 }
 
-/** A try was not answered, or its socket failed. One lost packet among many answered ones says nothing. */
-export function failed(server: Server, now: number, sentAt: number): void {
-  if (sentAt <= server.answeredAt || now < server.downUntil) return;
-  if (++server.failures < DOWN_AFTER) return;
+/** A try was not answered, or its socket failed. One lost packet among many answered ones says nothing. True if it is given up now. */
+export function failed(server: Server, now: number, sentAt: number): boolean {
+  if (sentAt <= server.answeredAt || now < server.downUntil) return false;
+  if (++server.failures < DOWN_AFTER) return false;
   server.downUntil = now + server.backoff;
   server.backoff = Math.min(server.backoff * 2, LAST_BACKOFF);
+  return server.failures === DOWN_AFTER;
 }
 
 /** Called when a try goes out. */

@@ -1,7 +1,7 @@
 /** The forwarder on node's event loop: the core, node's sockets, and one timer. */
 import { createForwarderCore } from "../core/core.ts";
 import type { ExchangeEvents } from "../core/lanes.ts";
-import type { ForwarderCore, ForwarderOptions } from "../core/options.ts";
+import type { ForwarderCore, ForwarderOptions, OnHealth } from "../core/options.ts";
 import type { Forwarder, ForwardReply, ForwardRequest } from "../core/types.ts";
 import { createRandom16 } from "./random.ts";
 import { createNodeExchange, type NetnsSockets } from "./sockets.ts";
@@ -16,7 +16,8 @@ export const createForwarder = (
   options: ForwarderOptions = {},
   netnsSockets?: NetnsSockets,
   threw: (error: unknown) => void = () => {},
-): NodeForwarder => new EventLoopForwarder(options, netnsSockets, threw);
+  onHealth?: OnHealth,
+): NodeForwarder => new EventLoopForwarder(options, netnsSockets, threw, onHealth);
 
 class EventLoopForwarder implements NodeForwarder {
   readonly #core: ForwarderCore;
@@ -24,14 +25,20 @@ class EventLoopForwarder implements NodeForwarder {
   #timer: NodeJS.Timeout | undefined;
   #armedFor = Number.POSITIVE_INFINITY;
 
-  constructor(options: ForwarderOptions, netnsSockets: NetnsSockets | undefined, threw: (error: unknown) => void) {
+  constructor(
+    options: ForwarderOptions,
+    netnsSockets: NetnsSockets | undefined,
+    threw: (error: unknown) => void,
+    onHealth: OnHealth | undefined,
+  ) {
     this.#threw = threw;
     const events: ExchangeEvents = {
       received: (lane, packet) => this.#guarded(() => this.#core.received(lane, packet)),
       failed: (lane, reason) => this.#guarded(() => this.#core.failed(lane, reason)),
     };
     const exchange = createNodeExchange(events, netnsSockets);
-    this.#core = createForwarderCore({ exchange, now: () => performance.now(), random: createRandom16(), options });
+    const now = () => performance.now();
+    this.#core = createForwarderCore({ exchange, now, random: createRandom16(), options, onHealth });
   }
 
   forward(request: ForwardRequest, reply: ForwardReply): void {

@@ -38,6 +38,10 @@ export interface BalancingHooks {
   /** Where marks are remembered over restarts. */
   readonly stateDir: StateDir;
   readonly onNotice: Notice;
+  /** A namespace stands otherwise than before. */
+  readonly onStatus?: (status: TargetStatus) => void;
+  /** Somebody had changed our rules there; they are right again. */
+  readonly onRepaired?: (target: string, steps: number) => void;
 }
 
 export class Balancing {
@@ -176,10 +180,14 @@ export class Balancing {
       revision: () => state().revision,
       onError: (error) => this.#notice(messageOf(error)),
     });
-    reconciler.on("status", (status) => this.#tell(status));
-    reconciler.on("repaired", (target, steps) =>
-      this.#notice(`${target}: somebody changed our rules; put right in ${steps} steps`),
-    );
+    reconciler.on("status", (status) => {
+      this.#tell(status);
+      this.#hooks.onStatus?.(status);
+    });
+    reconciler.on("repaired", (target, steps) => {
+      this.#notice(`${target}: somebody changed our rules; put right in ${steps} steps`);
+      this.#hooks.onRepaired?.(target, steps);
+    });
     reconciler.on("gone", (target) => {
       this.#targets.delete(target);
       this.#once.over(target);

@@ -1,28 +1,55 @@
 /** Where objects are kept: one door, through which a node's own writes come back as well as everybody else's. */
+import type { ChangeInput } from "../../model/input.ts";
+import type { Notice } from "../../model/notice.ts";
 import type { Change } from "../../model/types.ts";
+import type { Fed, Rehearsed } from "../registry.ts";
 
-/** Takes a batch: all of it, or none and an error. `registry.apply` is one. */
-export type Feed = (changes: readonly Change[]) => void;
+/** What a store feeds; a registry is one. Nobody else may change it as long as the store is open. */
+export interface Feed {
+  readonly revision: number;
+  /** Takes a batch, all of it or (with an error) none, and says what has become of each object: that is what is kept. */
+  feed(changes: readonly ChangeInput[]): Pick<Fed, "revision" | "objects">;
+  /** Takes what was stored before, in one batch: its sandboxes may have outlived their container or task. */
+  restore(stored: readonly Change[]): number;
+  /** What `feed` would make of these batches, one after the other. For stores that must keep before they feed. */
+  rehearse(batches: readonly (readonly ChangeInput[])[]): Rehearsed[];
+}
+
+export interface OpenOptions {
+  /** Aborted, it closes the store; or makes `open` reject, if it comes first. */
+  readonly signal?: AbortSignal | undefined;
+  /** Told what an operator should know. */
+  readonly onNotice?: Notice | undefined;
+}
 
 export interface Store {
   /**
    * Feeds what is stored, in one batch that an empty registry accepts, then every write in order. Resolves when the first
-   * batch has been fed (there is none if nothing is stored). An aborted signal closes the store, or rejects if it comes first.
+   * batch has been fed (there is none if nothing is stored).
    */
-  open(feed: Feed, signal?: AbortSignal): Promise<void>;
-  /** Resolves when the changes are stored and fed. What `feed` throws is thrown here, and then nothing is stored. */
-  write(changes: readonly Change[]): Promise<void>;
-  /** Nothing is fed from here on. Twice is fine; a closed store can be opened again. */
+  open(feed: Feed, options?: OpenOptions): Promise<void>;
+  /**
+   * Resolves to the revision when the changes are stored and fed. What is stored is what `feed` made of them, allocated addresses and
+   * all: fed again, it is the same in whatever order. What `feed` throws is thrown here, and then nothing is stored; what can't be
+   * stored is not fed.
+   */
+  write(changes: readonly ChangeInput[]): Promise<number>;
+  /** Resolves when writes under way are done; nothing is fed from then on. Twice is fine; a closed store can be opened again. */
   close(): Promise<void>;
 }
 
-/** "closed": written before `open` or after `close`. "open": opened twice. */
+/**
+ * "closed": written before `open` or after `close`. "open": opened twice. "held": another process has it open. "damaged", "format":
+ * what is stored can't be read, or is from a newer release; it stays as it is. "failed": the system could not read or write.
+ */
+export type StoreCode = "closed" | "open" | "held" | "damaged" | "format" | "failed";
+
 export class StoreError extends Error {
-  readonly code: "closed" | "open";
+  readonly code: StoreCode;
   readonly op: "open" | "write";
 
-  constructor(code: "closed" | "open", op: "open" | "write", message: string) {
-    super(message);
+  constructor(code: StoreCode, op: "open" | "write", message: string, cause?: unknown) {
+    super(message, cause === undefined ? {} : { cause });
     this.name = "StoreError";
     this.code = code;
     this.op = op;

@@ -5,6 +5,7 @@ import type { ForwarderOptions } from "../../forwarder/core/options.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import type { Given } from "../senders.ts";
 import type { ServingOptions } from "../serve.ts";
+import type { Asked } from "../upstream-news.ts";
 
 export interface WorkerSetup {
   readonly serving: ServingOptions;
@@ -54,4 +55,6 @@ export type ToWorker =
 export type FromWorker =
   | { readonly kind: "done"; readonly token: number }
   | ({ readonly kind: "open" } & LaneWanted)
-  | { readonly kind: "trouble"; readonly message: string };
+  | { readonly kind: "trouble"; readonly message: string }
+  /** An upstream was given up, or answers again. */
+  | { readonly kind: "upstream"; readonly upstream: Asked; readonly up: boolean };

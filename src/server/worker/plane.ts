@@ -15,7 +15,7 @@ import { Listeners, type Listening } from "../listeners.ts";
 import type { Senders } from "../senders.ts";
 import { createServing, type ServingOptions } from "../serve.ts";
 import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "../until.ts";
-import { ThreadHandle } from "./thread-handle.ts";
+import { ThreadHandle, type WorkerNews } from "./thread-handle.ts";
 
 export interface WorkerPlaneOptions {
   readonly workers: number;
@@ -27,6 +27,7 @@ export interface WorkerPlaneOptions {
   /** Everything as it is now, for a worker that comes after another has died. */
   readonly snapshot: () => ScopePatch;
   readonly onError: (error: Error) => void;
+  readonly news?: WorkerNews;
 }
 
 /** TCP connections of one worker, all its listeners together; each has a bound of its own (`transports/connections.ts`). */
@@ -55,7 +56,7 @@ export class WorkerPlane implements DataPlane {
     const connections = Math.min(MOST_CONNECTIONS, Math.floor(descriptorLimit() / 2 / options.workers));
     this.#workers = Array.from(
       { length: options.workers },
-      () => new ThreadHandle({ serving, forwarder, connections }, snapshot, onError),
+      () => new ThreadHandle({ serving, forwarder, connections }, snapshot, onError, options.news),
     );
     process.on("exit", this.#end);
   }

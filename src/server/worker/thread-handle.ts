@@ -10,6 +10,7 @@ import { inParts } from "../../scoping/flat-names.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import type { Senders } from "../senders.ts";
 import { noServeCounts, type ServeCounters } from "../serve.ts";
+import type { Asked } from "../upstream-news.ts";
 import { addCounters, keepCounters, newCounters } from "./counters.ts";
 import type { FromWorker, LaneWanted, Pair, ToWorker, WorkerSetup } from "./messages.ts";
 
@@ -18,12 +19,20 @@ const PROVEN = 10_000;
 /** Milliseconds that a worker may take to stop. */
 const LAST = 5_000;
 
+/** What it has to say beside errors. */
+export interface WorkerNews {
+  readonly onHealth?: ((upstream: Asked, up: boolean) => void) | undefined;
+  /** These sandboxes have a problem, another one, or none any more. */
+  readonly onProblem?: ((sandboxes: readonly SandboxId[]) => void) | undefined;
+}
+
 export type WorkerOptions = Pick<WorkerSetup, "serving" | "forwarder" | "connections">;
 
 export class ThreadHandle {
   readonly #options: WorkerOptions;
   readonly #snapshot: () => ScopePatch;
   readonly #onError: (error: Error) => void;
+  readonly #news: WorkerNews;
   readonly #wake = openEventfd();
   /** By UDP socket. */
   readonly #sockets = new Map<number, { pair: Pair; address: string; senders: Senders }>();
@@ -43,10 +52,16 @@ export class ThreadHandle {
   #exited: Promise<void> = Promise.resolve();
 
   /** `snapshot`: everything as it is now, for a worker that comes after another. */
-  constructor(options: WorkerOptions, snapshot: () => ScopePatch, onError: (error: Error) => void) {
+  constructor(
+    options: WorkerOptions,
+    snapshot: () => ScopePatch,
+    onError: (error: Error) => void,
+    news: WorkerNews = {},
+  ) {
     this.#options = options;
     this.#snapshot = snapshot;
     this.#onError = onError;
+    this.#news = news;
     this.#worker = this.#start();
   }
 
@@ -161,7 +176,7 @@ export class ThreadHandle {
     });
     this.#proof = setTimeout(() => {
       this.#deaths = 0;
-      this.#problem = undefined;
+      this.#suffer(undefined);
     }, PROVEN).unref();
     return worker;
   }
@@ -173,6 +188,9 @@ export class ThreadHandle {
         return;
       case "trouble":
         this.#onError(new Error(message.message));
+        return;
+      case "upstream":
+        this.#news.onHealth?.(message.upstream, message.up);
         return;
       case "done":
         this.#waiting.get(message.token)?.();
@@ -191,6 +209,12 @@ export class ThreadHandle {
       const reason = (error as { code?: string }).code ?? String(error);
       this.post({ kind: "noLane", lane, reason });
     }
+  }
+
+  #suffer(problem: Error | undefined): void {
+    if (problem === this.#problem) return;
+    this.#problem = problem;
+    this.#news.onProblem?.(this.sandboxes);
   }
 
   /** Whoever waits for the worker to be done with something need not wait: a dead one touches nothing any more. */
@@ -228,7 +252,7 @@ export class ThreadHandle {
       again();
       return;
     }
-    this.#problem = new Error(`the thread that answers for it dies again and again (${this.#deaths} times now)`);
+    this.#suffer(new Error(`the thread that answers for it dies again and again (${this.#deaths} times now)`));
     setTimeout(again, Math.min(1_000, 10 * 2 ** this.#deaths));
   }
 }

@@ -45,7 +45,13 @@ const exchange = new PollExchange({
   events,
   wanted: (lane) => say({ kind: "open", ...lane }),
 });
-const core = createForwarderCore({ exchange, now, random: createRandom16(), options: setup.forwarder });
+const core = createForwarderCore({
+  exchange,
+  now,
+  random: createRandom16(),
+  options: setup.forwarder,
+  onHealth: ({ address, port, netns }, up) => say({ kind: "upstream", upstream: { address, port, netns }, up }),
+});
 const answerer = new Answerer(createServing(setup.serving), core, ({ message }) => say({ kind: "trouble", message }));
 const tcp = new PolledTcp({ poll, onReady, descriptors, now, most: setup.connections });
 const listening = new ListeningSockets({ poll, onReady, answerer, tcp, batch: new Batch() });

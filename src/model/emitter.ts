@@ -1,0 +1,29 @@
+/** eventemitter3, but what one listener throws harms neither who emits nor the other listeners. */
+import { EventEmitter } from "eventemitter3";
+
+/** Every listener is called with these words, and as nobody's method. */
+type Listener<E extends Record<keyof E, unknown[]>, K extends keyof E> = (...words: E[K]) => unknown;
+
+export class Emitter<E extends Record<keyof E, unknown[]>> extends EventEmitter<E> {
+  readonly #threw: (error: unknown, event: string) => void;
+
+  /** `threw` is told what a listener has thrown, or what the promise that it returned was rejected with. */
+  constructor(threw: (error: unknown, event: string) => void) {
+    super();
+    this.#threw = threw;
+  }
+
+  override emit<K extends EventEmitter.EventNames<E>>(event: K, ...words: EventEmitter.EventArgs<E, K>): boolean {
+    const listeners = this.listeners(event) as Listener<E, K & keyof E>[];
+    for (const listener of listeners) {
+      this.off(event, listener as never, undefined, true); // only if it was to be called once
+      try {
+        const returned = listener(...(words as unknown as E[K & keyof E]));
+        if (returned instanceof Promise) returned.catch((error: unknown) => this.#threw(error, String(event)));
+      } catch (error) {
+        this.#threw(error, String(event));
+      }
+    }
+    return listeners.length > 0;
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Keeps objects in a directory, for one node, over restarts. Each write is rehearsed, stored, and fed only then: nobody is ever answered
+ * from what a crash could take back. Writes that wait for the disk at the same time go to it together.
+ */
+import { join } from "node:path";
+import type { ChangeInput } from "../../model/input.ts";
+import { harmless, type Notice } from "../../model/notice.ts";
+import type { Change } from "../../model/types.ts";
+import { libcProblem } from "../../os/libc.ts";
+import { type Lock, LockHeld } from "../../os/lock.ts";
+import { StateDir } from "../../os/state-dir.ts";
+import { Log } from "./log.ts";
+import { Objects } from "./objects.ts";
+import { type Feed, type OpenOptions, type Store, StoreError } from "./store.ts";
+
+export interface FileStoreOptions {
+  /** Of this user's alone; made when the store is first opened. One process at a time may have it open. */
+  readonly directory: string;
+  /** Changes that the log may hold beyond twice the number of objects before it is written anew. Default 10 000. */
+  readonly slack?: number;
+}
+
+export const fileStore = (options: FileStoreOptions): Store => new FileStore(options);
+
+interface Write {
+  readonly changes: readonly ChangeInput[];
+  readonly resolve: (revision: number) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Who wrote it may go on changing it while it waits. What can't be copied is no change, and is refused for that. */
+function copied(changes: readonly ChangeInput[]): readonly ChangeInput[] {
+  try {
+    return structuredClone(changes);
+  } catch {
+    return changes;
+  }
+}
+
+/** What there is while the store is open. */
+interface Opened {
+  readonly feed: Feed;
+  readonly objects: Objects;
+  readonly log: Log;
+  readonly lock: Lock | undefined;
+  readonly notice: Notice;
+  readonly stopListening: () => void;
+}
+
+class FileStore implements Store {
+  readonly #directory: string;
+  readonly #slack: number;
+  #opened: Opened | undefined;
+  /** From the call of `open` to the end of `close`. */
+  #taken = false;
+  #waiting: Write[] = [];
+  #busy: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
+  /** The log was as long as this when it could not be written anew. */
+  #triedAt = 0;
+
+  constructor({ directory, slack = 10_000 }: FileStoreOptions) {
+    this.#directory = directory;
+    this.#slack = slack;
+  }
+
+  async open(feed: Feed, { signal, onNotice }: OpenOptions = {}): Promise<void> {
+    signal?.throwIfAborted();
+    if (this.#taken) throw new StoreError("open", "open", `the store in ${this.#directory} is open already`);
+    this.#taken = true;
+    try {
+      this.#opened = await this.#open(feed, harmless(onNotice), signal);
+    } catch (error) {
+      this.#taken = false;
+      throw error;
+    }
+    if (!signal?.aborted) return;
+    await this.close();
+    signal.throwIfAborted();
+  }
+
+  async write(changes: readonly ChangeInput[]): Promise<number> {
+    if (this.#opened === undefined || this.#closing !== undefined)
+      throw new StoreError("closed", "write", `the store in ${this.#directory} is not open`);
+    const written = new Promise<number>((resolve, reject) =>
+      this.#waiting.push({ changes: copied(changes), resolve, reject }),
+    );
+    this.#busy ??= this.#work(this.#opened);
+    return written;
+  }
+
+  close(): Promise<void> {
+    if (this.#opened !== undefined) this.#closing ??= this.#end(this.#opened);
+    return this.#closing ?? Promise.resolve();
+  }
+
+  async #open(feed: Feed, notice: Notice, signal: AbortSignal | undefined): Promise<Opened> {
+    const lock = this.#lock(notice);
+    try {
+      const objects = new Objects();
+      const log = await Log.open(join(this.#directory, "objects.log"), (changes) => objects.keep(changes), notice);
+      try {
+        const stored = objects.all();
+        if (stored.length > 0) feed.restore(stored);
+      } catch (error) {
+        await log.close();
+        throw error;
+      }
+      const abort = (): void => void this.close();
+      signal?.addEventListener("abort", abort, { once: true });
+      return { feed, objects, log, lock, notice, stopListening: () => signal?.removeEventListener("abort", abort) };
+    } catch (error) {
+      lock?.release();
+      throw error;
+    }
+  }
+
+  #lock(notice: Notice): Lock | undefined {
+    const directory = new StateDir(this.#directory);
+    const problem = libcProblem();
+    try {
+      if (problem === undefined) return directory.lock("lock");
+      directory.names(""); // makes it
+    } catch (error) {
+      const { message } = error as Error;
+      if (!(error instanceof LockHeld)) throw new StoreError("failed", "open", message, error);
+      const who = error.pid === undefined ? "another process" : `process ${error.pid}`;
+      throw new StoreError(
+        "held",
+        "open",
+        `the store in ${this.#directory} is open in ${who}; there can be one at a time`,
+      );
+    }
+    notice(`${problem}: another process that opens the store in ${this.#directory} would not be noticed`);
+    return undefined;
+  }
+
+  async #end({ log, lock, stopListening }: Opened): Promise<void> {
+    stopListening();
+    await this.#busy;
+    this.#opened = undefined;
+    try {
+      await log.close();
+    } finally {
+      lock?.release();
+      this.#closing = undefined;
+      this.#taken = false;
+    }
+  }
+
+  /** Not busy any more in the very step that finds nothing left to do. */
+  async #work(opened: Opened): Promise<void> {
+    await undefined; // whoever writes in this step, too, is taken along
+    while (this.#waiting.length > 0) {
+      await this.#together(opened, this.#waiting.splice(0));
+      await this.#tidy(opened);
+    }
+    this.#busy = undefined;
+  }
+
+  /** Those that were refused know; the others are stored all of them, or none. */
+  async #together({ feed, objects, log }: Opened, writes: readonly Write[]): Promise<void> {
+    const accepted: Write[] = [];
+    const batches: (readonly Change[])[] = [];
+    for (const [i, result] of feed.rehearse(writes.map((w) => w.changes)).entries()) {
+      if ("refused" in result) {
+        writes[i]!.reject(result.refused);
+        continue;
+      }
+      accepted.push(writes[i]!);
+      batches.push(result.objects);
+    }
+    const kept = batches.flat();
+    try {
+      if (log.doubtful) await log.replace(objects.all());
+      if (kept.length > 0) await log.append(kept);
+    } catch (error) {
+      for (const { reject } of accepted) reject(error);
+      return;
+    }
+    objects.keep(kept);
+    for (const { changes, resolve, reject } of accepted) {
+      try {
+        resolve(changes.length === 0 ? feed.revision : feed.feed(changes).revision);
+      } catch (error) {
+        reject(error);
+      }
+    }
+  }
+
+  /** A log that can't be written anew goes on growing, and it is tried again when it has grown by half. */
+  async #tidy({ objects, log, notice }: Opened): Promise<void> {
+    if (log.entries <= 2 * objects.size + this.#slack || log.entries <= 1.5 * this.#triedAt) return;
+    this.#triedAt = 0;
+    try {
+      await log.replace(objects.all());
+    } catch (error) {
+      this.#triedAt = log.entries;
+      notice(`${(error as Error).message}; the log goes on growing`);
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** Locks: one owner, this process's other calls included; a dead owner is none. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, describe, expect, test } from "vitest";
+import { libcProblem } from "../../src/os/libc.ts";
+import { LockHeld, takeLock } from "../../src/os/lock.ts";
+import { StateDir } from "../../src/os/state-dir.ts";
+
+describe.skipIf(libcProblem() !== undefined)("a lock", () => {
+  let folder: string;
+  let path: string;
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), "eleven-"));
+    path = join(folder, "lock");
+  });
+
+  test("is had once, and had again once it is released; nothing of it stays", () => {
+    const first = takeLock(path);
+    expect(() => takeLock(path)).toThrow(new LockHeld(path, process.pid).message);
+    first.release();
+    const second = takeLock(path);
+    first.release(); // not the second one's
+    expect(() => takeLock(path)).toThrow(LockHeld);
+    second.release();
+    expect(existsSync(path)).toBe(false);
+  });
+
+  test("a file that a dead process left is no lock, whatever stands in it", () => {
+    writeFileSync(path, "4711");
+    takeLock(path).release();
+  });
+
+  test("whoever holds it says who he is, and is succeeded when he is killed", async () => {
+    const words = ["--no-fork", path, "sh", "-c", "echo up; exec sleep 60"];
+    const child = spawn("flock", words, { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    expect(() => takeLock(path)).toThrow(`${path} is locked by another process`);
+    writeFileSync(path, String(child.pid));
+    expect(() => takeLock(path)).toThrow(`${path} is locked by process ${child.pid}`);
+    child.kill("SIGKILL");
+    await expect.poll(() => tried(path)).toBe(true);
+  });
+
+  test("a link in its place is not followed", () => {
+    symlinkSync(join(folder, "elsewhere"), path);
+    expect(() => takeLock(path)).toThrow("ELOOP");
+    expect(readdirSync(folder)).toEqual(["lock"]);
+  });
+
+  test("in the state directory it is beside what is remembered, which is only ours", () => {
+    const dir = new StateDir(join(folder, "state"));
+    const lock = dir.lock("netns-4-1");
+    expect(() => dir.lock("netns-4-1")).toThrow(LockHeld);
+    dir.lock("netns-4-2").release();
+    lock.release();
+    expect(dir.names("")).toEqual([]);
+  });
+});
+
+function tried(path: string): boolean {
+  try {
+    takeLock(path).release();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,222 @@
+/** What a store in a directory does beside what every store must: crashes, damage, a full disk, a second process. */
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { libcProblem } from "../../src/os/libc.ts";
+import { Registry } from "../../src/registry/registry.ts";
+import { type FileStoreOptions, fileStore } from "../../src/registry/stores/file.ts";
+import { changes } from "../support/world.ts";
+
+const NET = "network n overlay 10.0.0.0/16";
+
+let directory: string;
+let notices: string[];
+const log = () => join(directory, "objects.log");
+const lines = () => readFileSync(log(), "utf8").split("\n").slice(0, -1);
+beforeEach(() => {
+  directory = join(mkdtempSync(join(tmpdir(), "eleven-")), "store");
+  notices = [];
+});
+
+async function opened(more: Partial<FileStoreOptions> = {}) {
+  const store = fileStore({ directory, ...more });
+  const registry = new Registry();
+  onTestFinished(() => store.close());
+  await store.open(registry, { onNotice: (notice) => notices.push(notice) });
+  const containers = () => [...registry.state.containers.keys()].join(" ");
+  return { store, registry, containers, write: (text: string) => store.write(changes(text)) };
+}
+
+/** A store with these lines written one after the other, closed again. */
+async function written(...batches: string[]) {
+  const { store, write } = await opened();
+  for (const batch of batches) await write(batch);
+  await store.close();
+}
+
+describe("a file store", () => {
+  test("is this user's alone", async () => {
+    await written(NET);
+    expect([directory, log()].map((path) => (statSync(path).mode & 0o777).toString(8))).toEqual(["700", "600"]);
+  });
+
+  test("writes that wait at the same time are one line, and one visit to the disk", async () => {
+    const { write } = await opened();
+    await write(NET);
+    const file = await open("/dev/null");
+    const synced = vi.spyOn(Object.getPrototypeOf(file), "datasync");
+    onTestFinished(() => synced.mockRestore());
+    await file.close();
+    await Promise.all(["a", "b", "c", "d"].map((name) => write(`container ${name} on n`)));
+    expect([lines().length, synced.mock.calls.length]).toEqual([3, 1]);
+  });
+
+  test("cut anywhere in what was written last, all before it is there, and what is dropped is said", async () => {
+    await written(NET, "container a on n");
+    const before = statSync(log()).size;
+    await written("container b on n");
+    const whole = `${log()}.whole`;
+    copyFileSync(log(), whole);
+    const { size } = statSync(whole);
+    for (let cut = before; cut <= size; cut += cut < size - 4 && cut > before + 2 ? 7 : 1) {
+      copyFileSync(whole, log());
+      truncateSync(log(), cut);
+      notices = [];
+      const { store, containers, write } = await opened();
+      expect(containers()).toBe(cut === size ? "a b" : "a");
+      const said = `${log()}: the last ${cut - before} octets were being written when the process ended; they are dropped`;
+      expect(notices).toEqual(cut === size || cut === before ? [] : [said]);
+      await write("container c on n");
+      await store.close();
+      expect((await reopenedOnce()).split(" ").at(-1)).toBe("c");
+    }
+  });
+
+  async function reopenedOnce() {
+    const { store, containers } = await opened();
+    await store.close();
+    return containers();
+  }
+
+  test("a tail with a hole in it was being written, too", async () => {
+    await written(NET, "container a on n", "container b on n");
+    const octets = readFileSync(log());
+    octets.fill(0, octets.length - 20, octets.length - 10);
+    writeFileSync(log(), octets);
+    expect(await reopenedOnce()).toBe("a");
+    expect(notices).toHaveLength(1);
+  });
+
+  test.each<[string, (all: string[]) => string[], string]>([
+    [
+      "another letter in the middle",
+      (all) => all.with(2, all[2]!.replace('"name":"a"', '"name":"x"')),
+      "damaged line 3",
+    ],
+    ["half a line in the middle", (all) => all.with(2, all[2]!.slice(0, 40)), "damaged line 3"],
+    ["an empty line", (all) => all.with(2, ""), "damaged line 3"],
+    ["another letter at the end", (all) => all.with(3, all[3]!.replace('"name":"b"', '"name":"x"')), "damaged line 4"],
+    ["a first line that says nothing", (all) => all.with(0, "{}"), "damaged line 1"],
+    ["a file of somebody else's", () => ["#!/bin/sh"], "damaged line 1"],
+    ["a newer release's", (all) => all.with(0, '{"format":"eleven-objects","version":2}'), "format line 1"],
+  ])("%s: refused, and the file stays as it is", async (_, damage, expected) => {
+    await written(NET, "container a on n", "container b on n");
+    const text = `${damage(lines()).join("\n")}\n`;
+    writeFileSync(log(), text);
+    const [code, , line] = expected.split(" ");
+    await expect(opened()).rejects.toMatchObject({
+      name: "StoreError",
+      code,
+      op: "open",
+      message: expect.stringContaining(`${log()}, line ${line}: `),
+    });
+    expect(readFileSync(log(), "utf8")).toBe(text);
+  });
+
+  test("an empty file, a directory in its place, a directory that can't be: refused", async () => {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(log(), "");
+    await expect(opened()).rejects.toMatchObject({ code: "damaged", message: expect.stringContaining("is empty") });
+    await expect(opened({ directory: log() })).rejects.toMatchObject({ code: "failed" });
+    await expect(opened({ directory: "/dev/null/store" })).rejects.toMatchObject({ code: "failed" });
+  });
+
+  test("the log is written anew when it has outgrown what it says; what that left half done is no matter", async () => {
+    const { store, write } = await opened({ slack: 10 });
+    await write(NET);
+    for (let i = 0; i < 100; i++) await write(`container a state=${i % 2 ? "paused" : "running"} on n`);
+    expect(lines().length).toBeLessThan(16);
+    await store.close();
+    writeFileSync(`${log()}.new`, "half");
+    expect(await reopenedOnce()).toBe("a");
+    expect(() => statSync(`${log()}.new`)).toThrow("ENOENT");
+  });
+
+  test("large batches, too: many lines, nothing lost", async () => {
+    const names = Array.from({ length: 2_500 }, (_, i) => `c${i}`);
+    const { store, write } = await opened({ slack: -1_000_000 });
+    await write(`${NET}\n${names.map((name) => `container ${name} on n`).join("\n")}`);
+    await store.close();
+    expect(lines()).toHaveLength(4);
+    expect(await reopenedOnce()).toBe(names.join(" "));
+  });
+
+  test.skipIf(libcProblem() !== undefined)("a second one is told who has it; it may have it afterwards", async () => {
+    const { store } = await opened();
+    await expect(opened()).rejects.toMatchObject({
+      code: "held",
+      message: `the store in ${directory} is open in process ${process.pid}; there can be one at a time`,
+    });
+    await store.close();
+    await opened();
+  });
+
+  test("what the disk did not take for sure is not there, and the next write makes sure", async () => {
+    const { store, registry, containers, write } = await opened();
+    await write(NET);
+    const file = await open("/dev/null");
+    const failing = vi.spyOn(Object.getPrototypeOf(file), "datasync");
+    onTestFinished(() => failing.mockRestore());
+    await file.close();
+    const lost = Object.assign(new Error("EIO: i/o error, fdatasync"), { code: "EIO", syscall: "fdatasync" });
+    failing.mockRejectedValueOnce(lost);
+    await expect(write("container a on n")).rejects.toMatchObject({ code: "failed", op: "write", cause: lost });
+    expect([registry.revision, containers()]).toEqual([1, ""]);
+    const inode = statSync(log()).ino;
+    await write("container b on n");
+    expect(statSync(log()).ino).not.toBe(inode); // another file: of the old one nobody knows what it holds
+    await store.close();
+    expect(await reopenedOnce()).toBe("b");
+  });
+});
+
+describe.skipIf(process.getuid?.() !== 0)("a file store on a full disk", () => {
+  test("a write that does not fit is refused, all is as before, and the next one that fits is taken", async () => {
+    mkdirSync(directory, { recursive: true });
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "eleven-test", directory]);
+    onTestFinished(() => void execFileSync("umount", [directory]));
+    const { store, registry, containers, write } = await opened();
+    await write(NET);
+    const many = Array.from({ length: 1_000 }, (_, i) => `container c${i} on n`).join("\n");
+    const before = readFileSync(log());
+    await expect(write(many)).rejects.toMatchObject({
+      code: "failed",
+      message: `${log()} can't be written: ENOSPC`,
+    });
+    expect([registry.revision, containers(), readFileSync(log()).equals(before)]).toEqual([1, "", true]);
+    expect(await write("container a on n")).toBe(2);
+    expect(registry.state.containers.get("a")?.endpoints[0]?.ip4).toBe("10.0.0.2"); // what was refused took no address
+    await store.close();
+    expect(notices).toEqual([]);
+    const again = await opened();
+    expect(again.containers()).toBe("a");
+    await again.store.close();
+  });
+});
+
+test("killed in the middle of writing, again and again: what was acknowledged is there, with the addresses it had", async () => {
+  const acknowledged = new Map<string, string>();
+  for (let round = 0; round < 4; round++) {
+    const words = ["--import", "tsx", "test/registry/store-writer.ts", directory];
+    const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    let count = 0;
+    for await (const part of child.stdout) {
+      said += part;
+      count += String(part).split("\n").length - 1;
+      if (count >= 50 + 17 * round) child.kill("SIGKILL");
+    }
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    expect(child.signalCode).toBe("SIGKILL");
+    for (const line of said.split("\n").slice(0, -1)) acknowledged.set(...(line.split(" ") as [string, string]));
+    const { store, registry } = await opened();
+    for (const [id, address] of acknowledged)
+      expect([id, registry.state.containers.get(id)?.endpoints[0]?.ip4]).toEqual([id, address]);
+    expect(acknowledged.size).toBeGreaterThan(45 * (round + 1));
+    await store.close();
+  }
+});

@@ -1,0 +1,229 @@
+/** The node as people hold it: written through a store, listened to, looked at, closed. */
+import { createSocket } from "node:dgram";
+import { mkdtempSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import DNS2 from "dns2";
+import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { createNode, type ElevenNode } from "../../src/daemon.ts";
+import type { NodeOptions } from "../../src/node/options.ts";
+import { fileStore } from "../../src/registry/stores/file.ts";
+import { memoryStore } from "../../src/registry/stores/memory.ts";
+import { query } from "../support/packets.ts";
+import { changes } from "../support/world.ts";
+
+const NET = "network n overlay 10.0.1.0/24";
+const listening = (id: string, port: number, of = "c") => ({
+  kind: "sandbox.put" as const,
+  sandbox: { id, member: { kind: "container" as const, id: of }, listen: [{ address: "127.0.0.1", port }] },
+});
+
+const nodes: ElevenNode[] = [];
+const make = (options: NodeOptions = {}) => {
+  const node = createNode({ workers: 0, ...options });
+  nodes.push(node);
+  return node;
+};
+afterEach(async () => {
+  for (const node of nodes.splice(0)) await node.close();
+});
+
+describe("write", () => {
+  test("without a store it is what apply is", async () => {
+    const node = make();
+    expect([await node.write(changes(NET)), node.apply(changes("container c on n"))]).toEqual([1, 2]);
+    await expect(node.write(changes("container d on nowhere"))).rejects.toMatchObject({ code: "unknown", index: 0 });
+  });
+
+  test("with one, nothing moves when it is opened again, and apply is refused", async () => {
+    const directory = join(mkdtempSync(join(tmpdir(), "eleven-")), "store");
+    const first = make({ store: fileStore({ directory }) });
+    await first.write(changes(NET));
+    await first.write(changes("container gone on n"));
+    await first.write(changes("container c on n\n service web on n\n task web.1 on n"));
+    expect(await first.write([{ kind: "container.remove", id: "gone" }])).toBe(4);
+    expect(() => first.apply(changes("container d on n"))).toThrow(/has a store.*use write/);
+    expect(() => first.apply([])).toThrow(expect.objectContaining({ name: "NodeError", code: "stored", op: "apply" }));
+    const before = [
+      ...first.state.tasks.values(),
+      ...first.state.services.values(),
+      ...first.state.containers.values(),
+    ];
+    await first.close();
+    const second = make({ store: fileStore({ directory }) });
+    await second.ready();
+    expect([
+      ...second.state.tasks.values(),
+      ...second.state.services.values(),
+      ...second.state.containers.values(),
+    ]).toEqual(before);
+    expect(second.state.containers.get("c")?.endpoints[0]?.ip4).toBe("10.0.1.3");
+    await second.write(changes("sandbox c"));
+    const { answers } = await second.answer(DNS2.Packet.parse(query("web A")), "c");
+    expect(answers).toMatchObject([{ address: "10.0.1.4" }]);
+  });
+
+  test("what is refused is not stored, and a store that can't be opened says so to whoever waits", async () => {
+    const store = memoryStore();
+    const first = make({ store });
+    await first.write(changes(NET));
+    await expect(first.write(changes("container c on nowhere"))).rejects.toMatchObject({ code: "unknown" });
+    const second = make({ store });
+    for (const wait of [second.ready(), second.write([])]) await expect(wait).rejects.toMatchObject({ code: "open" });
+    await second.close();
+  });
+
+  test("what is being written when it closes is written", async () => {
+    const store = fileStore({ directory: join(mkdtempSync(join(tmpdir(), "eleven-")), "store") });
+    const first = make({ store });
+    await first.ready();
+    const written = first.write(changes(NET));
+    await undefined; // it has come to the store
+    expect([await written, await first.close()]).toEqual([1, undefined]);
+    const second = make({ store });
+    await second.ready();
+    expect(second.state.networks.size).toBe(1);
+  });
+});
+
+describe("events", () => {
+  test("change says what became of it; taking all listeners off does not stop the resolver", async () => {
+    const node = make();
+    const said: string[] = [];
+    node.on("change", ({ revision, changes: done }) => said.push(`${revision} ${done.map((c) => c.kind).join()}`));
+    node.once("change", () => said.push("once"));
+    node.apply(changes(`${NET}\n container c on n\n sandbox c`));
+    node.apply(changes("container c state=paused on n"));
+    expect(said).toEqual(["1 network.put,container.put,sandbox.put", "once", "2 container.put"]);
+    node.removeAllListeners();
+    node.apply(changes("container d on n"));
+    const { answers } = await node.answer(DNS2.Packet.parse(query("d A")), "c");
+    expect(answers).toHaveLength(1);
+  });
+
+  test("what a listener throws, at once or later, is a notice, and nobody else's matter", async () => {
+    const notices: string[] = [];
+    const node = make({ onNotice: (notice) => notices.push(notice) });
+    const heard: number[] = [];
+    node.on("change", () => {
+      throw new Error("no");
+    });
+    node.on("change", () => Promise.reject(new Error("later")));
+    node.on("change", ({ revision }) => heard.push(revision));
+    expect(node.apply(changes(NET))).toBe(1);
+    expect(heard).toEqual([1]);
+    await vi.waitFor(() =>
+      expect(notices).toEqual(['a listener of "change" has thrown: no', 'a listener of "change" has thrown: later']),
+    );
+  });
+
+  test("without onNotice it is a warning of the process's", async () => {
+    const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    onTestFinished(() => warned.mockRestore());
+    const node = make();
+    node.on("change", () => {
+      throw new Error("no");
+    });
+    node.apply(changes(NET));
+    expect(warned.mock.calls).toEqual([['a listener of "change" has thrown: no', "ElevenWarning"]]);
+  });
+
+  test("problem: when it comes, and when it is none any more", async () => {
+    const taken = createSocket("udp4").bind(0, "127.0.0.1");
+    await new Promise((done) => taken.once("listening", done));
+    const node = make();
+    const said: string[] = [];
+    node.on("problem", (sandbox, problem) => said.push(`${sandbox}: ${problem?.message}`));
+    node.apply([...changes(`${NET}\n container c on n`), listening("s", taken.address().port)]);
+    await expect(node.ready()).rejects.toThrow("EADDRINUSE");
+    await expect(node.ready()).rejects.toThrow("EADDRINUSE");
+    expect([...node.problems.keys(), ...node.listening("s")]).toEqual(["s"]);
+    await new Promise<void>((done) => taken.close(done));
+    await vi.waitFor(() => expect(node.problems.size).toBe(0), 10_000);
+    await node.ready();
+    expect(node.listening("s")).toHaveLength(1);
+    expect(said).toEqual([expect.stringContaining("s: bind"), "s: undefined"]);
+  });
+
+  test("upstream: when it stops answering, and when it answers again", async () => {
+    const upstream = createSocket("udp4").bind(0, "127.0.0.1");
+    await new Promise((done) => upstream.once("listening", done));
+    const { port } = upstream.address();
+    let silent = true;
+    upstream.on("message", (q, peer) => {
+      if (silent) return;
+      upstream.send(
+        Buffer.concat([q.subarray(0, 2), Buffer.from([0x81, 0x83]), q.subarray(4)]),
+        peer.port,
+        peer.address,
+      );
+    });
+    const node = make({ policy: { upstreams: [{ address: "127.0.0.1", port }] }, forwarder: { cache: false } });
+    const said: unknown[] = [];
+    node.on("upstream", (status) => said.push(status));
+    node.apply(changes(`${NET}\n container c on n\n sandbox c`));
+    let n = 0;
+    const ask = () => node.answer(DNS2.Packet.parse(query(`n${n++}.example A`)), "c").catch(() => undefined);
+    void Promise.all([ask(), ask(), ask()]);
+    await vi.waitFor(() => expect(said).toEqual([{ address: "127.0.0.1", port, state: "down" }]), 15_000);
+    silent = false;
+    await vi.waitFor(
+      async () => {
+        await ask();
+        expect(said).toHaveLength(2);
+      },
+      { timeout: 15_000, interval: 200 },
+    );
+    expect(said[1]).toEqual({ address: "127.0.0.1", port, state: "up" });
+    upstream.close();
+  });
+});
+
+describe("what is shown", () => {
+  test("can't be changed from outside", () => {
+    const node = make();
+    node.apply(changes(`${NET}\n service web on n\n task web.1 on n`));
+    const { state } = node;
+    expect(() => (state.tasks as Map<string, unknown>).clear()).toThrow(TypeError);
+    expect(() => Map.prototype.clear.call(state.tasks)).toThrow(TypeError);
+    expect(() => Object.assign(state, { tasks: new Map() })).toThrow(TypeError);
+    for (const [id, task] of state.tasks) expect(() => Object.assign(task, { id: `${id}x` })).toThrow(TypeError);
+    expect(() => (state.services.get("web")!.networks as unknown[]).push({})).toThrow(TypeError);
+    (state.tasksOf.get("web") as Set<string>).clear();
+    expect([...state.tasksOf.get("web")!]).toEqual(["web-1-id"]);
+    expect([state.revision, state.tasks.size, state.tasks.has("web-1-id"), [...state.tasks.keys()]]).toEqual([
+      ...[1, 1, true],
+      ["web-1-id"],
+    ]);
+    node.apply(changes("task web.1 state=paused on n"));
+    expect([state.revision, state.tasks.get("web-1-id")?.state]).toEqual([2, "paused"]);
+  });
+
+  test("a sandbox that nobody has put is an error; one that does not listen yet listens nowhere", async () => {
+    const node = make();
+    expect(() => node.listening("nobody")).toThrow(expect.objectContaining({ code: "unknown", op: "listening" }));
+    node.apply([...changes(`${NET}\n container c on n`), listening("s", 0)]);
+    expect(node.listening("s")).toEqual([]);
+    await node.ready();
+    expect(node.listening("s")).toHaveLength(1);
+  });
+
+  test("after close, every method says so, and closing again is fine", async () => {
+    const node = make();
+    const closing = node.close();
+    const packet = DNS2.Packet.parse(query("web A"));
+    const calls: readonly [op: string, call: () => unknown][] = [
+      ["apply", () => node.apply([])],
+      ["listening", () => node.listening("s")],
+      ["setUpstreams", () => node.setUpstreams([])],
+      ["write", () => node.write([])],
+      ["applied", () => node.applied()],
+      ["drained", () => node.drained()],
+      ["ready", () => node.ready()],
+      ["answer", () => node.answer(packet, "s")],
+    ];
+    for (const [op, call] of calls)
+      await expect((async () => call())(), op).rejects.toMatchObject({ name: "NodeError", code: "closed", op });
+    expect([await closing, await node.close(), node.state.revision]).toEqual([undefined, undefined, 0]);
+  });
+});
