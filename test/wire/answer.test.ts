@@ -67,6 +67,13 @@ describe("what dns2 reads in our answers", () => {
     ],
     ["TXT", "web TXT", {}, positive(rrset(16, 5, [txtRdata(["mode=vip"])])), { answers: ["web 5 TXT mode=vip"] }],
     [
+      "TXT of several lengths",
+      "web TXT",
+      {},
+      positive(rrset(16, 5, [txtRdata(["a"]), txtRdata(["bcd"]), txtRdata(["efghij"]), txtRdata(["k"])])),
+      { answers: ["web 5 TXT a", "web 5 TXT bcd", "web 5 TXT efghij", "web 5 TXT k"] },
+    ],
+    [
       "SRV",
       "_http._tcp.web SRV",
       {},

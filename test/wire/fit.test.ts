@@ -19,6 +19,7 @@ describe("what a reply keeps", () => {
     ["additional records go without a word", reply("0001 0000 0001", A, A), 53, "len=38 an=1 ns=0 ar=0"],
     ["no room at all", reply("0001 0000 0000", A), 22, "len=22 an=0 ns=0 ar=0 tc"],
     ["cut off in mid-record", reply("0003 0000 0000", A, A, A).subarray(0, 60), 512, "len=54 an=2 ns=0 ar=0 tc"],
+    ["cut off in its rdata", reply("0003 0000 0000", A, A, A).subarray(0, 68), 512, "len=54 an=2 ns=0 ar=0 tc"],
     ["more promised than there", reply("ffff 0000 0000", A), 512, "len=38 an=1 ns=0 ar=0 tc"],
     [
       "an OPT among the answers",
