@@ -1,8 +1,8 @@
 /**
  * `npm run mutate`: changes one thing at a time in the pure folders, runs the folder's unit tests, and prints what they did not
  * notice (Stryker). `npm run mutate -- src/wire/** src/model/name.ts`: only there. What was found is kept in reports/mutation and
- * only what changed since is tried again; `--force` tries everything. Mutants that change nothing that can be seen are named in
- * test/mutation/equivalent.txt.
+ * only what changed since is tried again; `--force` tries everything (a new test of what is made at load is seen only then).
+ * Mutants that change nothing that can be seen are named in test/mutation/equivalent.txt.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

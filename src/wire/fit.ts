@@ -39,10 +39,9 @@ export function respellOwners(packet: Uint8Array, questionEnd: number, end: numb
   }
 }
 
-/** Offset behind the record, or -1: also for an OPT record, which has no place among answers. */
+/** Offset behind the record, perhaps outside, or -1: also for an OPT record, which has no place among answers. */
 function recordEnd(packet: Uint8Array, from: number): number {
   const at = skipName(packet, from);
   if (at < 0 || at + 10 > packet.length || word(packet, at) === TYPE_OPT) return -1;
-  const end = at + 10 + word(packet, at + 8);
-  return end > packet.length ? -1 : end;
+  return at + 10 + word(packet, at + 8);
 }

@@ -95,7 +95,7 @@ function findOpt(packet: Uint8Array, length: number, into: Query): void {
   let at = HEADER;
   for (let questions = word(packet, 4); questions > 0; questions--) {
     at = skipName(packet, length, at) + 4;
-    if (at < HEADER || at > length) return;
+    if (at < HEADER) return;
   }
   into.questionEnd = at;
   readRecords(packet, length, word(packet, 6) + word(packet, 8), word(packet, 10), into);
@@ -124,12 +124,12 @@ function readRecords(packet: Uint8Array, length: number, before: number, additio
   return version === 0 ? NOERROR : BADVERS;
 }
 
-/** Offset behind a name that may end in a pointer, or -1; the pointer is not followed. */
+/** Offset behind a name that may end in a pointer (which is not followed, and may be cut off), or -1. */
 function skipName(packet: Uint8Array, length: number, from: number): number {
   for (let at = from; at < length; ) {
     const label = packet[at]!;
     if (label === 0) return at + 1;
-    if (label >= 0xc0) return at + 2 <= length ? at + 2 : -1;
+    if (label >= 0xc0) return at + 2;
     if (label > 63) return -1;
     at += label + 1;
   }

@@ -133,9 +133,9 @@ export function skipName(packet: Uint8Array, from: number): number {
     if (label >= 0xc0) {
       if (at + 2 > limit || ++hops > MOST_HOPS) return -1;
       const target = word(packet, at) & 0x3fff;
-      if (target < HEADER || target >= part) return -1;
+      if (target < HEADER) return -1;
       if (behind < 0) behind = at + 2;
-      limit = part;
+      limit = part; // what is not prior is not below the limit
       at = part = target;
       continue;
     }

@@ -18,12 +18,12 @@ describe("parsing", () => {
     ["what is behind a second % is nothing", "nameserver fe80::1%a%b", { nameservers: ["fe80::1%a"] }],
     [
       "no addresses",
-      "nameserver ns.example\nnameserver 192.0.2.256\nnameserver 192.0.2.1%eth0",
-      { invalid: ["ns.example", "192.0.2.256", "192.0.2.1%eth0"] },
+      "nameserver ns.example\nnameserver 192.0.2.256\nnameserver 192.0.2.1%eth0\nnameserver ns%eth0",
+      { invalid: ["ns.example", "192.0.2.256", "192.0.2.1%eth0", "ns%eth0"] },
     ],
     [
       "comments, spaces, tabs, CR",
-      "# nameserver 192.0.2.1\n; x\n\n  nameserver\t192.0.2.2  # why\r\n",
+      "# nameserver 192.0.2.1\n#x\n; x\n;x\n\n  nameserver \t 192.0.2.2  # why\r\n",
       { nameservers: ["192.0.2.2"] },
     ],
     ["the last search wins", "search a b\nsearch c d", { search: ["c", "d"] }],

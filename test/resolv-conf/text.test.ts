@@ -53,7 +53,7 @@ test.each<[string, string, Partial<ResolvConfText>, string]>([
   ],
   [
     "ndots that is no number goes",
-    "options ndots:x ndots: ndots:1x xndots:y",
+    "options ndots:x ndots: ndots:1x ndots:ndots:2 xndots:y",
     {},
     "options xndots:y ndots:0 | servers=- invalid=- overrides=[] ndots=internal",
   ],

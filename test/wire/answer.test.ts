@@ -67,6 +67,13 @@ describe("what dns2 reads in our answers", () => {
     ],
     ["TXT", "web TXT", {}, positive(rrset(16, 5, [txtRdata(["mode=vip"])])), { answers: ["web 5 TXT mode=vip"] }],
     [
+      "TXT of several lengths",
+      "web TXT",
+      {},
+      positive(rrset(16, 5, [txtRdata(["a"]), txtRdata(["bcd"]), txtRdata(["efghij"]), txtRdata(["k"])])),
+      { answers: ["web 5 TXT a", "web 5 TXT bcd", "web 5 TXT efghij", "web 5 TXT k"] },
+    ],
+    [
       "SRV",
       "_http._tcp.web SRV",
       {},
@@ -257,6 +264,12 @@ describe("to the octet, answered in the memory the query is in", () => {
       `1234 8080 0001 0000 0001 0000 ${WEB} ${soa("00")}`,
     ],
     [
+      "an apex asked for its SOA",
+      "1234 0000 0001 0000 0000 0000 03776562 00 0006 0001",
+      (q, out) => writeNegative(q, out, OWN_STYLE, 0, NUMBERS, 0),
+      `1234 8480 0001 0001 0000 0000 03776562 00 0006 0001 ${soa("c00c")}`,
+    ],
+    [
       "an additional record, whose owner is written once",
       `1234 0000 0001 0000 0000 0000 ${WEB}`,
       (q, out) => {
@@ -298,6 +311,32 @@ describe("to the octet, answered in the memory the query is in", () => {
         writeAnswer(q, out, 65_535, OWN_STYLE, a(...addresses(n)), [{ owner: nameKey("a"), set: a("10.0.0.1") }]),
       ).additional.length;
     expect([far(1022), far(1023)]).toEqual([1, 0]); // 21 + 16 * 1022 = 0x3ff5
+  });
+
+  test("a pointer reaches up to octet 0x3fff", () => {
+    const far = (start: number) => {
+      const set = rrset(99, 5, ["x".repeat(start - 21 - 12)]);
+      const extra = [{ owner: nameKey("a"), set: a("10.0.0.1") }];
+      return answerTo("web TYPE99", {}, (q, out) => writeAnswer(q, out, 65_535, OWN_STYLE, set, extra)).additional
+        .length;
+    };
+    expect([far(0x3fff), far(0x4000)]).toEqual([1, 0]);
+  });
+
+  test("nothing is written behind the limit", () => {
+    const asked = query("web A");
+    const q = new Query();
+    parseQuery(asked, asked.length, q);
+    const extra = [{ owner: nameKey("a-name-of-some-length"), set: a("10.0.0.1", "10.0.0.2") }];
+    for (let limit = asked.length; limit < 130; limit++) {
+      const out = Buffer.alloc(256, 0xee);
+      asked.copy(out);
+      writeAnswer(q, out, limit, OWN_STYLE, a("10.0.1.2", "10.0.1.3"), extra);
+      expect(
+        out.subarray(limit).every((octet) => octet === 0xee),
+        `${limit}`,
+      ).toBe(true);
+    }
   });
 
   test("a truncated answer has no additional records", () => {
@@ -346,6 +385,10 @@ describe("extended errors, whatever their text: UTF-8, and never more than a cli
 describe("size", () => {
   // 12 header + 5 name + 4 = 21 octets, each A record 16, an OPT 11: (512 - 21) / 16 = 30, (512 - 32) / 16 = 30
   test.each([
+    [1, 37, undefined, 1],
+    [1, 36, undefined, 0],
+    [1, 48, 512, 1],
+    [1, 47, 512, 0],
     [30, 512, undefined, 30],
     [31, 512, undefined, 30],
     [30, 512, 512, 30],

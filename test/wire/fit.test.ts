@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { cutReply, respellOwners } from "../../src/wire/fit.ts";
 import { appendOpt, errorOption, extendedErrors, OPT_SIZE } from "../../src/wire/opt.ts";
+import { guarded } from "../support/guarded.ts";
 import { hex } from "../support/text.ts";
 
 const HEAD = "1234 8180 0001";
@@ -18,6 +19,7 @@ describe("what a reply keeps", () => {
     ["additional records go without a word", reply("0001 0000 0001", A, A), 53, "len=38 an=1 ns=0 ar=0"],
     ["no room at all", reply("0001 0000 0000", A), 22, "len=22 an=0 ns=0 ar=0 tc"],
     ["cut off in mid-record", reply("0003 0000 0000", A, A, A).subarray(0, 60), 512, "len=54 an=2 ns=0 ar=0 tc"],
+    ["cut off in its rdata", reply("0003 0000 0000", A, A, A).subarray(0, 68), 512, "len=54 an=2 ns=0 ar=0 tc"],
     ["more promised than there", reply("ffff 0000 0000", A), 512, "len=38 an=1 ns=0 ar=0 tc"],
     [
       "an OPT among the answers",
@@ -29,10 +31,11 @@ describe("what a reply keeps", () => {
     ["authority that ends with the packet", reply("0001 0001 0000", A, SOA), 512, "len=72 an=1 ns=1 ar=0"],
     ["more than 255", reply("0101 0000 0000", ...Array(257).fill(A)), 65_535, `len=${22 + 257 * 16} an=257 ns=0 ar=0`],
     ["a header that is cut off", reply("0001 0000 0000", "c00c 0001 0001 0000"), 512, "len=22 an=0 ns=0 ar=0 tc"],
+    ["no rdata", reply("0001 0000 0000", "c00c 0001 0001 0000003c 0000"), 512, "len=34 an=1 ns=0 ar=0"],
     ["a name that is cut off", reply("0001 0000 0000", "05 61"), 512, "len=22 an=0 ns=0 ar=0 tc"],
     ["nothing behind the question", reply("0001 0001 0001"), 512, "len=22 an=0 ns=0 ar=0 tc"],
   ])("%s", (_name, packet, room, expected) => {
-    const end = cutReply(packet, 22, packet.length, room);
+    const end = cutReply(guarded(packet), 22, packet.length, room);
     const [an, ns, ar] = [6, 8, 10].map((at) => packet.readUInt16BE(at));
     expect(`len=${end} an=${an} ns=${ns} ar=${ar}${packet[2]! & 2 ? " tc" : ""}`).toBe(expected);
   });
@@ -48,6 +51,8 @@ describe("an OPT record", () => {
     ["one without a code", "000f 0001 00", ""],
     ["one that ends outside", `${EDE} 000f 0040 0000`, EDE],
     ["half an option", `${EDE} 000f`, EDE],
+    ["one that is cut off", "000f 0008 0003 6162", ""],
+    ["one without a code, before another", `000f 0001 00 ${EDE}`, EDE],
     ["three of eight octets, where there is room for 24", EDE.repeat(4), EDE.repeat(3)],
     ["one with no text", "000f 0002 0003", "000f 0002 0003"],
     ["another option only", "000a 0004 0003 6162", ""],
@@ -60,10 +65,15 @@ describe("an OPT record", () => {
     expect(kept.toString("hex")).toBe(hex(expected).toString("hex"));
   });
 
+  test("what stands behind the OPT record is none of its options", () => {
+    const packet = hex(`${HEAD} 0000 0000 0001 ${Q} 00 0029 04d0 00000000 0000 ${EDE}`);
+    expect(extendedErrors(packet, 22, 24).length).toBe(0);
+  });
+
   test.each([
     ["text is UTF-8", "größer", "000f 000a 0012 6772c3b6c39f6572"],
     ["two octets from U+0080 on", "\x7f\x80\u07ff", "000f 0007 0012 7f c280 dfbf"],
-    ["three from U+0800 on", "\u0800\uffff", "000f 0008 0012 e0a080 efbfbf"],
+    ["three from U+0800 on", "\u0800\uffffa", "000f 0009 0012 e0a080 efbfbf 61"],
     ["four from U+10000 on", "\u{10000}\u{10ffff}", "000f 000a 0012 f0908080 f48fbfbf"],
     ["half a pair", "\ud7ff\udfff\ud800\ue000", "000f 000e 0012 ed9fbf efbfbd efbfbd ee8080"],
     ["160 octets of it, and no half character", `${"a".repeat(159)}ö`, `000f 00a1 0012 ${"61".repeat(159)}`],
@@ -88,4 +98,29 @@ test("owners that spell out the question's name get the client's spelling; other
   respellOwners(packet, 22, packet.length, reply("0000 0000 0000"));
   expect(packet.toString("latin1", 22, 28)).toBe("\x04peer\0");
   expect(packet.toString("latin1", 42, 48)).toBe("\x04peEr\0");
+});
+
+describe("respelling, in a packet of any kind", () => {
+  const asked = "1234 0100 0001 0000 0000 0000 04 50656572 00 0001 0001"; // Peer
+  test.each([
+    [
+      "a record of a type above 255",
+      `04 70656572 00 0101 0001 0000003c 0000`,
+      `04 50656572 00 0101 0001 0000003c 0000`,
+    ],
+    ["a name and no more", "04 70656572 00", "04 50656572 00"],
+    ["half a name", "04 706565", "04 706565"],
+    [
+      "a record that is cut off, then a name",
+      "c00c 0001 0001 0000003c 00ff 04 70656572 00",
+      "c00c 0001 0001 0000003c 00ff 04 70656572 00",
+    ],
+    ["a reserved label", "40 0000 04 70656572 00", "40 0000 04 70656572 00"],
+    ["half a record", "c00c 0001 0001", "c00c 0001 0001"],
+    ["the second record", `${A} 04 70656572 00 0001 0001 0000003c 0000`, `${A} 04 50656572 00 0001 0001 0000003c 0000`],
+  ])("%s", (_name, records, expected) => {
+    const packet = hex(`${HEAD} 0001 0000 0000 ${Q}${records}`);
+    respellOwners(guarded(packet), 22, packet.length, hex(asked));
+    expect(packet.toString("hex", 22)).toBe(hex(expected).toString("hex"));
+  });
 });

@@ -14,7 +14,8 @@ const verdicts: Record<number, string> = { 0: "serve", 1: "FORMERR", 4: "NOTIMP"
 
 function parse(packet: Buffer): string {
   const q = new Query();
-  const verdict = verdicts[parseQuery(packet, packet.length, q)]!;
+  const received = guarded(Buffer.concat([packet, Buffer.alloc(32, 1)]), packet.length); // memory holds more than the packet
+  const verdict = verdicts[parseQuery(received, packet.length, q)]!;
   const edns = q.edns ? ` edns=${q.udpSize}${q.dnssecOk ? " do" : ""}` : "";
   if (verdict !== "serve" && verdict !== "BADVERS")
     return `${verdict}${q.questionEnd > 0 ? ` ${keyName(q.key)}` : ""}${edns}`;
@@ -28,6 +29,7 @@ describe("a packet's verdict", () => {
     ["a response (QR=1)", `1234 8180 0001 0000 0000 0000 ${PEER}`, "drop"],
     ["plain", HEAD + PEER, "serve peer 1/1"],
     ["upper case is folded", `${HEAD} 04 50454552 00 0001 0001`, "serve peer 1/1"],
+    ["from A to Z", `${HEAD} 04 405a415b 00 0001 0001`, "serve @za[ 1/1"],
     ["the root", `${HEAD} 00 0002 0001`, "serve  2/1"],
     ["header only", HEAD, "FORMERR"],
     ["no question", "1234 0100 0000 0000 0000 0000", "FORMERR"],
@@ -61,6 +63,17 @@ describe("a packet's verdict", () => {
       `1234 0100 0001 0001 0000 0000 ${PEER} c00c 0001 0001 00000005 0004 01020304`,
       "serve peer 1/1",
     ],
+    ["an answer and OPT", `1234 0100 0001 0001 0000 0001 ${PEER}${A}${OPT}`, "serve peer 1/1 edns=1232"],
+    ["answer, authority and OPT", `1234 0100 0001 0001 0001 0001 ${PEER}${A}${A}${OPT}`, "serve peer 1/1 edns=1232"],
+    ["an authority record that is not there", `1234 0100 0001 0001 0001 0000 ${PEER}${A}`, "FORMERR peer"],
+    [
+      "an answer cut off",
+      `1234 0100 0001 0001 0000 0000 ${PEER} c00c 0001 0001 00000005 0005 01020304`,
+      "FORMERR peer",
+    ],
+    ["half a record", `1234 0100 0001 0001 0000 0000 ${PEER} c00c 0001 0001 00000005`, "FORMERR peer"],
+    ["an answer owned by a reserved label", `1234 0100 0001 0001 0000 0000 ${PEER} 40`, "FORMERR peer"],
+    ["an authority record owned by one", `1234 0100 0001 0000 0001 0000 ${PEER} 40`, "FORMERR peer"],
     ["two answer records", `1234 0100 0001 0002 0000 0000 ${PEER}`, "FORMERR"],
     ["an answer that is not there", `1234 0100 0001 0001 0000 0000 ${PEER}`, "FORMERR peer"],
     ["three additional records", `1234 0100 0001 0000 0000 0003 ${PEER}`, "FORMERR"],
@@ -89,6 +102,16 @@ describe("a packet's verdict", () => {
       "FORMERR peer",
     ],
     [
+      "OPT with an empty option",
+      `1234 0100 0001 0000 0000 0001 ${PEER} 00 0029 1000 00 00 0000 0004 000a 0000`,
+      "serve peer 1/1 edns=4096",
+    ],
+    [
+      "OPT with two",
+      `1234 0100 0001 0000 0000 0001 ${PEER} 00 0029 1000 00 00 0000 000a 000a 0002 ffff 000a 0000`,
+      "serve peer 1/1 edns=4096",
+    ],
+    [
       "OPT with cookie",
       `1234 0100 0001 0000 0000 0001 ${PEER} 00 0029 1000 00 00 0000 000c 000a 0008 0102030405060708`,
       "serve peer 1/1 edns=4096",
@@ -112,12 +135,37 @@ describe("a packet's verdict", () => {
     ["a question without a class", `1234 2100 0001 0000 0000 0001 04 70656572 00 0001`, "NOTIMP"],
     [
       "a question with a reserved label",
-      `1234 2100 0001 0000 0000 0001 40 ${"00".repeat(68)} 0001 0001 ${OPT}`,
+      `1234 2100 0001 0000 0000 0001 40 ${"61".repeat(64)} 00 0001 0001 ${OPT}`,
       "NOTIMP",
+    ],
+    [
+      "a question with a label of 63",
+      `1234 2100 0001 0000 0000 0001 3f ${"61".repeat(63)} 00 0001 0001 ${OPT}`,
+      "NOTIMP edns=1232",
     ],
     ["half a pointer", "1234 2100 0001 0000 0000 0001 c0", "NOTIMP"],
   ])("who sent an OPT gets one, whatever else: %s", (_, packet, expected) => {
     expect(parse(hex(packet))).toBe(expected);
+  });
+
+  test("one Query serves for all: nothing stays of the one before", () => {
+    const q = new Query();
+    const empty = { flags: 0, key: "", type: 0, class: 0, questionEnd: 0, edns: false, udpSize: 0, dnssecOk: false };
+    expect({ ...q }).toEqual(empty);
+    const [first, second] = [query("web A", { edns: 1232, do: true }), query("peer AAAA")];
+    parseQuery(first, first.length, q);
+    expect(q).toMatchObject({ edns: true, udpSize: 1232, dnssecOk: true });
+    parseQuery(second, second.length, q);
+    expect({ ...q }).toEqual({
+      ...empty,
+      flags: 0x100,
+      key: "\x04peer",
+      type: 28,
+      class: 1,
+      questionEnd: second.length,
+    });
+    parseQuery(first, 11, q);
+    expect(q).toMatchObject({ questionEnd: 0, edns: false });
   });
 
   test("only A-Z are folded: octets above 127 stay apart (RFC 4343)", () => {
