@@ -51,27 +51,37 @@ export function convertOptions(file: ConfigFile): Options {
 
 /** Everything in the file as changes, in the order a registry takes them. What is wrong goes to `complain`. */
 export function convertObjects(file: ConfigFile, complain: Complain): Located[] {
-  const out: Located[] = [];
-  const networkId = (name: string): string => own(file.networks, name)?.id ?? name;
-  const entries = <T>(map: Record<string, T> | undefined): [string, T][] => Object.entries(map ?? {});
-
-  /** Ids by "service.slot", as sandboxes name them. */
-  const tasks = new Map<string, string>();
-
   checkBalance(file, complain);
-  if (needsMesh(file)) {
-    // As Docker, which makes it with the swarm: published ports need it.
-    const ingress = { ...network("ingress", null, "ingress"), ingress: true };
-    out.push({ path: ["services"], change: { kind: "network.put", network: ingress } });
-  }
-  for (const [name, given] of entries(file.networks)) {
-    out.push({
+  const tasks = new Map<string, string>();
+  const all = [...networksIn(file), ...servicesIn(file, tasks, complain), ...containersIn(file)];
+  checkUnique(all, complain);
+  return [...all, ...sandboxesIn(file, tasks, complain)];
+}
+
+const entries = <T>(map: Record<string, T> | undefined): [string, T][] => Object.entries(map ?? {});
+const networkIds =
+  (file: ConfigFile) =>
+  (name: string): string =>
+    own(file.networks, name)?.id ?? name;
+
+function networksIn(file: ConfigFile): Located[] {
+  // As Docker, which makes it with the swarm: published ports need it.
+  const ingress = { ...network("ingress", null, "ingress"), ingress: true };
+  const mesh: Located = { path: ["services"], change: { kind: "network.put", network: ingress } };
+  const given = entries(file.networks).map(
+    ([name, given]): Located => ({
       path: ["networks", name],
-      change: { kind: "network.put", network: network(name, given, networkId(name)) },
-    });
-  }
+      change: { kind: "network.put", network: network(name, given, networkIds(file)(name)) },
+    }),
+  );
+  return needsMesh(file) ? [mesh, ...given] : given;
+}
+
+/** With their tasks, whose ids go into `tasks` by "service.slot", as sandboxes name them. */
+function servicesIn(file: ConfigFile, tasks: Map<string, string>, complain: Complain): Located[] {
+  const out: Located[] = [];
   for (const [name, given] of entries(file.services)) {
-    const service = serviceOf(name, given, networkId);
+    const service = serviceOf(name, given, networkIds(file));
     out.push({ path: ["services", name], change: { kind: "service.put", service } });
     const slots = given.tasks ?? Array.from({ length: given.replicas ?? 1 }, () => ({}));
     if (given.tasks !== undefined && given.replicas !== undefined && given.replicas !== given.tasks.length) {
@@ -83,36 +93,37 @@ export function convertObjects(file: ConfigFile, complain: Complain): Located[] 
     for (const [i, task] of slots.entries()) {
       const path = given.tasks === undefined ? ["services", name] : ["services", name, "tasks", i];
       const slot = given.mode === "global" ? undefined : i + 1;
-      const put = taskOf(service, task, slot, file.node, networkId);
+      const put = taskOf(service, task, slot, file.node, networkIds(file));
       out.push({ path, change: { kind: "task.put", task: put } });
       const known = `${name}.${slotOrNode(put)}`;
       if (!tasks.has(known)) tasks.set(known, put.id);
     }
   }
-  for (const [name, { id, hostname, state, networks, labels }] of entries(file.containers)) {
+  return out;
+}
+
+const containersIn = (file: ConfigFile): Located[] =>
+  entries(file.containers).map(([name, { id, hostname, state, networks, labels }]) => {
     const container: ContainerInput = {
       id: id ?? containerId(name),
       name,
       hostname,
       state,
-      endpoints: endpointsOf(networks, networkId),
+      endpoints: endpointsOf(networks, networkIds(file)),
       labels: labelsOf(labels),
     };
-    out.push({ path: ["containers", name], change: { kind: "container.put", container } });
-  }
-  checkUnique(out, complain);
-  for (const [name, given] of entries(file.sandboxes)) {
+    return { path: ["containers", name], change: { kind: "container.put", container } };
+  });
+
+const sandboxesIn = (file: ConfigFile, tasks: ReadonlyMap<string, string>, complain: Complain): Located[] =>
+  entries(file.sandboxes).flatMap(([name, given]): Located[] => {
     const member = memberOf(file, given, tasks);
-    if (member === undefined)
-      complain(
-        ["sandboxes", name, given.task ? "task" : "container"],
-        `there is no ${given.task ? `task "${given.task}"` : `container "${given.container}"`} in this file`,
-      );
-    else
-      out.push({ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } });
-  }
-  return out;
-}
+    if (member !== undefined)
+      return [{ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } }];
+    const what = given.task ? "task" : "container";
+    complain(["sandboxes", name, what], `there is no ${what} "${given[what]}" in this file`);
+    return [];
+  });
 
 /** The later of two with one id would take the place of the other. */
 function checkUnique(all: readonly Located[], complain: Complain): void {

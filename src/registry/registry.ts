@@ -63,10 +63,11 @@ export class Registry extends Emitter<RegistryEvents> {
     return this.#done(touched, done);
   }
 
-  /** As `apply`; says what came of it. */
-  feed(changes: readonly ChangeInput[]): Fed {
+  /** As `apply`; says what came of it, to `keep` before anybody else is told. */
+  feed(changes: readonly ChangeInput[], keep: (objects: readonly Change[]) => void = () => {}): Fed {
     const { touched, changes: done } = reduce(this.#state, changes);
     const objects = became(this.#state, touched); // now: a listener may apply more
+    keep(objects);
     return { revision: this.#done(touched, done), touched, changes: done, objects };
   }
 

@@ -18,49 +18,83 @@ const PACE: Pace = { often: 1_000, longest: 60_000 };
 
 /** Installs it and sees to it that it stays; rejects if it can't be installed. Resolves to what ends that. */
 export async function keepRedirect(at: Redirect, behind: Behind, onNotice: Notice, pace: Pace = PACE): Promise<Kept> {
-  const patience = new Patience(pace);
-  let installed = "";
-  let seen: string | undefined;
-  let problem: string | undefined;
-  let work: Promise<void> | undefined;
-  let ended = false;
-  const install = async (): Promise<void> => {
-    await installRedirect(at, behind);
-    const then = rules(at);
-    installed = await presentRedirect(at);
-    seen = installed === "" ? undefined : then; // undefined: it went meanwhile
-  };
-  const repair = async (first: boolean): Promise<void> => {
-    const then = rules(at);
-    if ((await presentRedirect(at)) !== installed || installed === "") {
-      if (ended) return; // it goes, or whoever comes next sees to it; and the sockets may be closed by now
-      await install();
-      if (first) onNotice(`${at.netns}: somebody changed the redirect of port ${at.port}; put right`);
-    } else seen = then;
-    problem = undefined;
-  };
-  const failed = ({ message }: Error): void => {
-    if (message !== problem) onNotice(message);
-    problem = message;
-    seen = undefined; // and again
-  };
-  await install();
-  const timer = setInterval(() => {
-    const now = rules(at);
-    if (now === seen || now === undefined || work !== undefined || !patience.ready()) return;
-    work = repair(patience.first)
-      .catch(failed)
+  const keeping = new Keeping(at, behind, onNotice, pace);
+  await keeping.begin();
+  return keeping;
+}
+
+class Keeping implements Kept {
+  readonly #at: Redirect;
+  readonly #behind: Behind;
+  readonly #onNotice: Notice;
+  readonly #pace: Pace;
+  readonly #patience: Patience;
+  /** The redirect as the kernel has shown it after it was installed; "" if it had gone by then. */
+  #installed = "";
+  /** How the rules looked when the redirect was last seen in them; undefined if it has to be looked for. */
+  #seen: string | undefined;
+  #problem: string | undefined;
+  #work: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(at: Redirect, behind: Behind, onNotice: Notice, pace: Pace) {
+    this.#at = at;
+    this.#behind = behind;
+    this.#onNotice = onNotice;
+    this.#pace = pace;
+    this.#patience = new Patience(pace);
+  }
+
+  async begin(): Promise<void> {
+    await this.#install();
+    this.#timer = setInterval(() => this.#look(), this.#pace.often).unref();
+  }
+
+  async leave(): Promise<void> {
+    this.#ended = true;
+    clearInterval(this.#timer);
+    await this.#work;
+  }
+
+  async remove(): Promise<void> {
+    await this.leave();
+    await removeRedirect(this.#at);
+  }
+
+  #look(): void {
+    const now = rules(this.#at);
+    if (now === this.#seen || now === undefined || this.#work !== undefined || !this.#patience.ready()) return;
+    this.#work = this.#repair(this.#patience.first)
+      .catch((error: Error) => this.#failed(error))
       .finally(() => {
-        patience.done();
-        work = undefined;
+        this.#patience.done();
+        this.#work = undefined;
       });
-  }, pace.often).unref();
-  const leave = async (): Promise<void> => {
-    ended = true;
-    clearInterval(timer);
-    await work;
-  };
-  return { leave, remove: () => leave().then(() => removeRedirect(at)) };
+  }
+
+  async #install(): Promise<void> {
+    await installRedirect(this.#at, this.#behind);
+    const then = rules(this.#at);
+    this.#installed = await presentRedirect(this.#at);
+    this.#seen = this.#installed === "" ? undefined : then;
+  }
+
+  async #repair(first: boolean): Promise<void> {
+    const then = rules(this.#at);
+    if ((await presentRedirect(this.#at)) !== this.#installed || this.#installed === "") {
+      if (this.#ended) return; // it goes, or whoever comes next sees to it; and the sockets may be closed by now
+      await this.#install();
+      if (first) this.#onNotice(`${this.#at.netns}: somebody changed the redirect of port ${this.#at.port}; put right`);
+    } else this.#seen = then;
+    this.#problem = undefined;
+  }
+
+  #failed({ message }: Error): void {
+    if (message !== this.#problem) this.#onNotice(message);
+    this.#problem = message;
+    this.#seen = undefined; // it is tried again
+  }
 }
 
 export interface Kept {

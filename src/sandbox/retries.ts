@@ -20,7 +20,7 @@ export class Retries {
     if (this.#closed) return before?.said !== reason;
     clearTimeout(before?.timer);
     const wait = Math.min(before === undefined ? WAIT[0] : before.wait * 2, longest);
-    this.#waiting.set(key, { said: reason, wait, timer: setTimeout(again, wait).unref() });
+    this.#waiting.set(key, { said: reason, wait, timer: setTimeout(again, wait) });
     return before?.said !== reason;
   }
 

@@ -1,6 +1,7 @@
 /** What every store must do; a store's tests call this with a way to make an empty one. */
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
 import type { ChangeInput, ContainerInput, NetworkInput, ServiceInput } from "../model/input.ts";
+import type { Change } from "../model/types.ts";
 import { Registry } from "../registry/registry.ts";
 import type { OpenOptions, Store } from "../registry/stores/store.ts";
 import type { Case } from "./case.ts";
@@ -49,6 +50,17 @@ const CASES: Readonly<Record<string, (store: Store) => Promise<void>>> = {
       const batches = [[NET], [container("c")], [container("c")], []];
       deepEqual(await Promise.all(batches.map((b) => store.write(b))), [1, 2, 2, 2]);
     },
+
+  "what is written by whoever hears of a write comes after it": async (store) => {
+    const { registry } = await opened(store);
+    let second: Promise<number> | undefined;
+    registry.on("change", () => {
+      second ??= store.write([container("c", { state: "paused" })]);
+    });
+    await store.write([NET, container("c")]);
+    await second;
+    equal((await reopened(store)).state.containers.get("c")?.state, "paused");
+  },
 
   "what was written may be changed right after the call, and is fed and stored as it was": async (store) => {
     const { registry } = await opened(store);
@@ -161,8 +173,8 @@ async function opened(store: Store, options: OpenOptions = {}) {
     get revision() {
       return registry.revision;
     },
-    feed(batch: readonly ChangeInput[]) {
-      const result = registry.feed(batch);
+    feed(batch: readonly ChangeInput[], keep?: (objects: readonly Change[]) => void) {
+      const result = registry.feed(batch, keep);
       fed.push(batch);
       return result;
     },

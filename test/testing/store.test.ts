@@ -27,7 +27,7 @@ const feeding =
           get revision() {
             return feed.revision;
           },
-          feed: (changes) => feed.feed(changes),
+          feed: (changes, keep) => feed.feed(changes, keep),
           restore: (stored) => feed.restore(stored),
           rehearse: (batches) => feed.rehearse(batches),
           ...instead(feed),
@@ -39,8 +39,8 @@ const feeding =
 /** It stores this instead of what has become of the objects. */
 const storing = (instead: (objects: readonly Change[], given: readonly unknown[]) => readonly Change[]): Sabotage =>
   feeding((feed) => ({
-    feed(changes) {
-      const { revision, objects } = feed.feed(changes);
+    feed(changes, keep) {
+      const { revision, objects } = feed.feed(changes, (became) => keep?.(instead(became, changes)));
       return { revision, objects: instead(objects, changes) };
     },
   }));

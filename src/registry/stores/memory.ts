@@ -29,9 +29,7 @@ export function memoryStore(): Store {
     async write(changes) {
       if (feed === undefined) throw new StoreError("closed", "write", "the store is not open");
       if (changes.length === 0) return feed.revision;
-      const fed = feed.feed(changes);
-      objects.keep(fed.objects);
-      return fed.revision;
+      return feed.feed(changes, (became) => objects.keep(became)).revision;
     },
   };
 }

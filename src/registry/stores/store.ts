@@ -7,8 +7,11 @@ import type { Fed, Rehearsed } from "../registry.ts";
 /** What a store feeds; a registry is one. Nobody else may change it as long as the store is open. */
 export interface Feed {
   readonly revision: number;
-  /** Takes a batch, all of it or (with an error) none, and says what has become of each object: that is what is kept. */
-  feed(changes: readonly ChangeInput[]): Pick<Fed, "revision" | "objects">;
+  /**
+   * Takes a batch, all of it or (with an error) none, and says what has become of each object: that is what is kept. `keep` is told
+   * before anybody else is, for they may write the next batch at once.
+   */
+  feed(changes: readonly ChangeInput[], keep?: (objects: readonly Change[]) => void): Pick<Fed, "revision" | "objects">;
   /** Takes what was stored before, in one batch: its sandboxes may have outlived their container or task. */
   restore(stored: readonly Change[]): number;
   /** What `feed` would make of these batches, one after the other. For stores that must keep before they feed. */
