@@ -95,12 +95,11 @@ test("a node that was closed touches no descriptor any more, which may be somebo
   await node.close();
   const folder = mkdtempSync(join(tmpdir(), "eleven-"));
   const files = Array.from({ length: 64 }, (_, i) => openSync(join(folder, `${i}`), "w")); // its eventfd's number is among them
-  node.setUpstreams([{ address: "192.0.2.1", port: 53 }]);
-  node.apply([NETWORK, container("one", "10.5.0.10"), sandbox("late", "127.0.0.1", 0)]);
-  await node.ready();
-  await node.applied();
+  expect(() => node.setUpstreams([{ address: "192.0.2.1", port: 53 }])).toThrow("the node is closed");
+  expect(() => node.apply([NETWORK, container("one", "10.5.0.10"), sandbox("late", "127.0.0.1", 0)])).toThrow("closed");
+  await expect(node.ready()).rejects.toThrow("closed");
+  await expect(node.applied()).rejects.toThrow("closed");
   await node.close();
-  expect(node.listening("late")).toEqual([]);
   expect(files.map((fd) => fstatSync(fd).size).filter((size) => size > 0)).toEqual([]);
   for (const fd of files) closeSync(fd);
 });
@@ -243,8 +242,10 @@ describe.skipIf(!have("dig"))("a worker", () => {
     vi.spyOn(Worker.prototype, "postMessage").mockImplementation(function (this: Worker, ...args) {
       if ((args[0] as { kind: string }).kind !== "drain") postMessage.apply(this, args);
     });
+    node.apply([container("two", "10.5.0.11")]);
+    const waits = node.applied();
     await node.close();
-    await node.applied();
+    await waits;
   });
 
   test("answers from the address that was asked, on a wildcard address", async () => {
