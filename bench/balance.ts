@@ -53,7 +53,7 @@ async function withNode(
   const ip = (verb: string) =>
     execFileSync("ip", ["-force", "-batch", "-"], { input: names.map((n) => `netns ${verb} ${n}\n`).join("") });
   ip("add");
-  const node = createNode({ balance: { backend: "nftables" } });
+  const node = createNode({ workers: 0, balance: { backend: "nftables" } });
   try {
     node.apply([network, client]);
     const started = performance.now();
