@@ -21,4 +21,5 @@ export {
 } from "./lb-programmer/reconcile/reconciler.ts";
 export type * from "./lb-programmer/state.ts";
 export { EMPTY } from "./lb-programmer/state.ts";
+export type { Lock } from "./os/lock.ts";
 export { StateDir } from "./os/state-dir.ts";

@@ -12,14 +12,14 @@ const consumer = inject("consumer");
 
 const ANSWERS = "db: 10.0.1.2\ndatabase: 10.0.1.2\ndb.mynet: 10.0.1.2\n10.0.1.2: db.mynet\nweb: 10.0.1.3\n";
 const NO_WORKER =
-  "eleven: the file of the worker threads, thread-main.js, is not beside the program; the main thread answers\n";
+  /ElevenWarning: the file of the worker threads, thread-main.js, is not beside the program; the main thread answers/;
 
 test.each<[string, { worker: boolean; koffi: boolean; said: string | RegExp }]>([
   ["with the worker's file and koffi", { worker: true, koffi: true, said: "" }],
   ["without the worker's file", { worker: false, koffi: true, said: NO_WORKER }],
   [
     "without koffi",
-    { worker: true, koffi: false, said: /^eleven: koffi can't be loaded: .*: node's own sockets are used/ },
+    { worker: true, koffi: false, said: /ElevenWarning: koffi can't be loaded: .*: node's own sockets are used/ },
   ],
 ])("%s", async (_, { worker, koffi, said }) => {
   const directory = mkdtempSync(join(tmpdir(), "eleven-bundle-"));
