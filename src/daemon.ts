@@ -49,6 +49,8 @@ export class ElevenNode extends Emitter<NodeEvents> {
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
   readonly #store: Store | undefined;
+  /** Aborted when the node closes: then a store that is not open yet need not come to be. */
+  readonly #opening = new AbortController();
   /** Resolves when what was stored has been fed. */
   readonly #opened: Promise<void> | undefined;
   /** Changes of names that wait for the kernel, oldest first. */
@@ -74,7 +76,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     this.#balancing = options.balance && this.#createBalancing(options.balance, stateDir, onNotice);
     this.#attachments = this.#createAttachments(stateDir, onNotice);
     this.#store = options.store;
-    this.#opened = this.#store?.open(this.#registry, { onNotice });
+    this.#opened = this.#store?.open(this.#registry, { onNotice, signal: this.#opening.signal });
     this.#opened?.catch(() => {}); // `ready` and `write` say it
   }
 
@@ -186,20 +188,32 @@ export class ElevenNode extends Emitter<NodeEvents> {
 
   async #close(): Promise<void> {
     const hurried = hurryTools();
-    try {
-      await this.#opened?.catch(() => {});
-      await this.#store?.close();
-      if (this.#inheritance !== undefined) {
-        this.#inheritance.ending = true;
-        await this.#plane.drain();
+    const restore = this.#inheritance === undefined;
+    const failures: unknown[] = [];
+    const step = async (work: () => unknown) => {
+      try {
+        await work();
+      } catch (error) {
+        failures.push(error); // the steps after it are taken all the same
       }
-      await this.#attachments.close({ restore: this.#inheritance === undefined });
-      await this.#balancing?.close({ clear: this.#inheritance === undefined });
-      await this.#plane.close();
-    } finally {
-      this.#attachments.leave();
-      hurried();
+    };
+    await step(() => this.#closeStore());
+    if (this.#inheritance !== undefined) {
+      this.#inheritance.ending = true;
+      await step(() => this.#plane.drain());
     }
+    await step(() => this.#attachments.close({ restore }));
+    await step(() => this.#balancing?.close({ clear: restore }));
+    await step(() => this.#plane.close());
+    await step(() => this.#attachments.leave());
+    hurried();
+    if (failures.length > 0) throw failures[0];
+  }
+
+  async #closeStore(): Promise<void> {
+    this.#opening.abort(new NodeError("closed", "close", "the node was closed before its store was open"));
+    await this.#opened?.catch(() => {});
+    await this.#store?.close();
   }
 
   #check(op: string): void {
