@@ -63,7 +63,7 @@ export class Start {
     for (const target of [...targets()]) {
       try {
         const choice = await choose(target);
-        if (this.#over) return;
+        if (this.#over) return choice.backend.close?.();
         this.#over = true;
         this.problem = undefined;
         return found(choice);
