@@ -79,10 +79,10 @@ export class Keeper {
     return this.#left.since.size;
   }
 
-  /** The same target, elsewhere or with other properties. */
-  move(target: LbTarget): void {
+  /** The same target in the same namespace, with other properties. */
+  change(target: LbTarget): void {
     this.target = target;
-    this.#kernel.moved();
+    this.#kernel.changed();
   }
 
   /** The plan of this revision must be in the kernel. */

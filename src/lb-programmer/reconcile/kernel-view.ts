@@ -63,8 +63,8 @@ export class KernelView {
     this.stale = true;
   }
 
-  /** The namespace is another one. */
-  moved(): void {
+  /** The target has other properties: something else of the namespace may be what is to be read, and watched. */
+  changed(): void {
     this.#stopWatching();
     this.distrust();
   }
