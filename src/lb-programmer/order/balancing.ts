@@ -250,8 +250,11 @@ export class Balancing {
   /** The step between plan and kernel: a published port that is somebody else's on the host is left out, and said. */
   #reserve(target: LbTarget, planned: LbState): LbState {
     if (target.kind !== "host") return planned;
+    const before = this.#ports.taken;
     const published = this.#ports.keep(planned.published);
-    for (const taken of this.#ports.taken) this.#once.say(taken, `published port ${taken}; it is not published here`);
+    const now = this.#ports.taken;
+    for (const taken of before) if (!now.includes(taken)) this.#once.over(taken);
+    for (const taken of now) this.#once.say(taken, `published port ${taken}; it is not published here`);
     return { ...planned, published };
   }
 

@@ -434,5 +434,10 @@ describe("a change", () => {
     ]);
     expect(backend.state("host").published.map((p) => p.port)).toEqual([9_000, 30_000]);
     expect(degraded()).toEqual([`host: published port ${port}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE`]);
+    for (const again of [[], ports]) {
+      registry.apply([{ kind: "service.patch", id: "web", patch: { ports: again } }]);
+      await balancing.settled();
+    }
+    expect(said).toHaveLength(2); // it was over in between
   });
 });
