@@ -10,10 +10,11 @@ import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
-import { harmless, type Notice } from "./model/notice.ts";
+import { harmless, type Notice, warn } from "./model/notice.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
+import { inTurn } from "./node/in-turn.ts";
 import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
 import { frozen, viewOf } from "./node/view.ts";
@@ -189,25 +190,20 @@ export class ElevenNode extends Emitter<NodeEvents> {
   async #close(): Promise<void> {
     const hurried = hurryTools();
     const restore = this.#inheritance === undefined;
-    const failures: unknown[] = [];
-    const step = async (work: () => unknown) => {
-      try {
-        await work();
-      } catch (error) {
-        failures.push(error); // the steps after it are taken all the same
-      }
-    };
-    await step(() => this.#closeStore());
-    if (this.#inheritance !== undefined) {
-      this.#inheritance.ending = true;
-      await step(() => this.#plane.drain());
-    }
-    await step(() => this.#attachments.close({ restore }));
-    await step(() => this.#balancing?.close({ clear: restore }));
-    await step(() => this.#plane.close());
-    await step(() => this.#attachments.leave());
-    hurried();
-    if (failures.length > 0) throw failures[0];
+    await inTurn([
+      () => this.#closeStore(),
+      () => restore || this.#leaveSockets(),
+      () => this.#attachments.close({ restore }),
+      () => this.#balancing?.close({ clear: restore }),
+      () => this.#plane.close(),
+      () => this.#attachments.leave(),
+    ]).finally(hurried);
+  }
+
+  /** What is bound from here on stays for the next process. */
+  async #leaveSockets(): Promise<void> {
+    this.#inheritance!.ending = true;
+    await this.#plane.drain();
   }
 
   async #closeStore(): Promise<void> {
@@ -297,11 +293,6 @@ export class ElevenNode extends Emitter<NodeEvents> {
     });
   }
 }
-
-/** What is said to nobody else. */
-const warn: Notice = (message, level = "warn") => {
-  if (level === "warn") process.emitWarning(message, "ElevenWarning");
-};
 
 /** The library's front door. */
 export const createNode = (options?: NodeOptions): ElevenNode => new ElevenNode(options);
