@@ -25,7 +25,7 @@ export interface Reduced {
   readonly undo: () => void;
 }
 
-interface Leave {
+interface ReduceOptions {
   /**
    * The changes are objects as a store kept them. So sandboxes may come without the container or task that they belong to, which has gone
    * since, and a service without a place on the mesh had none. Default false.
@@ -33,7 +33,7 @@ interface Leave {
   readonly stored?: boolean;
 }
 
-export function reduce(state: State, changes: readonly ChangeInput[], { stored = false }: Leave = {}): Reduced {
+export function reduce(state: State, changes: readonly ChangeInput[], { stored = false }: ReduceOptions = {}): Reduced {
   const given = readAll(changes);
   const step: Step = {
     state,

@@ -60,6 +60,7 @@ export class Balancing {
   #marks: KeptMarks | undefined;
   /** Something of ours stayed in a namespace, since the kernel did not let us remove it. */
   #uncleared = false;
+  /** The newest revision that the reconciler was asked for. */
   #requested = -1;
   #running: Promise<void> | undefined;
   #again = false;
