@@ -10,10 +10,11 @@ import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
-import { harmless, type Notice } from "./model/notice.ts";
+import { harmless, type Notice, warn } from "./model/notice.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
+import { inTurn } from "./node/in-turn.ts";
 import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
 import { frozen, viewOf } from "./node/view.ts";
@@ -49,6 +50,8 @@ export class ElevenNode extends Emitter<NodeEvents> {
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
   readonly #store: Store | undefined;
+  /** Aborted when the node closes: then a store that is not open yet need not come to be. */
+  readonly #opening = new AbortController();
   /** Resolves when what was stored has been fed. */
   readonly #opened: Promise<void> | undefined;
   /** Changes of names that wait for the kernel, oldest first. */
@@ -74,7 +77,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     this.#balancing = options.balance && this.#createBalancing(options.balance, stateDir, onNotice);
     this.#attachments = this.#createAttachments(stateDir, onNotice);
     this.#store = options.store;
-    this.#opened = this.#store?.open(this.#registry, { onNotice });
+    this.#opened = this.#store?.open(this.#registry, { onNotice, signal: this.#opening.signal });
     this.#opened?.catch(() => {}); // `ready` and `write` say it
   }
 
@@ -186,20 +189,27 @@ export class ElevenNode extends Emitter<NodeEvents> {
 
   async #close(): Promise<void> {
     const hurried = hurryTools();
-    try {
-      await this.#opened?.catch(() => {});
-      await this.#store?.close();
-      if (this.#inheritance !== undefined) {
-        this.#inheritance.ending = true;
-        await this.#plane.drain();
-      }
-      await this.#attachments.close({ restore: this.#inheritance === undefined });
-      await this.#balancing?.close({ clear: this.#inheritance === undefined });
-      await this.#plane.close();
-    } finally {
-      this.#attachments.leave();
-      hurried();
-    }
+    const restore = this.#inheritance === undefined;
+    await inTurn([
+      () => this.#closeStore(),
+      () => restore || this.#leaveSockets(),
+      () => this.#attachments.close({ restore }),
+      () => this.#balancing?.close({ clear: restore }),
+      () => this.#plane.close(),
+      () => this.#attachments.leave(),
+    ]).finally(hurried);
+  }
+
+  /** What is bound from here on stays for the next process. */
+  async #leaveSockets(): Promise<void> {
+    this.#inheritance!.ending = true;
+    await this.#plane.drain();
+  }
+
+  async #closeStore(): Promise<void> {
+    this.#opening.abort(new NodeError("closed", "close", "the node was closed before its store was open"));
+    await this.#opened?.catch(() => {});
+    await this.#store?.close();
   }
 
   #check(op: string): void {
@@ -283,11 +293,6 @@ export class ElevenNode extends Emitter<NodeEvents> {
     });
   }
 }
-
-/** What is said to nobody else. */
-const warn: Notice = (message, level = "warn") => {
-  if (level === "warn") process.emitWarning(message, "ElevenWarning");
-};
 
 /** The library's front door. */
 export const createNode = (options?: NodeOptions): ElevenNode => new ElevenNode(options);

@@ -11,7 +11,7 @@ export type GivenTask = Omit<Task, "endpoints"> & { readonly endpoints?: readonl
 
 /** Fields of an object that is there, as they will be; null: back to the default. */
 export interface GivenPatch {
-  readonly kind: "network.patch" | "service.patch" | "task.patch" | "container.patch" | "sandbox.patch";
+  readonly kind: Extract<ChangeInput["kind"], `${string}.patch`>;
   readonly id: string;
   readonly patch: Readonly<Record<string, unknown>>;
 }

@@ -9,3 +9,8 @@ export const harmless =
       notice?.(...said);
     } catch {}
   };
+
+/** For what is said to nobody else: what is "warn" becomes a warning of the process's. */
+export const warn: Notice = (message, level = "warn") => {
+  if (level === "warn") process.emitWarning(message, "ElevenWarning");
+};

@@ -49,8 +49,7 @@ export function takeLock(path: string): Lock {
     try {
       lockNow(fd, path);
       if (!isStillAt(path, fd)) continue; // its last owner removed it between our two calls: what we locked is nobody's any more
-      ftruncateSync(fd);
-      writeSync(fd, String(process.pid), 0);
+      sign(fd);
       ours = true;
     } finally {
       if (!ours) closeSync(fd);
@@ -72,6 +71,14 @@ function lockNow(fd: number, path: string): void {
   if (flock(fd, LOCK_EX | LOCK_NB) === 0) return;
   const errno = koffi.errno();
   throw errno === EWOULDBLOCK ? new LockHeld(path, ownerIn(fd)) : new OsError("flock", errno, path);
+}
+
+/** Says whose it is, for messages. A full disk is no reason not to have it. */
+function sign(fd: number): void {
+  try {
+    ftruncateSync(fd);
+    writeSync(fd, String(process.pid), 0);
+  } catch {}
 }
 
 function ownerIn(fd: number): number | undefined {

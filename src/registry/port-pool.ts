@@ -25,7 +25,8 @@ export class PortPool {
     check(service);
     // Numbers that are asked for first, then those kept: a new number must not be one of them.
     for (const port of service.ports) if (port.published) this.#claim(service, port, step.undo);
-    const old = before.filter((p) => p.published);
+    const asked = new Set(service.ports.map((p) => portKey(p.published ?? 0, p.protocol)));
+    const old = before.filter((p) => p.published && !asked.has(portKey(p.published, p.protocol)));
     const kept = service.ports.map((port) => {
       if (!isDynamic(port)) return port;
       const i = old.findIndex((p) => SAME.every((key) => p[key] === port[key]));

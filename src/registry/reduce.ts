@@ -25,12 +25,15 @@ export interface Reduced {
   readonly undo: () => void;
 }
 
-interface Leave {
-  /** Sandboxes may come without the container or task that they belong to, which has gone since. Default false. */
-  readonly orphans?: boolean;
+interface ReduceOptions {
+  /**
+   * The changes are objects as a store kept them. So sandboxes may come without the container or task that they belong to, which has gone
+   * since, and a service without a place on the mesh had none. Default false.
+   */
+  readonly stored?: boolean;
 }
 
-export function reduce(state: State, changes: readonly ChangeInput[], { orphans = false }: Leave = {}): Reduced {
+export function reduce(state: State, changes: readonly ChangeInput[], { stored = false }: ReduceOptions = {}): Reduced {
   const given = readAll(changes);
   const step: Step = {
     state,
@@ -39,6 +42,7 @@ export function reduce(state: State, changes: readonly ChangeInput[], { orphans 
     spoken: spokenFor(given),
     subnets: subnetsOf(given),
     joined: new Map(),
+    stored,
     index: 0,
   };
   const done: Change[] = [];
@@ -47,7 +51,7 @@ export function reduce(state: State, changes: readonly ChangeInput[], { orphans 
       const applied = one(step, given[step.index]!);
       if (applied !== undefined) done.push(applied);
     }
-    if (!orphans) checkMembers(step);
+    if (!stored) checkMembers(step);
   } catch (error) {
     step.undo.rollback();
     throw located(error, given, step.index);

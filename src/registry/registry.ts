@@ -59,7 +59,7 @@ export class Registry extends Emitter<RegistryEvents> {
 
   /** As `apply`, for what a store kept: its sandboxes may have outlived their container or task. */
   restore(changes: readonly ChangeInput[]): number {
-    const { touched, changes: done } = reduce(this.#state, changes, { orphans: true });
+    const { touched, changes: done } = reduce(this.#state, changes, { stored: true });
     return this.#done(touched, done);
   }
 

@@ -117,6 +117,7 @@ function takeVips(
 
 /** The service's place on the routing mesh: VIPs there if it publishes a port and there is a mesh at all. */
 function meshOf(step: Step, owner: string, given: Service, before: Service | undefined): Service["mesh"] {
+  if (step.stored && given.mesh === undefined) return undefined; // it was there before the mesh, and was not put since
   const ingress = [...step.state.networks.values()].find((n) => n.ingress);
   if (ingress === undefined || !given.ports.some((p) => p.mode === "ingress" && p.published !== undefined))
     return undefined;

@@ -11,6 +11,8 @@ export interface Step extends Taking {
   readonly subnets: readonly Cidr[];
   /** Sandboxes that come to a member in this batch, and the change that brings them there. */
   readonly joined: Map<SandboxId, number>;
+  /** The changes are objects as a store kept them: nothing of them is left out. */
+  readonly stored: boolean;
   /** The change that is being applied. */
   index: number;
 }

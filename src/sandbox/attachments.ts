@@ -99,7 +99,7 @@ export class Attachments {
     this.#watch.close();
     this.#retries.close();
     this.#tenancy.stop();
-    await this.#turns.settled();
+    while (this.#turns.busy) await this.#turns.settled(); // who leaves may give others another turn
     this.#files.close({ restore });
   }
 
@@ -185,13 +185,14 @@ export class Attachments {
     if (sandbox.netns !== undefined && noNamespaces !== undefined)
       throw new Error(`a network namespace can't be entered here: ${noNamespaces}`);
     const entered = sandbox.netns !== undefined && namespace !== undefined;
-    const netns = entered ? await this.#tenancy.enter(sandbox, sandbox.netns, namespace) : sandbox.netns;
-    const place = { ...(netns !== undefined && { netns }), ...(bind === "redirect" && { redirect: true }) };
+    let netns = sandbox.netns;
     let bound: readonly Bound[];
     try {
+      if (entered) netns = await this.#tenancy.enter(sandbox, sandbox.netns, namespace);
+      const place = { ...(netns !== undefined && { netns }), ...(bind === "redirect" && { redirect: true }) };
       bound = await plane.attach(id, listen, place);
     } catch (error) {
-      this.#left(id);
+      this.#left(id); // if it was refused in a namespace where it was before, too
       throw error;
     }
     this.#attached.set(id, { sandbox, bound, namespace, path: entered ? netns : undefined });

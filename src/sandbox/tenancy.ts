@@ -117,14 +117,14 @@ export class Tenancy {
       try {
         return stateDir.lock(`netns-${namespace.replace(":", "-")}`);
       } catch (error) {
-        if (!(error instanceof LockHeld)) return this.#cannot(error);
+        if (!(error instanceof LockHeld)) return this.#goOnWithout(error);
         if (this.#closed || performance.now() >= until) throw new Occupied(netns, stateDir.path, error.pid);
       }
     }
   }
 
   /** Without a state directory there is nobody to be told apart from; that is no reason not to answer. */
-  #cannot(error: unknown): undefined {
+  #goOnWithout(error: unknown): undefined {
     if (this.#unlocked) return;
     this.#unlocked = true;
     const why = error instanceof Error ? error.message : error;

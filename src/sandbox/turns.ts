@@ -28,6 +28,11 @@ export class Turns {
     for (const key of keys) this.#last.set(key, turn);
   }
 
+  /** Something was asked for that is not done. */
+  get busy(): boolean {
+    return this.#last.size > 0;
+  }
+
   /** Resolves when everything that was asked for so far is done. */
   async settled(): Promise<void> {
     await Promise.all(this.#last.values());

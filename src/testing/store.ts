@@ -131,6 +131,21 @@ const CASES: Readonly<Record<string, (store: Store) => Promise<void>>> = {
 
   "what was allocated is what is stored: opened again, every address and port is as it was": allocated,
 
+  "a service that was there before the routing mesh is as it was, too": async (store) => {
+    const { registry } = await opened(store);
+    await store.write([NET, service("web", { ports: [{ target: 80, published: 8080 }] }), task("t", "web")]);
+    await store.write([network("ingress", { ingress: true, subnets: [{ cidr: "10.0.8.0/24" }] })]);
+    const held = objects(registry);
+    deepEqual(objects(await reopened(store)), held);
+  },
+
+  "closed while it opens, it is closed": async (store) => {
+    const opening = opened(store).catch(() => {});
+    await store.close();
+    await opening;
+    await rejects(store.write([NET]), { code: "closed", op: "write" });
+  },
+
   "what is written while it closes is stored and fed, or refused": async (store) => {
     const { fed } = await opened(store);
     const calls = [store.write([NET]), store.close(), store.write([container("c")])];

@@ -323,6 +323,31 @@ describe("targets", () => {
     expect(backend.watching("c1")).toBe(1);
   });
 
+  test("in another namespace it is made from the beginning, and that is no repair", async () => {
+    const { backend, reconciler, want, kernel, events } = rig();
+    reconciler.add({ ...sandbox("c1"), netns: "/old" });
+    await reconciler.installed(want("c1", web("10.0.1.5 1")));
+    const calls: string[] = [];
+    let go = (): void => {};
+    backend.before = async (call, { netns }) => {
+      calls.push(`${call} ${netns}`);
+      if (calls.length === 1) await new Promise<void>((resolve) => (go = resolve));
+    };
+    reconciler.check(["c1"]);
+    await rest();
+    const revision = want("c1", web("10.0.1.6 1"));
+    reconciler.add({ ...sandbox("c1"), netns: "/new" });
+    backend.before = async (call, { netns }) => {
+      if (netns === "/new" && calls.at(-1)?.endsWith("/old")) backend.flush("c1", { silently: true });
+      calls.push(`${call} ${netns}`);
+    };
+    go();
+    await reconciler.installed(revision);
+    expect(calls).toEqual(["read /old", "apply /old", "read /new", "apply /new"]);
+    expect(kernel("c1")).toBe(lines(web("10.0.1.6 1")));
+    expect(events.filter((event) => event.includes("repaired"))).toEqual([]);
+  });
+
   test("closed, everything stays as it is and nothing is set any more", async () => {
     const { backend, clock, reconciler, want, kernel } = rig();
     reconciler.add(sandbox("c1"));

@@ -1,10 +1,10 @@
 /** Locks: one owner, this process's other calls included; a dead owner is none. */
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { libcProblem } from "../../src/os/libc.ts";
 import { LockHeld, takeLock } from "../../src/os/lock.ts";
 import { StateDir } from "../../src/os/state-dir.ts";
@@ -42,6 +42,17 @@ describe.skipIf(libcProblem() !== undefined)("a lock", () => {
     expect(() => takeLock(path)).toThrow(`${path} is locked by process ${child.pid}`);
     child.kill("SIGKILL");
     await expect.poll(() => tried(path)).toBe(true);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)("on a full disk it is had, too: only whose it is can't be said", () => {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=8k", "eleven-test", folder]);
+    onTestFinished(() => void execFileSync("umount", [folder]));
+    try {
+      writeFileSync(join(folder, "full"), Buffer.alloc(1 << 20));
+    } catch {}
+    const lock = takeLock(path);
+    expect(() => takeLock(path)).toThrow(`${path} is locked by another process`);
+    lock.release();
   });
 
   test("a link in its place is not followed", () => {

@@ -174,6 +174,35 @@ describe("a file store", () => {
   });
 });
 
+test("a log that is in its place, but not for sure, is where the next write goes", async () => {
+  const { store, containers, write } = await opened({ slack: -1_000_000 });
+  await write(NET);
+  const file = await open("/dev/null");
+  const failing = vi.spyOn(Object.getPrototypeOf(file), "sync");
+  onTestFinished(() => failing.mockRestore());
+  await file.close();
+  failing.mockRejectedValueOnce(Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO", syscall: "fsync" }));
+  await write("container a on n"); // stored, and then the log is written anew
+  await write("container b on n");
+  expect([containers(), notices.length]).toEqual(["a b", 1]);
+  await store.close();
+  expect((await opened()).containers()).toBe("a b");
+});
+
+test("closed while it is being opened, it is closed: nothing is fed afterwards, and another may have it", async () => {
+  await written(NET);
+  const store = fileStore({ directory });
+  const registry = new Registry();
+  const opening = store.open(registry).catch(() => {});
+  await store.close();
+  const { revision } = registry;
+  await opening;
+  await expect(store.write([])).rejects.toMatchObject({ code: "closed" });
+  expect(registry.revision).toBe(revision);
+  const again = await opened();
+  await again.store.close();
+});
+
 describe.skipIf(process.getuid?.() !== 0)("a file store on a full disk", () => {
   test("a write that does not fit is refused, all is as before, and the next one that fits is taken", async () => {
     mkdirSync(directory, { recursive: true });

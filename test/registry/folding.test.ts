@@ -143,7 +143,7 @@ test("whatever came before, the state is that of loading the survivors, and putt
       const state = new State();
       for (const batch of all) fold(state, batch);
       const fresh = new State();
-      reduce(fresh, everything(state), { orphans: true });
+      reduce(fresh, everything(state), { stored: true });
       expect(dump(fresh)).toEqual(dump(state));
       expect(reduce(state, everything(state)).changes).toEqual([]);
     }),

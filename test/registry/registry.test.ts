@@ -122,6 +122,21 @@ describe("published ports", () => {
     expect(published(r, "a")).toEqual([30001, 30000, 30002]);
   });
 
+  test.each(["ingress", "host"] as const)(
+    "an allocated %s port stays beside one of the same target that is numbered",
+    (mode) => {
+      const r = start();
+      const ports = [
+        { mode, published: 8080 },
+        { mode, published: 0 },
+      ];
+      r.apply([service("a", ports)]);
+      expect(published(r, "a")).toEqual([8080, 30000]);
+      expect([r.apply([service("a", ports)]), published(r, "a")]).toEqual([r.revision, [8080, 30000]]);
+      expect(r.revision).toBe(2);
+    },
+  );
+
   test("a removed service's port is free again", () => {
     const r = start();
     r.apply([service("a", [{ published: 80 }])]);

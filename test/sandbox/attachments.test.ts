@@ -248,6 +248,38 @@ describe("attachments", () => {
       await all.close({ restore: true });
     });
 
+    test("one that is refused another place to listen in is in there no more", async () => {
+      const all = attachments();
+      all.follow("a", at("a", own, "10.0.0.1"));
+      all.follow("b", at("b", same, "10.0.0.2"));
+      await all.ready();
+      all.follow("b", at("b", same, "10.0.0.1"));
+      await all.ready();
+      expect(all.problems.get("b")?.message).toMatch(/^sandbox a listens on 127.0.0.11 port 53 for 10.0.0.1/);
+      all.follow("b", undefined);
+      all.follow("a", undefined);
+      await all.ready();
+      expect(readdirSync(join(folder, "state"))).toEqual([]);
+      await all.close({ restore: true });
+    });
+
+    test("who goes by another path now is waited for at the end", async () => {
+      const all = attachments({}, "b");
+      all.follow("a", at("a", own, "10.0.0.1"));
+      all.follow("b", at("b", same, "10.0.0.2"));
+      await vi.waitFor(() => stuck.get("b")!());
+      await all.ready();
+      stuck.clear();
+      all.follow("a", undefined);
+      const closed = all.close({ restore: true }).then(() => log.push("closed"));
+      for (let i = 0; i < 2; i++) {
+        await vi.waitFor(() => stuck.get("b")!());
+        stuck.clear();
+      }
+      await closed;
+      expect(log.slice(-2)).toEqual([`attached b in ${same}`, "closed"]);
+    });
+
     test("another who has it is named; it is had once he has left, and had for all of one's own", async () => {
       const [first, second] = [attachments(), attachments()];
       first.follow("a", at("a", own, "10.0.0.1"));

@@ -86,6 +86,34 @@ describe("write", () => {
   });
 });
 
+describe("close", () => {
+  test("a store that can't be closed keeps nothing else from its end", async () => {
+    const node = make({ store: { ...memoryStore(), close: () => Promise.reject(new Error("the disk is gone")) } });
+    await node.write([...changes(`${NET}\n container c on n`), listening("s", 0)]);
+    await node.ready();
+    const { port, address } = node.listening("s")[0]!;
+    await expect(node.close()).rejects.toThrow("the disk is gone");
+    nodes.length = 0;
+    const socket = createSocket("udp4");
+    onTestFinished(() => void socket.close());
+    await new Promise<void>((resolve, reject) => {
+      socket.on("error", reject);
+      socket.bind(port, address, resolve);
+    });
+  });
+
+  test("a store that does not come to be open is not waited for", async () => {
+    const open = (_: unknown, { signal }: { readonly signal?: AbortSignal | undefined } = {}) =>
+      new Promise<void>((_, reject) => signal?.addEventListener("abort", () => reject(signal.reason)));
+    const node = make({ store: { ...memoryStore(), open } });
+    const waiting = [node.ready(), node.write([])].map((wait) =>
+      expect(wait).rejects.toMatchObject({ code: "closed" }),
+    );
+    await node.close();
+    await Promise.all(waiting);
+  });
+});
+
 describe("events", () => {
   test("change says what became of it; taking all listeners off does not stop the resolver", async () => {
     const node = make();

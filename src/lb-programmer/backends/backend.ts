@@ -3,8 +3,8 @@ import type { Destination, Idle, LbOp, LbState, LbTarget, VirtualServer } from "
 import { conntrackSysctls } from "./common/conntrack-sysctls.ts";
 
 /**
- * Installs and reads balancing state in a namespace. What is optional here has a default that suits a backend which changes the
- * kernel: one that leaves it out gets everything. docs/load-balancing.md says how to add one.
+ * Installs and reads balancing state in a namespace. A backend that changes the kernel may leave out what is optional here: the
+ * defaults are made for it. docs/load-balancing.md says how to add one.
  */
 export interface LbBackend {
   readonly name: string;

@@ -7,7 +7,7 @@ import { IpvsBackend } from "./ipvs/backend.ts";
 import { NftablesBackend } from "./nftables/backend.ts";
 
 export interface BackendOptions {
-  /** What was so on the host before. */
+  /** Remembers what `route_localnet` was on the host before us. */
   readonly localnet: Localnet;
 }
 

@@ -60,6 +60,7 @@ export class Balancing {
   #marks: KeptMarks | undefined;
   /** Something of ours stayed in a namespace, since the kernel did not let us remove it. */
   #uncleared = false;
+  /** The newest revision that the reconciler was asked for. */
   #requested = -1;
   #running: Promise<void> | undefined;
   #again = false;
@@ -250,8 +251,11 @@ export class Balancing {
   /** The step between plan and kernel: a published port that is somebody else's on the host is left out, and said. */
   #reserve(target: LbTarget, planned: LbState): LbState {
     if (target.kind !== "host") return planned;
+    const before = this.#ports.taken;
     const published = this.#ports.keep(planned.published);
-    for (const taken of this.#ports.taken) this.#once.say(taken, `published port ${taken}; it is not published here`);
+    const now = this.#ports.taken;
+    for (const taken of before) if (!now.includes(taken)) this.#once.over(taken);
+    for (const taken of now) this.#once.say(taken, `published port ${taken}; it is not published here`);
     return { ...planned, published };
   }
 

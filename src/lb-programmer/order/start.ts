@@ -37,7 +37,7 @@ export class Start {
     this.#trying = this.#try();
   }
 
-  /** Resolves when the try at work, if there is one and none has failed before, is over: others need not wait. */
+  /** Resolves when the try at work is over; at once if one has failed before: nobody waits for the next. */
   async tried(): Promise<void> {
     if (this.problem === undefined) await this.#trying;
   }
@@ -63,7 +63,7 @@ export class Start {
     for (const target of [...targets()]) {
       try {
         const choice = await choose(target);
-        if (this.#over) return;
+        if (this.#over) return choice.backend.close?.();
         this.#over = true;
         this.problem = undefined;
         return found(choice);

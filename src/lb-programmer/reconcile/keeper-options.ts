@@ -35,7 +35,7 @@ export interface KeeperOptions {
   readonly intervals: Intervals;
   /** The newest revision that was requested. */
   readonly requested: () => number;
-  /** What a plan that is made now is of; that, or later. */
+  /** The revision that a plan made now is of: the newest requested, or a later one. */
   readonly planned: () => number;
   /** What left a plan up to this revision may go. */
   readonly released: () => number;

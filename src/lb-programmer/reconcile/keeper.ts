@@ -32,8 +32,9 @@ export class Keeper {
   readonly #slowness: Slowness;
   #left: Left = NOTHING_LEFT;
   #desired: LbState = EMPTY;
-  /** Lowest revision that was asked for and that no pass has covered yet; and the one that the pass at work covers. */
+  /** Lowest revision that was asked for and that no pass has taken up yet. */
   #pending = NONE;
+  /** The same of what the pass at work has taken up: not there yet, either. */
   #covering = NONE;
   /** Servers were taken away in the pass at work. */
   #removed = false;
@@ -79,10 +80,10 @@ export class Keeper {
     return this.#left.since.size;
   }
 
-  /** The same target, elsewhere or with other properties. */
-  move(target: LbTarget): void {
+  /** The same target in the same namespace, with other properties. */
+  change(target: LbTarget): void {
     this.target = target;
-    this.#kernel.moved();
+    this.#kernel.changed();
   }
 
   /** The plan of this revision must be in the kernel. */

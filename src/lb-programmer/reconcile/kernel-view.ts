@@ -43,7 +43,10 @@ export class KernelView {
     return before === undefined ? 0 : diff(this.state, before).length;
   }
 
-  /** Only a plan says which sysctls a namespace needs: the first that names one has it read, too. Where nothing is, they are just set. */
+  /**
+   * Which sysctls a namespace needs is known from its plan: the first plan that names some has them read as well. A namespace without
+   * servers is not read again for their sake; they are set there, whatever they are.
+   */
   async readSysctls(target: LbTarget, desired: LbState): Promise<void> {
     const keys = Object.keys(desired.sysctls);
     if (keys.every((key) => this.#keys.includes(key))) return;
@@ -63,8 +66,8 @@ export class KernelView {
     this.stale = true;
   }
 
-  /** The namespace is another one. */
-  moved(): void {
+  /** The target has other properties: something else of the namespace may be what is to be read, and watched. */
+  changed(): void {
     this.#stopWatching();
     this.distrust();
   }

@@ -107,17 +107,22 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     };
   }
 
-  /** From now on the target is kept. One that is there already may have changed in everything but its id. */
+  /**
+   * From now on the target is kept. One that is there already may have changed in everything but its id; where it was before if its
+   * namespace is another one now, everything stays.
+   */
   add(target: LbTarget): void {
     const { id } = target;
     const there = this.#keepers.get(id);
-    if (there !== undefined) {
+    if (there !== undefined && there.target.netns === target.netns) {
       if (JSON.stringify(there.target) === JSON.stringify(target)) return;
-      there.move(target);
+      there.change(target);
       there.request(this.#revision);
       return;
     }
-    const keeper = new Keeper(target, this.#keeping, this.#removing.get(id));
+    // In another namespace nothing holds that is known of this one, so there it is another keeper's.
+    const before = there === undefined ? this.#removing.get(id) : this.#drop(id)?.stop();
+    const keeper = new Keeper(target, this.#keeping, before);
     this.#keepers.set(id, keeper);
     if (isOwn(target)) this.#keeping.gate.enter(id);
     keeper.request(this.#revision);

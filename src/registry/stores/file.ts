@@ -50,6 +50,7 @@ interface Opened {
 class FileStore implements Store {
   readonly #directory: string;
   readonly #slack: number;
+  #opening: Promise<Opened> | undefined;
   #opened: Opened | undefined;
   /** From the call of `open` to the end of `close`. */
   #taken = false;
@@ -68,11 +69,14 @@ class FileStore implements Store {
     signal?.throwIfAborted();
     if (this.#taken) throw new StoreError("open", "open", `the store in ${this.#directory} is open already`);
     this.#taken = true;
+    this.#opening = this.#open(feed, harmless(onNotice), signal);
     try {
-      this.#opened = await this.#open(feed, harmless(onNotice), signal);
+      this.#opened = await this.#opening;
     } catch (error) {
       this.#taken = false;
       throw error;
+    } finally {
+      this.#opening = undefined;
     }
     if (!signal?.aborted) return;
     await this.close();
@@ -90,6 +94,11 @@ class FileStore implements Store {
   }
 
   close(): Promise<void> {
+    if (this.#opening !== undefined)
+      return this.#opening.then(
+        () => this.close(),
+        () => {}, // then there is nothing to close, and `open` says why
+      );
     if (this.#opened !== undefined) this.#closing ??= this.#end(this.#opened);
     return this.#closing ?? Promise.resolve();
   }
@@ -106,7 +115,7 @@ class FileStore implements Store {
         await log.close();
         throw error;
       }
-      const abort = (): void => void this.close();
+      const abort = (): void => void this.close().catch((error) => notice(`the store was not closed: ${error}`));
       signal?.addEventListener("abort", abort, { once: true });
       return { feed, objects, log, lock, notice, stopListening: () => signal?.removeEventListener("abort", abort) };
     } catch (error) {

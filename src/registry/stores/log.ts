@@ -38,8 +38,10 @@ export class Log {
   ): Promise<Log> {
     try {
       await rm(beside(path), { force: true });
-      const file = (await openThere(path)) ?? (await writeWhole(path, [])).file;
+      const there = await openThere(path);
+      const file = there ?? (await writeWhole(path, [])).file;
       try {
+        if (there === undefined) await syncFolder(dirname(path));
         const { length, entries, torn } = await readAll(path, file, take);
         if (torn > 0) {
           say(`${path}: the last ${torn} octets were being written when the process ended; they are dropped`);
@@ -79,16 +81,21 @@ export class Log {
     this.#entries += changes.length;
   }
 
-  /** It says just this from now on, and nothing is in doubt any more. Rejected: it is as it was. */
+  /**
+   * It says just this from now on, and nothing is in doubt any more. Rejected: it is as it was, or it is in doubt which of the two a
+   * crash would leave.
+   */
   async replace(changes: readonly Change[]): Promise<void> {
     try {
       const { file, length } = await writeWhole(this.#path, changes);
       const before = this.#file;
-      this.#file = file;
+      this.#file = file; // the old one has no name any more: what is written to it would be lost
       this.#length = length;
       this.#entries = changes.length;
-      this.#doubtful = false;
+      this.#doubtful = true;
       await before.close().catch(() => {}); // nothing of it is needed any more
+      await syncFolder(dirname(this.#path));
+      this.#doubtful = false;
     } catch (error) {
       throw failure("write", this.#path, error);
     }
@@ -120,7 +127,7 @@ async function openThere(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-/** Beside the path first, and in its place once all of it is on disk. */
+/** Beside the path first, and in its place once all of it is on disk. That it is in its place is not on disk yet: `syncFolder`. */
 async function writeWhole(path: string, changes: readonly Change[]): Promise<{ file: FileHandle; length: number }> {
   const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
   const file = await open(beside(path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
@@ -130,7 +137,6 @@ async function writeWhole(path: string, changes: readonly Change[]): Promise<{ f
       length += await writeAt(file, Buffer.from(writeLine(changes.slice(i, i + ON_A_LINE))), length);
     await file.datasync();
     await rename(beside(path), path);
-    await syncFolder(dirname(path));
     return { file, length };
   } catch (error) {
     await file.close();

@@ -37,7 +37,10 @@ export interface Store {
    * stored is not fed.
    */
   write(changes: readonly ChangeInput[]): Promise<number>;
-  /** Resolves when writes under way are done; nothing is fed from then on. Twice is fine; a closed store can be opened again. */
+  /**
+   * Resolves when writes under way are done, or the opening is that is; nothing is fed from then on. Twice is fine; a closed store can be
+   * opened again.
+   */
   close(): Promise<void>;
 }
 

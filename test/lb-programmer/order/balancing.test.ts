@@ -9,6 +9,7 @@ import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { FakeBackend } from "../../../src/lb-programmer/backends/fake.ts";
 import { Balancing } from "../../../src/lb-programmer/order/balancing.ts";
 import type { BalanceOptions } from "../../../src/lb-programmer/order/options.ts";
+import { Start } from "../../../src/lb-programmer/order/start.ts";
 import { StateDir } from "../../../src/os/state-dir.ts";
 import { Registry } from "../../../src/registry/registry.ts";
 import { changes } from "../../support/world.ts";
@@ -190,6 +191,24 @@ describe("a change", () => {
     look();
     await gone;
     expect(backend.watching("sandbox/s")).toBe(0);
+  });
+
+  test("a backend that is found when it is the end already is closed", async () => {
+    let found = (_: { readonly backend: FakeBackend }) => {};
+    const closed = vi.fn();
+    const taken = vi.fn();
+    const start = new Start({
+      choose: () => new Promise((resolve) => (found = resolve)),
+      targets: () => [{ kind: "sandbox", id: "sandbox/s", sandbox: "s", netns: "/x" }],
+      found: taken,
+      onProblem: () => {},
+    });
+    start.again();
+    await new Promise(setImmediate);
+    const end = start.close();
+    found({ backend: Object.assign(backend, { close: closed }) });
+    await end;
+    expect([taken.mock.calls.length, closed.mock.calls.length]).toEqual([0, 1]);
   });
 
   test("what an earlier process left there goes, though nothing changes any more", async () => {
@@ -415,5 +434,10 @@ describe("a change", () => {
     ]);
     expect(backend.state("host").published.map((p) => p.port)).toEqual([9_000, 30_000]);
     expect(degraded()).toEqual([`host: published port ${port}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE`]);
+    for (const again of [[], ports]) {
+      registry.apply([{ kind: "service.patch", id: "web", patch: { ports: again } }]);
+      await balancing.settled();
+    }
+    expect(said).toHaveLength(2); // it was over in between
   });
 });
