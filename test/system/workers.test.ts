@@ -60,6 +60,28 @@ test("an error that nobody catches ends the process at once, workers or not: a s
   expect([status, String(stderr)]).toEqual([1, expect.stringContaining("boom")]);
 });
 
+test.each([
+  ["knows nothing", "", null],
+  ["was opened", "await node.ready();", null],
+  ["knows a container", "node.apply(container);", null],
+  ["has a sandbox that listens nowhere", "node.apply([...container, sandbox([])]);", null],
+  [
+    "has a sandbox to listen for",
+    "node.apply([...container, sandbox([{ address: '127.0.0.1', port: 0 }])]);",
+    "SIGTERM",
+  ],
+])("a program with a node that %s ends by itself, unless it answers", (_, does, signal) => {
+  const index = new URL("../../dist/index.js", import.meta.url).href;
+  const code = `import { createNode } from "${index}";
+    const container = [{ kind: "container.put", container: { name: "c" } }];
+    const sandbox = (listen) => ({ kind: "sandbox.put", sandbox: { member: { kind: "container", id: "c" }, listen } });
+    const node = createNode({ workers: 2 });
+    ${does}`;
+  const timeout = signal === null ? 20_000 : 2_000;
+  const ended = spawnSync(process.execPath, ["--input-type=module", "-e", code], { timeout });
+  expect([ended.signal, String(ended.stderr)]).toEqual([signal, ""]);
+});
+
 /** What /proc says of each thread of this process: capabilities and no_new_privs, by thread id. */
 function privileges(): Map<number, string> {
   const of = (tid: string) =>
@@ -95,12 +117,11 @@ test("a node that was closed touches no descriptor any more, which may be somebo
   await node.close();
   const folder = mkdtempSync(join(tmpdir(), "eleven-"));
   const files = Array.from({ length: 64 }, (_, i) => openSync(join(folder, `${i}`), "w")); // its eventfd's number is among them
-  node.setUpstreams([{ address: "192.0.2.1", port: 53 }]);
-  node.apply([NETWORK, container("one", "10.5.0.10"), sandbox("late", "127.0.0.1", 0)]);
-  await node.ready();
-  await node.applied();
+  const closed = expect.objectContaining({ code: "closed" });
+  expect(() => node.setUpstreams([{ address: "192.0.2.1", port: 53 }])).toThrow(closed);
+  expect(() => node.apply([NETWORK, sandbox("late", "127.0.0.1", 0)])).toThrow(closed);
+  await expect(node.applied()).rejects.toEqual(closed);
   await node.close();
-  expect(node.listening("late")).toEqual([]);
   expect(files.map((fd) => fstatSync(fd).size).filter((size) => size > 0)).toEqual([]);
   for (const fd of files) closeSync(fd);
 });
@@ -243,8 +264,9 @@ describe.skipIf(!have("dig"))("a worker", () => {
     vi.spyOn(Worker.prototype, "postMessage").mockImplementation(function (this: Worker, ...args) {
       if ((args[0] as { kind: string }).kind !== "drain") postMessage.apply(this, args);
     });
+    const applied = node.applied();
     await node.close();
-    await node.applied();
+    await applied;
   });
 
   test("answers from the address that was asked, on a wildcard address", async () => {
