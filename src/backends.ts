@@ -8,7 +8,8 @@ export { NftablesBackend, type NftablesOptions } from "./lb-programmer/backends/
 export type { Clock } from "./lb-programmer/clock.ts";
 export { diff, normal } from "./lb-programmer/diff.ts";
 export { Marks } from "./lb-programmer/marks.ts";
-export { type PlanContext, Planner } from "./lb-programmer/plan/planner.ts";
+export type { PlanContext } from "./lb-programmer/plan/context.ts";
+export { Planner } from "./lb-programmer/plan/planner.ts";
 export type { Intervals } from "./lb-programmer/reconcile/keeper-options.ts";
 export {
   createReconciler,

@@ -18,7 +18,7 @@ import { inTurn } from "./node/in-turn.ts";
 import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
 import { frozen, viewOf } from "./node/view.ts";
-import { checkNodeOptions } from "./options.ts";
+import { checkNodeOptions, checkUpstreams } from "./options.ts";
 import { hurryTools } from "./os/exec.ts";
 import { libcProblem } from "./os/libc.ts";
 import { StateDir } from "./os/state-dir.ts";
@@ -166,9 +166,11 @@ export class ElevenNode extends Emitter<NodeEvents> {
   /**
    * Replaces the node's own upstreams (resolv.conf changed, say). Answers in flight are not touched. `ndots`: the file has that
    * option, so unknown names of one label are not forwarded (Docker's rule; the C library then goes on with its search list).
+   * Throws an OptionsError.
    */
   setUpstreams(upstreams: readonly Upstream[], { ndots = false }: { readonly ndots?: boolean } = {}): void {
     this.#check("setUpstreams");
+    checkUpstreams(upstreams);
     this.#inOrder(this.#compiler.changeUpstreams(this.#registry.state, { upstreams, ndots }));
   }
 

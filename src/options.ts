@@ -5,19 +5,20 @@ import { isDevice } from "./lb-programmer/backends/common/typed.ts";
 import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import { addressBytes } from "./model/address.ts";
 import { BACKEND_NAMES } from "./model/backends.ts";
-import { pathText, shown, tellIssues } from "./model/issues.ts";
-
+import { type Place, pathText, shown, tellIssues } from "./model/issues.ts";
+import { fieldsBelow } from "./model/schema.ts";
+import type { Upstream } from "./model/types.ts";
 import type { NodeOptions } from "./node/options.ts";
 import type { Store } from "./registry/stores/store.ts";
 
-/** An option that is none, or of the wrong type. Nothing has been opened. */
+/** An option that is none, or of the wrong type. Nothing has been opened or changed. */
 export class OptionsError extends Error {
   readonly code = "options";
   /** "policy.ttl.stable"; "" if it is about all of them. */
   readonly path: string;
 
-  constructor(path: string, message: string) {
-    super(`createNode: ${path === "" ? "options" : path} ${message}`);
+  constructor(path: string, message: string, op = "createNode") {
+    super(`${op}: ${path === "" ? "options" : path} ${message}`);
     this.name = "OptionsError";
     this.path = path;
   }
@@ -26,31 +27,43 @@ export class OptionsError extends Error {
 /** The options as they were given, without what is undefined in the policy, where defaults are filled in. Throws an OptionsError. */
 export function checkNodeOptions(given: NodeOptions): NodeOptions {
   const { success, error } = nodeOptionsSchema.safeParse(given);
-  if (!success) throw optionsError(given, tellIssues(error.issues, { list: "a list", object: "an object" }));
+  if (!success) throw optionsError(given, error, (place) => fieldsBelow(nodeOptionsSchema, place));
   if (given.policy === undefined) return given;
   return { ...given, policy: Object.fromEntries(Object.entries(given.policy).filter(([, v]) => v !== undefined)) };
 }
 
-function optionsError(given: unknown, issues: ReturnType<typeof tellIssues>): OptionsError {
+/** Upstreams that a node is given later; throws an OptionsError. */
+export function checkUpstreams(upstreams: readonly Upstream[]): void {
+  const given = { upstreams };
+  const { success, error } = upstreamsSchema.safeParse(given);
+  if (!success) throw optionsError(given, error, (place) => fieldsBelow(upstreamsSchema, place), "setUpstreams");
+}
+
+function optionsError(given: unknown, error: z.ZodError, known: (place: Place) => string[], op?: string): OptionsError {
+  const issues = tellIssues(error.issues, { list: "a list", object: "an object" });
   const { place, message, key } = issues.find((issue) => issue.key) ?? issues[0]!;
-  if (key) return new OptionsError(pathText(place), "is no option");
-  return new OptionsError(
-    pathText(place),
-    message === "is missing" ? message : `${message}, not ${shown(given, place)}`,
-  );
+  if (key)
+    return new OptionsError(pathText(place), `is no option; there are ${known(place.slice(0, -1)).join(", ")}`, op);
+  const what = message === "is missing" ? message : `${message}, not ${shown(given, place)}`;
+  return new OptionsError(pathText(place), what, op);
 }
 
 const address = z.string().refine((text) => addressBytes(text) !== undefined, "must be an IP address");
 const seconds = z.int().min(0).max(2_147_483_647);
 const name = z.string().min(1);
 
+/** A link-local address has a scope, as resolv.conf says it ("fe80::1%eth0"): it means nothing without it. */
+const SCOPE = /(?<=^fe[89ab].*)%.+$/i;
+
 const upstream = z.strictObject({
-  address,
+  address: z.string().refine((text) => addressBytes(text.replace(SCOPE, "")) !== undefined, "must be an IP address"),
   port: z.int().min(1).max(65_535),
   domains: z.array(z.string()).optional(),
   host: z.boolean().optional(),
   netns: name.optional(),
 });
+
+const upstreamsSchema = z.strictObject({ upstreams: z.array(upstream) });
 
 const device = z.string().refine(isDevice, "must be an interface's name: 1 to 15 visible ASCII characters");
 const ips = { ip4: address.optional(), ip6: address.optional() };

@@ -43,7 +43,7 @@ async function run(argv: readonly string[]): Promise<number> {
     case "config":
       if (rest[0] === "check") return checkConfig(one(rest.slice(1), "eleven config check FILE"));
       if (rest[0] === "schema") return printSchema();
-      throw new UsageError("eleven config check FILE, or eleven config schema");
+      throw new UsageError("usage: eleven config check FILE, or eleven config schema");
     case "demo":
       return demo({ once: values.once });
     default:
@@ -64,7 +64,9 @@ function readArguments(argv: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError(error instanceof Error ? error.message : String(error));
+    // Node goes on with what positional arguments are, which nobody has asked.
+    const [first] = (error instanceof Error ? error.message : String(error)).split(". ");
+    throw new UsageError(`${first}; eleven --help lists what there is`);
   }
 }
 

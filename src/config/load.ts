@@ -31,7 +31,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** YAML (and so JSON) to a Config; throws a ConfigError. `file` is for messages only. */
-export function parseConfig(text: string, file: string, environment: NodeJS.ProcessEnv = process.env): Config {
+export function parseConfig(text: string, file = "config", environment: NodeJS.ProcessEnv = process.env): Config {
   return parseAmended(text, file, environment, (read) => read);
 }
 

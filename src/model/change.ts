@@ -119,7 +119,8 @@ function called(value: unknown, all: readonly Told[]): Pick<NoChange, "op" | "ca
     return { op: undefined, called: "change" };
   const { kind } = value as { readonly kind: ChangeInput["kind"] };
   const object = (value as Readonly<Record<string, unknown>>)[kind.replace(/\..*/, "")] ?? value;
-  const { id, name } = object as Readonly<Record<string, unknown>>;
-  const known = [name, id].find((text) => typeof text === "string" && text !== "");
+  const { id, name, service, slot, node } = object as Readonly<Record<string, unknown>>;
+  const task = kind === "task.put" && typeof service === "string" && `${service}.${slot ?? node}`; // its id, if none is given
+  const known = [name, id ?? task].find((text) => typeof text === "string" && text !== "");
   return { op: kind, called: known === undefined ? kind : `${kind} ${JSON.stringify(known)}` };
 }

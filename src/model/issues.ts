@@ -25,9 +25,10 @@ export function tellIssues(issues: readonly z.core.$ZodIssue[], nouns: Nouns, ar
     const told = (message: string): Told[] => [{ place, message, key: false }];
     switch (issue.code) {
       case "invalid_union":
-        return issue.errors.length > 0
-          ? tellIssues(meant(issue.errors), nouns, place)
-          : told(`must be ${oneOf("options" in issue ? issue.options : [])}`); // a kind that no form has
+        if (issue.errors.length === 0) return told(`must be ${oneOf("options" in issue ? issue.options : [])}`); // a kind that no form has
+        return issue.errors.every(isOtherForm)
+          ? told(`must be ${issue.errors.map(([form]) => formText(form!, nouns)).join(" or ")}`)
+          : tellIssues(meant(issue.errors), nouns, place);
       case "unrecognized_keys":
         return issue.keys.map((key) => ({
           place: [...place, key],
@@ -51,6 +52,19 @@ export function tellIssues(issues: readonly z.core.$ZodIssue[], nouns: Nouns, ar
   });
 }
 
+/** What was given has not the form as such: it has nothing wrong inside, nor is it missing. */
+const isOtherForm = ([issue, ...more]: readonly z.core.$ZodIssue[]): boolean =>
+  more.length === 0 &&
+  issue?.path.length === 0 &&
+  (issue.code === "invalid_value" || (issue.code === "invalid_type" && !issue.message.includes("undefined")));
+
+const formText = (issue: z.core.$ZodIssue, nouns: Nouns): string =>
+  issue.code === "invalid_value"
+    ? oneOf(issue.values)
+    : issue.code === "invalid_type"
+      ? article(issue.expected, nouns)
+      : "";
+
 /** The form whose complaint lies deepest, or is not about the type as such. */
 function meant(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] {
   const score = (issues: readonly z.core.$ZodIssue[]) =>
@@ -58,7 +72,8 @@ function meant(branches: readonly (readonly z.core.$ZodIssue[])[]): readonly z.c
   return [...branches].sort((a, b) => score(b) - score(a))[0] ?? [];
 }
 
-const oneOf = (values: readonly unknown[]): string => values.map((v) => `"${String(v)}"`).join(" or ");
+const oneOf = (values: readonly unknown[]): string =>
+  values.map((v) => (typeof v === "string" ? `"${v}"` : String(v))).join(" or ");
 
 function article(type: string, { list, object }: Nouns): string {
   if (type === "array") return list;

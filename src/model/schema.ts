@@ -176,7 +176,13 @@ export const changeSchema = z.discriminatedUnion("kind", [
 /** The fields that an object at `place` of a change may have, for people who wrote another. */
 export function fieldsAt(change: unknown, place: Place): string[] {
   const { kind } = change as { readonly kind: string };
-  let at: z.ZodType | undefined = changeSchema.options.find(({ shape }) => shape.kind.value === kind);
+  const form = changeSchema.options.find(({ shape }) => shape.kind.value === kind);
+  return form === undefined ? [] : fieldsBelow(form, place);
+}
+
+/** The same of whatever has a schema. */
+export function fieldsBelow(schema: z.ZodType, place: Place): string[] {
+  let at: z.ZodType | undefined = schema;
   for (const step of place) {
     if (at instanceof z.ZodArray) at = at.element as z.ZodType;
     else if (at instanceof z.ZodObject) at = at.shape[step] as z.ZodType;

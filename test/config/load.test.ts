@@ -43,6 +43,12 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
       "f.yaml:6:5: services.web.image: is no key that is known here",
     ],
     ["wrong word", "compat: dockr", 'f.yaml:1:9: compat: must be "none" or "docker"'],
+    [
+      "neither of three forms",
+      "upstreams: 192.0.2.1",
+      'f.yaml:1:12: upstreams: must be a list or "resolv.conf" or a mapping',
+    ],
+    ["neither of two forms", "forwarder: { cache: 5 }", "f.yaml:1:21: forwarder.cache: must be a boolean or a mapping"],
     ["wrong type", "hostnames: 1", "f.yaml:1:12: hostnames: must be a boolean"],
     ["IPv6 where IPv4 belongs", "networks:\n  n: { subnet: 'fd00:1::/64' }", /n\.subnet: must be an IPv4 subnet/],
     ["IPv4 where IPv6 belongs", "networks:\n  n: { subnet6: 10.0.1.0/24 }", /n\.subnet6: must be an IPv6 subnet/],

@@ -3,7 +3,8 @@ import { conntrackSysctls } from "../../src/lb-programmer/backends/common/conntr
 import { ipvsSysctls } from "../../src/lb-programmer/backends/ipvs/sysctls.ts";
 import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
-import { type PlanContext, Planner } from "../../src/lb-programmer/plan/planner.ts";
+import type { PlanContext } from "../../src/lb-programmer/plan/context.ts";
+import { Planner } from "../../src/lb-programmer/plan/planner.ts";
 import type { LbTarget } from "../../src/lb-programmer/state.ts";
 import { lbWorld } from "./lb-world.ts";
 import { stateText } from "./state-text.ts";

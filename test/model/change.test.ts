@@ -54,6 +54,7 @@ test.each<[string, unknown, string]>([
     'task.put "x": task.state must be "starting" or "running" or "paused"',
   ],
   ["unknown health", task({ health: "ill" }), '"unhealthy", not "ill"'],
+  ["a task that is known by its slot", task({ state: "up" }), 'task.put "web.1": task.state must be'],
   ["state null", task({ state: null }), "not null"],
   ["slot 0", task({ slot: 0 }), "task.slot must be at least 1, not 0"],
   ["slot of text", task({ slot: "1" }), 'task.slot must be a number, not "1"'],

@@ -249,3 +249,12 @@ test("killed in the middle of writing, again and again: what was acknowledged is
     await store.close();
   }
 });
+
+test.each<[string, unknown, string]>([
+  ["nothing", undefined, "not undefined"],
+  ["a typo", { dir: "/tmp/eleven" }, "not undefined"],
+  ["no text", { directory: 5 }, "not 5"],
+  ["an empty path", { directory: "" }, 'not ""'],
+])("a store is refused before it is opened: %s", (_, options, message) => {
+  expect(() => fileStore(options as FileStoreOptions)).toThrow(`directory must be the path of a directory, ${message}`);
+});

@@ -1,20 +1,13 @@
 /** The README's first program: one container on one network with one sandbox, in eight lines, `import` included. */
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { createNode, type ElevenNode } from "../../src/index.ts";
 import { askUdp } from "../support/ask.ts";
 import { query, told } from "../support/packets.ts";
 
-/** As text, because that is how people copy it; `createNode` is what it imports. */
-const PROGRAM = `
-import { createNode } from "eleven-dns";
-const node = createNode();
-node.apply([
-  { kind: "network.put", network: { name: "mynet" } },
-  { kind: "container.put", container: { name: "web", endpoints: [{ network: "mynet" }] } },
-  { kind: "sandbox.put", sandbox: { member: { kind: "container", id: "web" }, listen: [{ port: 0 }] } },
-]);
-await node.ready();
-`.trim();
+/** As people copy it; `createNode` is what it imports. */
+const README = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+const PROGRAM = /```ts\n([^`]*)```/.exec(README)![1]!.trim();
 
 test("eight lines set up what answers", async () => {
   const [first, ...lines] = PROGRAM.split("\n");

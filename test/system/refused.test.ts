@@ -21,3 +21,20 @@ test.each([
     expect([status, String(stdout), String(stderr)]).toEqual([2, "", expect.stringMatching(expected)]);
   }
 });
+
+test.each([
+  [["serve", "f.yaml", "--netsn", "x"], "Unknown option '--netsn'; eleven --help lists what there is\n"],
+  [["serv"], 'there is no command "serv"; eleven --help lists them\n'],
+  [["config"], "usage: eleven config check FILE, or eleven config schema\n"],
+  [["serve"], "usage: eleven serve FILE\n"],
+])("a command that is wrong: %j", (words, said) => {
+  const { status, stderr } = spawnSync(process.execPath, ["dist/main.js", ...words], {
+    timeout: 20_000,
+    encoding: "utf8",
+  });
+  expect([status, stderr]).toEqual([2, said]);
+});
+
+test("what was built can be run as it is: npx, which has made it so once, does not look again", () => {
+  expect(spawnSync("dist/main.js", ["--version"], { timeout: 20_000 }).status).toBe(0);
+});

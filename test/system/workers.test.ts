@@ -60,6 +60,28 @@ test("an error that nobody catches ends the process at once, workers or not: a s
   expect([status, String(stderr)]).toEqual([1, expect.stringContaining("boom")]);
 });
 
+test.each([
+  ["knows nothing", "", null],
+  ["was opened", "await node.ready();", null],
+  ["knows a container", "node.apply(container);", null],
+  ["has a sandbox that listens nowhere", "node.apply([...container, sandbox([])]);", null],
+  [
+    "has a sandbox to listen for",
+    "node.apply([...container, sandbox([{ address: '127.0.0.1', port: 0 }])]);",
+    "SIGTERM",
+  ],
+])("a program with a node that %s ends by itself, unless it answers", (_, does, signal) => {
+  const index = new URL("../../dist/index.js", import.meta.url).href;
+  const code = `import { createNode } from "${index}";
+    const container = [{ kind: "container.put", container: { name: "c" } }];
+    const sandbox = (listen) => ({ kind: "sandbox.put", sandbox: { member: { kind: "container", id: "c" }, listen } });
+    const node = createNode({ workers: 2 });
+    ${does}`;
+  const timeout = signal === null ? 20_000 : 2_000;
+  const ended = spawnSync(process.execPath, ["--input-type=module", "-e", code], { timeout });
+  expect([ended.signal, String(ended.stderr)]).toEqual([signal, ""]);
+});
+
 /** What /proc says of each thread of this process: capabilities and no_new_privs, by thread id. */
 function privileges(): Map<number, string> {
   const of = (tid: string) =>

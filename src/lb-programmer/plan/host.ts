@@ -3,8 +3,8 @@ import { answering } from "../../model/answering.ts";
 import type { ReadonlyState, Service, Task } from "../../model/types.ts";
 import { entryKey } from "../diff.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
+import type { PlanContext } from "./context.ts";
 import { forwardingFor } from "./passing.ts";
-import type { PlanContext } from "./planner.ts";
 import { meshPorts } from "./sandbox.ts";
 import { FAMILIES } from "./servers.ts";
 

@@ -1,8 +1,8 @@
 /** The sandbox through which connections to published ports enter the routing mesh. */
 import type { ReadonlyState, Service } from "../../model/types.ts";
 import type { IngressTarget, LbState, VirtualServer } from "../state.ts";
+import type { Planning } from "./context.ts";
 import { planPassing } from "./passing.ts";
-import type { Planning } from "./planner.ts";
 import { meshPorts } from "./sandbox.ts";
 
 /**

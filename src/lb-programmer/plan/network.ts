@@ -1,8 +1,8 @@
 /** A network's load-balancer sandbox on this node: Docker's layout since 18.09. */
 import type { ReadonlyState } from "../../model/types.ts";
 import { EMPTY, type LbState, type NetworkTarget } from "../state.ts";
+import type { Planning } from "./context.ts";
 import { planPassing } from "./passing.ts";
-import type { Planning } from "./planner.ts";
 
 /** The VIPs of the network's services are addresses of this namespace, and tasks see its own address as the client's. */
 export function planNetwork(state: ReadonlyState, target: NetworkTarget, planning: Planning): LbState {

@@ -9,7 +9,7 @@ import {
   type Snat,
   type VirtualServer,
 } from "../state.ts";
-import type { PlanContext } from "./planner.ts";
+import type { PlanContext } from "./context.ts";
 
 /** These servers in a namespace of their own: their VIPs are its addresses, and their connections leave with its address as source. */
 export function planPassing(

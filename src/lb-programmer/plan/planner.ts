@@ -8,30 +8,14 @@
  *   host      published ports, to the ingress sandbox; ports of tasks that are published on this host only
  */
 import type { ReadonlyState } from "../../model/types.ts";
-import type { LbState, LbTarget, Placement } from "../state.ts";
+import type { LbState, LbTarget } from "../state.ts";
+import type { PlanContext, Planning } from "./context.ts";
 import { planHost } from "./host.ts";
 import { planIngress } from "./ingress.ts";
 import { planNetwork } from "./network.ts";
 import { planSandbox } from "./sandbox.ts";
 import { ServerCache } from "./servers.ts";
 import { VipIndex } from "./vip-index.ts";
-
-/** What a plan depends on beside the registry's state and the target. */
-export interface PlanContext {
-  readonly placement: Placement;
-  /** The mark of a virtual server's key; `Marks.of`. */
-  readonly marks: (key: string) => number;
-  /** This node, as tasks name it. */
-  readonly node: string;
-  /** Of a namespace that has virtual servers: what its backend needs there (`sysctlsOf` in backends/backend.ts). */
-  readonly sysctls: Readonly<Record<string, string>>;
-}
-
-/** The context, and what the planner keeps between plans. */
-export interface Planning extends PlanContext {
-  readonly vips: VipIndex;
-  readonly servers: ServerCache;
-}
 
 /**
  * Owns identity: a virtual server that can't have changed since it was last planned comes back as the very same object, whatever

@@ -1,8 +1,8 @@
 /** A container's own namespace. */
 import type { Container, Endpoint, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
 import { EMPTY, type LbState, type PortRedirect, type SandboxTarget, type VirtualServer } from "../state.ts";
+import type { Planning } from "./context.ts";
 import { sysctlsFor } from "./passing.ts";
-import type { Planning } from "./planner.ts";
 import { FAMILIES } from "./servers.ts";
 
 /**

@@ -2,7 +2,7 @@
 import { answering } from "../../model/answering.ts";
 import type { NetworkId, ReadonlyState, Service, Task } from "../../model/types.ts";
 import type { Destination, VirtualServer } from "../state.ts";
-import type { PlanContext } from "./planner.ts";
+import type { PlanContext } from "./context.ts";
 
 /** VIPs of a service on a network. */
 export interface Vips {

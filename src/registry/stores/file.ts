@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import type { ChangeInput } from "../../model/input.ts";
+import { shown } from "../../model/issues.ts";
 import { harmless, type Notice } from "../../model/notice.ts";
 import type { Change } from "../../model/types.ts";
 import { libcProblem } from "../../os/libc.ts";
@@ -20,7 +21,11 @@ export interface FileStoreOptions {
   readonly slack?: number;
 }
 
-export const fileStore = (options: FileStoreOptions): Store => new FileStore(options);
+export function fileStore(options: FileStoreOptions): Store {
+  const { directory } = options ?? {};
+  if (typeof directory === "string" && directory !== "") return new FileStore(options);
+  throw new TypeError(`fileStore: directory must be the path of a directory, not ${shown(directory, [])}`);
+}
 
 interface Write {
   readonly changes: readonly ChangeInput[];

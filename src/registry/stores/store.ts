@@ -19,7 +19,7 @@ export interface Feed {
 }
 
 export interface OpenOptions {
-  /** Aborted, it closes the store; or makes `open` reject, if it comes first. */
+  /** Aborted, it closes the store; or makes `open` reject, if it comes first. Once the store is closed it means nothing any more. */
   readonly signal?: AbortSignal | undefined;
   /** Told what an operator should know. */
   readonly onNotice?: Notice | undefined;
@@ -34,7 +34,7 @@ export interface Store {
   /**
    * Resolves to the revision when the changes are stored and fed. What is stored is what `feed` made of them, allocated addresses and
    * all: fed again, it is the same in whatever order. What `feed` throws is thrown here, and then nothing is stored; what can't be
-   * stored is not fed.
+   * stored is not fed. An empty batch is neither stored nor fed, and resolves to the revision that there is.
    */
   write(changes: readonly ChangeInput[]): Promise<number>;
   /**

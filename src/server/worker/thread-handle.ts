@@ -63,6 +63,7 @@ export class ThreadHandle {
     this.#onError = onError;
     this.#news = news;
     this.#worker = this.#start();
+    this.#hold();
   }
 
   /** Why its sandboxes are not answered reliably now, if so. */
@@ -161,7 +162,9 @@ export class ThreadHandle {
       forwardCounters: counters.forward,
       descriptors: descriptors.shared,
     };
-    const worker = new Worker(new URL("./thread-main.js", import.meta.url), { workerData, name: "eleven-dns" });
+    // Not the program's own flags: with --input-type, which `node -e` needs for `import`, no thread starts from a file.
+    const options = { workerData, name: "eleven-dns", execArgv: [] };
+    const worker = new Worker(new URL("./thread-main.js", import.meta.url), options);
     this.#counters = counters;
     worker.on("message", (message: FromWorker) => this.#hear(message, descriptors));
     worker.on("error", (error) => this.#onError(new Error(`worker: ${error.message}`, { cause: error })));

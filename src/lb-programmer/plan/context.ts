@@ -1,0 +1,21 @@
+/** What is planned with, beside the registry's state and the target. */
+import type { Placement } from "../state.ts";
+import type { ServerCache } from "./servers.ts";
+import type { VipIndex } from "./vip-index.ts";
+
+/** What a plan depends on beside the registry's state and the target. */
+export interface PlanContext {
+  readonly placement: Placement;
+  /** The mark of a virtual server's key; `Marks.of`. */
+  readonly marks: (key: string) => number;
+  /** This node, as tasks name it. */
+  readonly node: string;
+  /** Of a namespace that has virtual servers: what its backend needs there (`sysctlsOf` in backends/backend.ts). */
+  readonly sysctls: Readonly<Record<string, string>>;
+}
+
+/** The context, and what the planner keeps between plans. */
+export interface Planning extends PlanContext {
+  readonly vips: VipIndex;
+  readonly servers: ServerCache;
+}
