@@ -1,7 +1,7 @@
 /** Locks: one owner, this process's other calls included; a dead owner is none. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test } from "vitest";
@@ -42,6 +42,16 @@ describe.skipIf(libcProblem() !== undefined)("a lock", () => {
     expect(() => takeLock(path)).toThrow(`${path} is locked by process ${child.pid}`);
     child.kill("SIGKILL");
     await expect.poll(() => tried(path)).toBe(true);
+  });
+
+  test("whose file somebody has removed does not remove the next one's", () => {
+    const first = takeLock(path);
+    rmSync(path);
+    const second = takeLock(path);
+    first.release();
+    expect(() => takeLock(path)).toThrow(LockHeld);
+    second.release();
+    expect(existsSync(path)).toBe(false);
   });
 
   test("a link in its place is not followed", () => {
