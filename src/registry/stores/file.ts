@@ -9,6 +9,7 @@ import type { Change } from "../../model/types.ts";
 import { libcProblem } from "../../os/libc.ts";
 import { type Lock, LockHeld } from "../../os/lock.ts";
 import { StateDir } from "../../os/state-dir.ts";
+import { readAll } from "../read.ts";
 import { Log } from "./log.ts";
 import { Objects } from "./objects.ts";
 import { type Feed, type OpenOptions, type Store, StoreError } from "./store.ts";
@@ -22,19 +23,22 @@ export interface FileStoreOptions {
 
 export const fileStore = (options: FileStoreOptions): Store => new FileStore(options);
 
-interface Write {
-  readonly changes: readonly ChangeInput[];
-  readonly resolve: (revision: number) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** Who wrote it may go on changing it while it waits. What can't be copied is no change, and is refused for that. */
+/**
+ * Who wrote it may go on changing it while it waits. What can't be copied (a proxy, which may say something else the next time) is
+ * read at once. Throws a RegistryError if it can't be.
+ */
 function copied(changes: readonly ChangeInput[]): readonly ChangeInput[] {
   try {
     return structuredClone(changes);
   } catch {
-    return changes;
+    return readAll(changes) as readonly ChangeInput[];
   }
+}
+
+interface Write {
+  readonly changes: readonly ChangeInput[];
+  readonly resolve: (revision: number) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What there is while the store is open. */
@@ -51,6 +55,7 @@ class FileStore implements Store {
   readonly #directory: string;
   readonly #slack: number;
   #opened: Opened | undefined;
+  #opening: Promise<Opened> | undefined;
   /** From the call of `open` to the end of `close`. */
   #taken = false;
   #waiting: Write[] = [];
@@ -68,11 +73,14 @@ class FileStore implements Store {
     signal?.throwIfAborted();
     if (this.#taken) throw new StoreError("open", "open", `the store in ${this.#directory} is open already`);
     this.#taken = true;
+    this.#opening = this.#open(feed, harmless(onNotice), signal);
     try {
-      this.#opened = await this.#open(feed, harmless(onNotice), signal);
+      this.#opened = await this.#opening;
     } catch (error) {
       this.#taken = false;
       throw error;
+    } finally {
+      this.#opening = undefined;
     }
     if (!signal?.aborted) return;
     await this.close();
@@ -82,14 +90,15 @@ class FileStore implements Store {
   async write(changes: readonly ChangeInput[]): Promise<number> {
     if (this.#opened === undefined || this.#closing !== undefined)
       throw new StoreError("closed", "write", `the store in ${this.#directory} is not open`);
-    const written = new Promise<number>((resolve, reject) =>
-      this.#waiting.push({ changes: copied(changes), resolve, reject }),
-    );
+    const copy = copied(changes);
+    const written = new Promise<number>((resolve, reject) => this.#waiting.push({ changes: copy, resolve, reject }));
     this.#busy ??= this.#work(this.#opened);
     return written;
   }
 
   close(): Promise<void> {
+    const opening = this.#opening; // whoever awaits it there comes first, and then it is open or not
+    if (opening !== undefined) return opening.then(() => this.close()).catch(() => {});
     if (this.#opened !== undefined) this.#closing ??= this.#end(this.#opened);
     return this.#closing ?? Promise.resolve();
   }

@@ -38,7 +38,7 @@ export class Log {
   ): Promise<Log> {
     try {
       await rm(beside(path), { force: true });
-      const file = (await openThere(path)) ?? (await writeWhole(path, [])).file;
+      const file = (await openThere(path)) ?? (await writeNew(path));
       try {
         const { length, entries, torn } = await readAll(path, file, take);
         if (torn > 0) {
@@ -79,16 +79,17 @@ export class Log {
     this.#entries += changes.length;
   }
 
-  /** It says just this from now on, and nothing is in doubt any more. Rejected: it is as it was. */
+  /** It says just this from now on, and nothing is in doubt any more. Rejected: it says what it did. */
   async replace(changes: readonly Change[]): Promise<void> {
     try {
-      const { file, length } = await writeWhole(this.#path, changes);
+      const { file, length, doubt } = await writeWhole(this.#path, changes);
       const before = this.#file;
       this.#file = file;
       this.#length = length;
       this.#entries = changes.length;
-      this.#doubtful = false;
+      this.#doubtful = doubt !== undefined;
       await before.close().catch(() => {}); // nothing of it is needed any more
+      if (doubt !== undefined) throw doubt;
     } catch (error) {
       throw failure("write", this.#path, error);
     }
@@ -120,8 +121,22 @@ async function openThere(path: string): Promise<FileHandle | undefined> {
   }
 }
 
-/** Beside the path first, and in its place once all of it is on disk. */
-async function writeWhole(path: string, changes: readonly Change[]): Promise<{ file: FileHandle; length: number }> {
+async function writeNew(path: string): Promise<FileHandle> {
+  const { file, doubt } = await writeWhole(path, []);
+  if (doubt === undefined) return file;
+  await file.close();
+  throw doubt;
+}
+
+interface Whole {
+  readonly file: FileHandle;
+  readonly length: number;
+  /** It has the name, but why that may not be on disk. */
+  readonly doubt: unknown;
+}
+
+/** Beside the path first, and in its place once all of it is on disk. Rejected: what had the name has it still. */
+async function writeWhole(path: string, changes: readonly Change[]): Promise<Whole> {
   const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
   const file = await open(beside(path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
@@ -130,8 +145,11 @@ async function writeWhole(path: string, changes: readonly Change[]): Promise<{ f
       length += await writeAt(file, Buffer.from(writeLine(changes.slice(i, i + ON_A_LINE))), length);
     await file.datasync();
     await rename(beside(path), path);
-    await syncFolder(dirname(path));
-    return { file, length };
+    const doubt = await syncFolder(dirname(path)).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    return { file, length, doubt };
   } catch (error) {
     await file.close();
     await rm(beside(path), { force: true }).catch(() => {});
