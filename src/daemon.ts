@@ -11,13 +11,14 @@ import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice } from "./model/notice.ts";
+import { thrownText } from "./model/thrown.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
 import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
 import { frozen, viewOf } from "./node/view.ts";
-import { checkNodeOptions } from "./options.ts";
+import { checkNodeOptions, checkUpstreams } from "./options.ts";
 import { hurryTools } from "./os/exec.ts";
 import { libcProblem } from "./os/libc.ts";
 import { StateDir } from "./os/state-dir.ts";
@@ -61,7 +62,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     const options = checkNodeOptions(given);
     const onNotice = harmless(options.onNotice ?? warn);
     const threw = (error: unknown, event: string) =>
-      onNotice(`a listener of "${event}" has thrown: ${error instanceof Error ? error.message : error}`);
+      onNotice(`a listener of "${event}" has thrown: ${thrownText(error)}`);
     super(threw);
     const policy = { ...DEFAULT_POLICY, ...options.policy };
     const stateDir = new StateDir(options.stateDir);
@@ -163,9 +164,11 @@ export class ElevenNode extends Emitter<NodeEvents> {
   /**
    * Replaces the node's own upstreams (resolv.conf changed, say). Answers in flight are not touched. `ndots`: the file has that
    * option, so unknown names of one label are not forwarded (Docker's rule; the C library then goes on with its search list).
+   * Throws an OptionsError.
    */
   setUpstreams(upstreams: readonly Upstream[], { ndots = false }: { readonly ndots?: boolean } = {}): void {
     this.#check("setUpstreams");
+    checkUpstreams(upstreams);
     this.#inOrder(this.#compiler.changeUpstreams(this.#registry.state, { upstreams, ndots }));
   }
 
@@ -186,9 +189,9 @@ export class ElevenNode extends Emitter<NodeEvents> {
 
   async #close(): Promise<void> {
     const hurried = hurryTools();
+    const stored = this.#opened?.catch(() => {}).then(() => this.#store?.close());
+    await stored?.catch(() => {}); // said when everything else is closed, too
     try {
-      await this.#opened?.catch(() => {});
-      await this.#store?.close();
       if (this.#inheritance !== undefined) {
         this.#inheritance.ending = true;
         await this.#plane.drain();
@@ -200,6 +203,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
       this.#attachments.leave();
       hurried();
     }
+    await stored;
   }
 
   #check(op: string): void {

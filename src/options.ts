@@ -7,6 +7,7 @@ import { addressBytes } from "./model/address.ts";
 import { BACKEND_NAMES } from "./model/backends.ts";
 import { pathText, shown, tellIssues } from "./model/issues.ts";
 
+import type { Upstream } from "./model/types.ts";
 import type { NodeOptions } from "./node/options.ts";
 import type { Store } from "./registry/stores/store.ts";
 
@@ -16,27 +17,36 @@ export class OptionsError extends Error {
   /** "policy.ttl.stable"; "" if it is about all of them. */
   readonly path: string;
 
-  constructor(path: string, message: string) {
-    super(`createNode: ${path === "" ? "options" : path} ${message}`);
+  constructor(path: string, message: string, op = "createNode") {
+    super(`${op}: ${path === "" ? "options" : path} ${message}`);
     this.name = "OptionsError";
     this.path = path;
   }
 }
 
+const NOUNS = { list: "a list", object: "an object" };
+
 /** The options as they were given, without what is undefined in the policy, where defaults are filled in. Throws an OptionsError. */
 export function checkNodeOptions(given: NodeOptions): NodeOptions {
   const { success, error } = nodeOptionsSchema.safeParse(given);
-  if (!success) throw optionsError(given, tellIssues(error.issues, { list: "a list", object: "an object" }));
+  if (!success) throw optionsError(given, tellIssues(error.issues, NOUNS));
   if (given.policy === undefined) return given;
   return { ...given, policy: Object.fromEntries(Object.entries(given.policy).filter(([, v]) => v !== undefined)) };
 }
 
-function optionsError(given: unknown, issues: ReturnType<typeof tellIssues>): OptionsError {
+/** Rubbish would throw with every query, not here. Throws an OptionsError. */
+export function checkUpstreams(given: readonly Upstream[]): void {
+  const { success, error } = askedUpstreams.safeParse({ upstreams: given });
+  if (!success) throw optionsError({ upstreams: given }, tellIssues(error.issues, NOUNS), "setUpstreams");
+}
+
+function optionsError(given: unknown, issues: ReturnType<typeof tellIssues>, op?: string): OptionsError {
   const { place, message, key } = issues.find((issue) => issue.key) ?? issues[0]!;
-  if (key) return new OptionsError(pathText(place), "is no option");
+  if (key) return new OptionsError(pathText(place), "is no option", op);
   return new OptionsError(
     pathText(place),
     message === "is missing" ? message : `${message}, not ${shown(given, place)}`,
+    op,
   );
 }
 
@@ -51,6 +61,12 @@ const upstream = z.strictObject({
   host: z.boolean().optional(),
   netns: name.optional(),
 });
+
+/** As resolv.conf has them, link-local ones with their zone: "fe80::1%eth0". */
+const zoned = z
+  .string()
+  .refine((text) => addressBytes(text.replace(/^(fe[89ab].*)%.+$/i, "$1")) !== undefined, "must be an IP address");
+const askedUpstreams = z.strictObject({ upstreams: z.array(upstream.extend({ address: zoned })) });
 
 const device = z.string().refine(isDevice, "must be an interface's name: 1 to 15 visible ASCII characters");
 const ips = { ip4: address.optional(), ip6: address.optional() };

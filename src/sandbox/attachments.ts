@@ -185,10 +185,11 @@ export class Attachments {
     if (sandbox.netns !== undefined && noNamespaces !== undefined)
       throw new Error(`a network namespace can't be entered here: ${noNamespaces}`);
     const entered = sandbox.netns !== undefined && namespace !== undefined;
-    const netns = entered ? await this.#tenancy.enter(sandbox, sandbox.netns, namespace) : sandbox.netns;
-    const place = { ...(netns !== undefined && { netns }), ...(bind === "redirect" && { redirect: true }) };
+    let netns = sandbox.netns;
     let bound: readonly Bound[];
     try {
+      if (entered) netns = await this.#tenancy.enter(sandbox, sandbox.netns, namespace);
+      const place = { ...(netns !== undefined && { netns }), ...(bind === "redirect" && { redirect: true }) };
       bound = await plane.attach(id, listen, place);
     } catch (error) {
       this.#left(id);
