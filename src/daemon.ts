@@ -11,6 +11,7 @@ import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice, warn } from "./model/notice.ts";
+import { listenerThrew } from "./model/thrown.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
@@ -63,8 +64,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
   constructor(given: NodeOptions = {}) {
     const options = checkNodeOptions(given);
     const onNotice = harmless(options.onNotice ?? warn);
-    const threw = (error: unknown, event: string) =>
-      onNotice(`a listener of "${event}" has thrown: ${error instanceof Error ? error.message : error}`);
+    const threw = listenerThrew(onNotice);
     super(threw);
     const policy = { ...DEFAULT_POLICY, ...options.policy };
     const stateDir = new StateDir(options.stateDir);

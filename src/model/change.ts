@@ -2,7 +2,7 @@
 import type { z } from "zod";
 import { CONTAINER_RESOLVER, DNS_PORT, slotOrNode } from "./defaults.ts";
 import type { ChangeInput } from "./input.ts";
-import { type Place, pathText, shown, type Told, tellIssues } from "./issues.ts";
+import { isPlain, type Place, pathText, shown, type Told, tellIssues } from "./issues.ts";
 import { changeSchema, fieldsAt } from "./schema.ts";
 import type { Change, Endpoint, Task } from "./types.ts";
 
@@ -38,7 +38,11 @@ export interface NoChange {
 /** What is meant by a change, or what is wrong with it. Takes anything. */
 export function readChange(value: unknown): Given | NoChange {
   const parsed = changeSchema.safeParse(value);
-  return parsed.success ? complete(tidy(parsed.data) as Tidy) : noChange(value, parsed.error.issues);
+  if (!parsed.success) return noChange(value, parsed.error.issues);
+  const { patch } = value as { readonly patch?: object };
+  if (patch !== undefined && !isPlain(patch))
+    return { kind: "none", ...called(value, []), path: "patch", message: `must be an object, not ${shown(patch, [])}` };
+  return complete(tidy(parsed.data) as Tidy);
 }
 
 /** What zod gives, without what is there and undefined. */

@@ -5,6 +5,8 @@ import { EventEmitter } from "eventemitter3";
 type Listener<E extends Record<keyof E, unknown[]>, K extends keyof E> = (...words: E[K]) => unknown;
 
 export class Emitter<E extends Record<keyof E, unknown[]>> extends EventEmitter<E> {
+  /** What was ever to be called once: the others need not be looked for in order to be taken off. */
+  readonly #once = new WeakSet<object>();
   readonly #threw: (error: unknown, event: string) => void;
 
   /** `threw` is told what a listener has thrown, or what the promise that it returned was rejected with. */
@@ -13,10 +15,15 @@ export class Emitter<E extends Record<keyof E, unknown[]>> extends EventEmitter<
     this.#threw = threw;
   }
 
+  override once<K extends EventEmitter.EventNames<E>>(event: K, listener: EventEmitter.EventListener<E, K>): this {
+    this.#once.add(listener);
+    return super.once(event, listener);
+  }
+
   override emit<K extends EventEmitter.EventNames<E>>(event: K, ...words: EventEmitter.EventArgs<E, K>): boolean {
     const listeners = this.listeners(event) as Listener<E, K & keyof E>[];
     for (const listener of listeners) {
-      this.off(event, listener as never, undefined, true); // only if it was to be called once
+      if (this.#once.has(listener)) this.off(event, listener as never, undefined, true); // as often as it was to be called once
       try {
         const returned = listener(...(words as unknown as E[K & keyof E]));
         if (returned instanceof Promise) returned.catch((error: unknown) => this.#threw(error, String(event)));

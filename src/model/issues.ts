@@ -85,12 +85,18 @@ function article(type: string, { list, object }: Nouns): string {
 export const pathText = (place: Place): string =>
   place.map((step, i) => (typeof step === "number" ? `[${step}]` : `${i > 0 ? "." : ""}${step}`)).join("");
 
+/** Not a Map, a Date or the like, whose fields are not what it holds. Instances of people's own classes may be. */
+export const isPlain = (object: object): boolean => Object.prototype.toString.call(object) === "[object Object]";
+
+const looksLike = (object: object): string =>
+  isPlain(object) ? "an object" : `a ${Object.prototype.toString.call(object).slice(8, -1)}`;
+
 /** What stands at a place, as people would write it, if it is short. */
 export function shown(value: unknown, place: Place): string {
   let found = value;
   for (const step of place) found = (found as Readonly<Record<string | number, unknown>>)[step];
   if (typeof found === "string")
     return found.length > 60 ? `${JSON.stringify(found.slice(0, 60))}…` : JSON.stringify(found);
-  if (typeof found === "object" && found !== null) return Array.isArray(found) ? "a list" : "an object";
+  if (typeof found === "object" && found !== null) return Array.isArray(found) ? "a list" : looksLike(found);
   return typeof found === "function" ? "a function" : String(found);
 }

@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 import { CONTAINER_RESOLVER, DEFAULT_NODE, DNS_PORT } from "./defaults.ts";
-import type { Place } from "./issues.ts";
+import { isPlain, type Place } from "./issues.ts";
 
 const id = z.string().min(1);
 const whole = (least: number, most: number) => z.int().min(least).max(most);
@@ -18,7 +18,7 @@ const labels = z
   .superRefine((given, ctx) => {
     const bad = (path: string[], expected: "object" | "string") =>
       ctx.addIssue({ code: "invalid_type", expected, input: given, path });
-    if (typeof given !== "object" || given === null || Array.isArray(given)) return bad([], "object");
+    if (typeof given !== "object" || given === null || !isPlain(given)) return bad([], "object");
     for (const [key, value] of Object.entries(given)) if (typeof value !== "string") bad([key], "string");
   })
   .overwrite((given) => ({ ...given }))

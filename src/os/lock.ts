@@ -101,7 +101,7 @@ function heldAt(path: string, fd: number): Lock {
       if (!held) return;
       held = false;
       try {
-        rmSync(path, { force: true });
+        if (isStillAt(path, fd)) rmSync(path); // else it was removed, and may be the next one's
       } catch {} // the directory is read-only now: the lock goes all the same
       closeSync(fd);
     },

@@ -7,6 +7,7 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   fstatSync,
   fsyncSync,
   lstatSync,
@@ -16,9 +17,10 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { type Lock, takeLock } from "./lock.ts";
 
 /** As systemd has it (StateDirectory= sets the variable), else where Linux keeps such things (FHS 3.0, 5.8). */
@@ -119,9 +121,9 @@ export class StateDir {
 
   /** Makes the directory if it is not there; refuses one that others could write to or have put in its place. */
   #check(): void {
-    if (this.#ready) return;
+    if (this.#ready && existsSync(this.path)) return;
     try {
-      mkdirSync(this.path, { recursive: true, mode: 0o700 });
+      makeFolder(this.path);
       const stat = lstatSync(this.path);
       const owner = process.geteuid?.() ?? stat.uid;
       if (!stat.isDirectory() || stat.uid !== owner)
@@ -145,6 +147,19 @@ export class StateDir {
 
   #problem(what: string): Error {
     return new Error(`state directory ${this.path}: ${what}`);
+  }
+}
+
+/** With all that lead to it. Not mkdir with `recursive`, which tries for ever where nothing can be made (Node 20, below /proc). */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    const above = dirname(path);
+    if (codeOf(error) === "EEXIST" && statSync(path).isDirectory()) return;
+    if (codeOf(error) !== "ENOENT" || existsSync(above)) throw error;
+    makeFolder(above);
+    mkdirSync(path, { mode: 0o700 });
   }
 }
 

@@ -2,13 +2,14 @@
  * Applies a batch of changes to the state: all of them, or none and a RegistryError. Each step checks, allocates what was
  * left out, and remembers how to take itself back.
  */
-import { type Given, readChange } from "../model/change.ts";
+import type { Given } from "../model/change.ts";
 import type { ChangeInput } from "../model/input.ts";
 import type { Change } from "../model/types.ts";
 import { putContainer, removeContainer } from "./containers.ts";
 import { RegistryError, within } from "./error.ts";
 import { putNetwork, removeNetwork } from "./networks.ts";
 import { patched } from "./patch.ts";
+import { read, readAll } from "./read.ts";
 import { checkMember, putSandbox, removeSandbox } from "./sandboxes.ts";
 import { putService, removeService } from "./services.ts";
 import { spokenFor, subnetsOf } from "./spoken.ts";
@@ -57,29 +58,6 @@ export function reduce(state: State, changes: readonly ChangeInput[], { stored =
     throw located(error, given, step.index);
   }
   return { touched: step.touched, changes: done, undo: () => step.undo.rollback() };
-}
-
-function readAll(changes: unknown): Given[] {
-  if (!Array.isArray(changes)) throw new RegistryError("invalid", "changes must be a list of changes");
-  const given: Given[] = [];
-  for (let index = 0; index < changes.length; index++) {
-    try {
-      given.push(read(changes[index]));
-    } catch (error) {
-      if (error instanceof RegistryError) Object.assign(error, { index });
-      throw error;
-    }
-  }
-  return given;
-}
-
-function read(change: unknown): Given {
-  const given = readChange(change);
-  if (given.kind !== "none") return given;
-  const { op, called, path, message } = given;
-  const error = new RegistryError("invalid", `${called}: ${path === "" ? "it" : path} ${message}`, path || undefined);
-  error.op = op;
-  throw error;
 }
 
 /** Members are looked for at the end of the batch: a sandbox may come before its container in it. */

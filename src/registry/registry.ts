@@ -1,6 +1,7 @@
 /** The registry: changes in, events out, and a revision to wait for. */
 import { Emitter } from "../model/emitter.ts";
 import type { ChangeInput } from "../model/input.ts";
+import { listenerThrew } from "../model/thrown.ts";
 import type { Change, ReadonlyState, Touched } from "../model/types.ts";
 import { became } from "./became.ts";
 import { reduce } from "./reduce.ts";
@@ -126,5 +127,4 @@ export class Registry extends Emitter<RegistryEvents> {
 /** What a batch would come to. */
 export type Rehearsed = { readonly objects: readonly Change[] } | { readonly refused: unknown };
 
-const warn = (error: unknown, event: string): void =>
-  process.emitWarning(`a listener of "${event}" has thrown: ${error instanceof Error ? error.message : error}`);
+const warn = listenerThrew((message) => process.emitWarning(message));

@@ -1,7 +1,7 @@
 /** Locks: one owner, this process's other calls included; a dead owner is none. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
@@ -53,6 +53,16 @@ describe.skipIf(libcProblem() !== undefined)("a lock", () => {
     const lock = takeLock(path);
     expect(() => takeLock(path)).toThrow(`${path} is locked by another process`);
     lock.release();
+  });
+
+  test("whose file somebody has removed does not remove the next one's", () => {
+    const first = takeLock(path);
+    rmSync(path);
+    const second = takeLock(path);
+    first.release();
+    expect(() => takeLock(path)).toThrow(LockHeld);
+    second.release();
+    expect(existsSync(path)).toBe(false);
   });
 
   test("a link in its place is not followed", () => {

@@ -1,10 +1,12 @@
 /** What is remembered over restarts: in a directory of ours alone, whole or not at all, and anything odd is said. */
+import { execFileSync } from "node:child_process";
 import {
   chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -63,4 +65,22 @@ test("recall: what can't be read is said, set aside, and taken for nothing", () 
   expect(readdirSync(path)).toEqual(["marks.damaged"]);
   state.write("marks", 1);
   expect(recall()).toBe(1);
+});
+
+test("where nothing can be made, it is refused at once: mkdir with `recursive` would try for ever below /proc", () => {
+  const script = `const { StateDir } = await import(${JSON.stringify(new URL("../../src/os/state-dir.ts", import.meta.url).href)});
+    try { new StateDir("/proc/eleven/state").read("x") } catch ({ message }) { console.log(message) }`;
+  const words = ["--import", "tsx", "--input-type=module", "-e", script];
+  expect(execFileSync(process.execPath, words, { encoding: "utf8", timeout: 20_000 }).trim()).toBe(
+    "state directory /proc/eleven/state: can't be made: ENOENT",
+  );
+});
+
+test("removed while it is in use, it is made again", () => {
+  const path = join(folder(), "state");
+  const state = new StateDir(path);
+  state.write("marks", 1);
+  rmSync(path, { recursive: true });
+  state.write("marks", 2);
+  expect(state.read("marks")).toBe(2);
 });

@@ -172,6 +172,44 @@ describe("a file store", () => {
     await store.close();
     expect(await reopenedOnce()).toBe("b");
   });
+
+  test("when it is not sure that the log was replaced, it goes on in the file that has the name", async () => {
+    const { store, write } = await opened({ slack: -1_000_000 });
+    const file = await open("/dev/null");
+    const failing = vi.spyOn(Object.getPrototypeOf(file), "sync");
+    onTestFinished(() => failing.mockRestore());
+    await file.close();
+    failing.mockRejectedValueOnce(Object.assign(new Error("EIO: i/o error, fsync"), { code: "EIO" }));
+    await write(`${NET}\n container b on n\n container c on n\n container d on n`);
+    const said = [`${log()} can't be written: EIO; the log goes on growing`];
+    await vi.waitFor(() => expect(notices).toEqual(said));
+    await write("container a on n");
+    await store.close();
+    expect(await reopenedOnce()).toBe("b c d a");
+  });
+
+  test("what is stored is what is fed, whatever is said when it is asked again", async () => {
+    const { store, registry, write } = await opened();
+    await write(NET);
+    let asked = 0;
+    const container = new Proxy({ name: "" }, { get: (_, key) => (key === "name" ? `c${asked++}` : undefined) });
+    await store.write([{ kind: "container.put", container }]);
+    const there = [...registry.state.containers.keys()];
+    await store.close();
+    expect(await reopenedOnce()).toBe(there.join(" "));
+  });
+
+  test("closed while it is being opened, it feeds nothing from then on, and the directory is free", async () => {
+    await written(NET);
+    const store = fileStore({ directory });
+    const registry = new Registry();
+    const opening = store.open(registry);
+    await store.close();
+    const { revision } = registry;
+    await opening.catch(() => {});
+    expect(registry.revision).toBe(revision);
+    await opened();
+  });
 });
 
 test("a log that is in its place, but not for sure, is where the next write goes", async () => {

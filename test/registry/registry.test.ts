@@ -256,6 +256,65 @@ describe("refused, and nothing of the batch has happened", () => {
     }
   });
 
+  test.each<[string, number | undefined, unknown]>([
+    [
+      "a getter that throws",
+      1,
+      [
+        ...changes(NET),
+        {
+          get kind() {
+            throw new Error("boom");
+          },
+        },
+      ],
+    ],
+    [
+      "one further inside",
+      0,
+      [
+        {
+          kind: "container.put",
+          container: {
+            name: "c",
+            labels: {
+              get a() {
+                throw new Error("boom");
+              },
+            },
+          },
+        },
+      ],
+    ],
+    ["a proxy that was revoked", 0, [revoked({})]],
+    ["a list that was revoked", undefined, revoked([])],
+    [
+      "a length that throws",
+      undefined,
+      new Proxy([], {
+        get: () => {
+          throw new Error("boom");
+        },
+      }),
+    ],
+  ])("what can't even be read is refused like anything else: %s", (_, index, batch) => {
+    const r = new Registry();
+    const refused = expect.objectContaining({ name: "RegistryError", code: "invalid", index });
+    expect(() => r.apply(batch as [])).toThrow(refused);
+    expect([r.revision, r.state.networks.size]).toEqual([0, 0]);
+  });
+
+  test.each<[string, unknown]>([
+    ["labels", { kind: "container.put", container: { name: "c", labels: new Map([["a", "b"]]) } }],
+    ["labels", { kind: "container.put", container: { name: "c", labels: new Date() } }],
+    ["patch", { kind: "container.patch", id: "c", patch: new Map([["state", "stopped"]]) }],
+    ["patch", { kind: "container.patch", id: "c", patch: new Date() }],
+  ])("%s in what only looks like an object is refused, not taken for nothing", (place, change) => {
+    const r = filled(`${NET}\n container c on n`);
+    expect(() => r.apply([change as never])).toThrow(/(labels|patch) must be an object, not a (Map|Date)/);
+    expect([r.revision, place]).toEqual([1, place]);
+  });
+
   test("a network in use can't go, and says who is there", () => {
     const r = filled(BASE);
     expect(() => r.apply([{ kind: "network.remove", id: "n" }])).toThrow(
@@ -296,3 +355,9 @@ describe("revision and events", () => {
     expect(r.listenerCount("change")).toBe(0);
   });
 });
+
+function revoked<T extends object>(of: T): T {
+  const { proxy, revoke } = Proxy.revocable(of, {});
+  revoke();
+  return proxy;
+}

@@ -2,6 +2,8 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { expect, test } from "vitest";
+import { Registry } from "../../src/registry/registry.ts";
 import { fileStore } from "../../src/registry/stores/file.ts";
 import { memoryStore } from "../../src/registry/stores/memory.ts";
 import { storeCases } from "../../src/testing/store.ts";
@@ -21,3 +23,11 @@ runCases(
   "store: file that is always written anew",
   storeCases(async () => fileStore({ directory: directory(), slack: -1_000_000 })),
 );
+
+test.each([null, undefined, "", { length: 0 }])("what is no list is refused by every store: %j", async (changes) => {
+  for (const store of [memoryStore(), fileStore({ directory: directory() })]) {
+    await store.open(new Registry());
+    await expect(store.write(changes as [])).rejects.toMatchObject({ name: "RegistryError", code: "invalid" });
+    await store.close();
+  }
+});

@@ -1,5 +1,5 @@
 /** Sandboxes attached and let go through a data plane that does what the test says. */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, test, vi } from "vitest";
@@ -192,6 +192,36 @@ describe("attachments", () => {
     expect([problems, notices, all.bound("nobody")]).toEqual([["a", "a"], [], undefined]);
     await all.close({ restore: true });
   });
+
+  test.skipIf(libcProblem() !== undefined)(
+    "refused for another one's sake and then removed, it is in nobody's way",
+    async () => {
+      symlinkSync("/proc/self/ns/net", join(folder, "one"));
+      symlinkSync("/proc/self/ns/net", join(folder, "two"));
+      const all = attachments();
+      const at = (port: number) => ({ listen: [{ address: "127.0.0.11", port }] });
+      all.follow("a", sandbox("a", "one", at(53)));
+      all.follow("b", sandbox("b", "two", at(54)));
+      await all.ready();
+      all.follow("b", sandbox("b", "two", at(53)));
+      await all.ready();
+      expect(all.problems.get("b")?.message).toMatch(
+        /^sandbox a listens on 127.0.0.11 port 53 .* in the same namespace/,
+      );
+      all.follow("b", undefined);
+      all.follow("a", sandbox("a", "one", at(54)));
+      await all.ready();
+      expect([...all.problems.values()]).toEqual([]);
+      all.follow("a", undefined);
+      await all.ready();
+      const next = attachments();
+      next.follow("c", sandbox("c", "one"));
+      await next.ready();
+      expect([...next.problems.values()]).toEqual([]);
+      await Promise.all([all.close({ restore: true }), next.close({ restore: true })]);
+      next.leave();
+    },
+  );
 
   test.skipIf(libcProblem() !== undefined)("a file that can't be rewritten is tried again, and said once", async () => {
     const file = join(folder, "resolv.conf");

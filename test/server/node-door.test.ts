@@ -18,6 +18,10 @@ const listening = (id: string, port: number, of = "c") => ({
   sandbox: { id, member: { kind: "container" as const, id: of }, listen: [{ address: "127.0.0.1", port }] },
 });
 
+const raise = () => {
+  throw new Error("boom");
+};
+
 const nodes: ElevenNode[] = [];
 const make = (options: NodeOptions = {}) => {
   const node = createNode({ workers: 0, ...options });
@@ -145,6 +149,36 @@ describe("events", () => {
     );
   });
 
+  test.each<[string, unknown]>([
+    ["no prototype", Object.create(null)],
+    ["a symbol", Symbol("no")],
+    ["text that throws", { toString: () => raise() }],
+    ["an error whose message throws", Object.defineProperty(new Error("no"), "message", { get: () => raise() })],
+    ["nothing", undefined],
+  ])("whatever it is: %s", async (_, thrown) => {
+    const notices: string[] = [];
+    const node = make({ onNotice: (notice) => notices.push(notice) });
+    node.on("change", () => {
+      throw thrown;
+    });
+    node.on("change", () => Promise.reject(thrown));
+    expect(node.apply(changes(NET))).toBe(1);
+    await vi.waitFor(() => expect(notices).toHaveLength(2));
+  });
+
+  test("once is once, also for one that applies more; ten thousand listeners are no burden", () => {
+    const node = make();
+    const heard: number[] = [];
+    node.once("change", ({ revision }) => {
+      heard.push(revision);
+      node.apply(changes("container c on n"));
+    });
+    for (let i = 0; i < 10_000; i++) node.on("change", ({ revision }) => revision > 2 && heard.push(revision));
+    const before = performance.now();
+    node.apply(changes(NET));
+    expect([heard, performance.now() - before < 500]).toEqual([[1], true]);
+  });
+
   test("without onNotice it is a warning of the process's", async () => {
     const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
     onTestFinished(() => warned.mockRestore());
@@ -253,5 +287,36 @@ describe("what is shown", () => {
     for (const [op, call] of calls)
       await expect((async () => call())(), op).rejects.toMatchObject({ name: "NodeError", code: "closed", op });
     expect([await closing, await node.close(), node.state.revision]).toEqual([undefined, undefined, 0]);
+  });
+
+  test("a store that can't be closed is said, when everything else is closed", async () => {
+    const store = { ...memoryStore(), close: () => Promise.reject(new Error("close: EIO")) };
+    const node = createNode({ workers: 0, store });
+    await node.write([...changes(`${NET}\n container c on n`), listening("s", 0)]);
+    await node.ready();
+    const { port } = node.listening("s")[0]!;
+    await expect(node.close()).rejects.toThrow("close: EIO");
+    const socket = createSocket("udp4");
+    onTestFinished(() => void socket.close());
+    await new Promise<void>((resolve, reject) => socket.once("error", reject).bind(port, "127.0.0.1", resolve));
+  });
+
+  test.each<[unknown, string]>([
+    [undefined, "upstreams is missing"],
+    [[null], "upstreams[0] must be an object, not null"],
+    [[{}], "upstreams[0].address is missing"],
+    [[{ address: "dns", port: 53 }], 'upstreams[0].address must be an IP address, not "dns"'],
+    [[{ address: "192.0.2.1" }], "upstreams[0].port is missing"],
+    [[{ address: "192.0.2.1", port: 0 }], "upstreams[0].port must be at least 1, not 0"],
+    [[{ address: "192.0.2.1", port: 53, domains: 5 }], "upstreams[0].domains must be a list, not 5"],
+    [[{ address: "192.0.2.1", port: 53, netns: 5 }], "upstreams[0].netns must be a string, not 5"],
+  ])("upstreams %j are refused, and nothing is as they say", async (upstreams, message) => {
+    const node = make();
+    node.apply([...changes(`${NET}\n container c on n`), listening("s", 0)]);
+    expect(() => node.setUpstreams(upstreams as [])).toThrow(`setUpstreams: ${message}`);
+    expect(node.apply([listening("t", 0)])).toBe(2);
+    const { header } = await node.answer(DNS2.Packet.parse(query("elsewhere.example A")), "s");
+    expect(header.rcode).toBe(2);
+    node.setUpstreams([{ address: "fe80::1%lo", port: 53 }]);
   });
 });

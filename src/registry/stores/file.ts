@@ -10,6 +10,7 @@ import type { Change } from "../../model/types.ts";
 import { libcProblem } from "../../os/libc.ts";
 import { type Lock, LockHeld } from "../../os/lock.ts";
 import { StateDir } from "../../os/state-dir.ts";
+import { readAll } from "../read.ts";
 import { Log } from "./log.ts";
 import { Objects } from "./objects.ts";
 import { type Feed, type OpenOptions, type Store, StoreError } from "./store.ts";
@@ -27,19 +28,22 @@ export function fileStore(options: FileStoreOptions): Store {
   throw new TypeError(`fileStore: directory must be the path of a directory, not ${shown(directory, [])}`);
 }
 
-interface Write {
-  readonly changes: readonly ChangeInput[];
-  readonly resolve: (revision: number) => void;
-  readonly reject: (error: unknown) => void;
-}
-
-/** Who wrote it may go on changing it while it waits. What can't be copied is no change, and is refused for that. */
+/**
+ * Who wrote it may go on changing it while it waits. What can't be copied (a proxy, which may say something else the next time) is
+ * read at once. Throws a RegistryError if it can't be.
+ */
 function copied(changes: readonly ChangeInput[]): readonly ChangeInput[] {
   try {
     return structuredClone(changes);
   } catch {
-    return changes;
+    return readAll(changes) as readonly ChangeInput[];
   }
+}
+
+interface Write {
+  readonly changes: readonly ChangeInput[];
+  readonly resolve: (revision: number) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What there is while the store is open. */
@@ -91,9 +95,8 @@ class FileStore implements Store {
   async write(changes: readonly ChangeInput[]): Promise<number> {
     if (this.#opened === undefined || this.#closing !== undefined)
       throw new StoreError("closed", "write", `the store in ${this.#directory} is not open`);
-    const written = new Promise<number>((resolve, reject) =>
-      this.#waiting.push({ changes: copied(changes), resolve, reject }),
-    );
+    const copy = copied(changes);
+    const written = new Promise<number>((resolve, reject) => this.#waiting.push({ changes: copy, resolve, reject }));
     this.#busy ??= this.#work(this.#opened);
     return written;
   }

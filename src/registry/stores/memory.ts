@@ -28,7 +28,7 @@ export function memoryStore(): Store {
 
     async write(changes) {
       if (feed === undefined) throw new StoreError("closed", "write", "the store is not open");
-      if (changes.length === 0) return feed.revision;
+      if (Array.isArray(changes) && changes.length === 0) return feed.revision;
       return feed.feed(changes, (became) => objects.keep(became)).revision;
     },
   };
