@@ -24,7 +24,7 @@ const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tes
     ["src/lb-programmer/diff.ts", "src/lb-programmer/marks.ts", "src/lb-programmer/reconcile/leaving.ts"],
     ["test/lb-programmer/{diff,marks,leaving}.test.ts"],
   ],
-  ["plan", ["src/lb-programmer/plan"], ["test/lb-programmer/plan.test.ts", "test/golden/balancing/*.test.ts"]],
+  ["plan", ["src/lb-programmer/plan"], ["test/lb-programmer/plan*.test.ts", "test/golden/balancing/*.test.ts"]],
 ];
 
 /** The part of Stryker's report that is read here. */
