@@ -165,6 +165,12 @@ test.each([
   ]);
 });
 
+test("and so is one for other connections", () => {
+  const arriving = "web/n/4 10.0.1.4 mark 256 arriving rr";
+  const local = "web/n/4 10.0.1.4 mark 256 local rr";
+  expect(steps(`server ${arriving}`, `server ${local}`)).toEqual([`server.remove ${arriving}`, `server.add ${local}`]);
+});
+
 test.each([
   ["local rr", ["mark 256", "10.0.1.4"]],
   ["published tcp/80,udp/53 rr", ["mark 256", "10.0.1.4", "tcp 80 4", "udp 53 4"]],
