@@ -18,7 +18,11 @@ const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tes
   ["scoping", ["src/scoping"], ["test/scoping/**/*.test.ts", "test/server/negative.test.ts"]],
   ["resolv-conf", ["src/resolv-conf/parse.ts", "src/resolv-conf/text.ts"], ["test/resolv-conf/{parse,text}.test.ts"]],
   ["forwarder", ["src/forwarder/core"], ["test/forwarder/core/**/*.test.ts"]],
-  ["registry", ["src/registry"], ["test/registry/{names,registry,rules,patch,feed,undo,folding,properties}.test.ts"]],
+  [
+    "registry",
+    ["src/registry"],
+    ["test/registry/{names,registry,rules,patch,feed,undo,pools,folding,properties}.test.ts"],
+  ],
   [
     "lb-programmer",
     ["src/lb-programmer/diff.ts", "src/lb-programmer/marks.ts", "src/lb-programmer/reconcile/leaving.ts"],
