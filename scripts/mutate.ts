@@ -13,18 +13,22 @@ const LEAST_KILLED = 90;
 
 /** Pure folders and files, and the tests that have to notice. */
 const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tests: readonly string[]])[] = [
-  ["model", ["src/model"], ["test/model/**/*.test.ts"]],
+  ["model", ["src/model"], ["test/model/**/*.test.ts", "test/registry/{patch,rules,names}.test.ts"]],
   ["wire", ["src/wire"], ["test/wire/**/*.test.ts"]],
   ["scoping", ["src/scoping"], ["test/scoping/**/*.test.ts", "test/server/negative.test.ts"]],
   ["resolv-conf", ["src/resolv-conf/parse.ts", "src/resolv-conf/text.ts"], ["test/resolv-conf/{parse,text}.test.ts"]],
   ["forwarder", ["src/forwarder/core"], ["test/forwarder/core/**/*.test.ts"]],
-  ["registry", ["src/registry"], ["test/registry/{names,registry,rules,folding,properties}.test.ts"]],
+  [
+    "registry",
+    ["src/registry"],
+    ["test/registry/{names,registry,rules,patch,feed,undo,pools,folding,properties}.test.ts"],
+  ],
   [
     "lb-programmer",
-    ["src/lb-programmer/diff.ts", "src/lb-programmer/marks.ts"],
-    ["test/lb-programmer/{diff,marks}.test.ts"],
+    ["src/lb-programmer/diff.ts", "src/lb-programmer/marks.ts", "src/lb-programmer/reconcile/leaving.ts"],
+    ["test/lb-programmer/{diff,marks,leaving}.test.ts"],
   ],
-  ["plan", ["src/lb-programmer/plan"], ["test/lb-programmer/plan.test.ts", "test/golden/balancing/*.test.ts"]],
+  ["plan", ["src/lb-programmer/plan"], ["test/lb-programmer/plan*.test.ts", "test/golden/balancing/*.test.ts"]],
 ];
 
 /** The part of Stryker's report that is read here. */

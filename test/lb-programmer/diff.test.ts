@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
-import { diff, normal } from "../../src/lb-programmer/diff.ts";
+import { diff, normal, occupies, withoutCommonEnds } from "../../src/lb-programmer/diff.ts";
 import type { LbState } from "../../src/lb-programmer/state.ts";
 import { randomState } from "./random-state.ts";
 import { opText, parseState, stateText } from "./state-text.ts";
@@ -52,6 +52,24 @@ const ROWS: readonly (readonly [string, string, string, string[]])[] = [
     ["server.change web/n/4 10.0.1.4 mark 256 arriving wlc affinity 60"],
   ],
   [
+    "the scheduler alone",
+    WEB,
+    "server web/n/4 10.0.1.4 mark 256 arriving lc",
+    ["server.change web/n/4 10.0.1.4 mark 256 arriving lc"],
+  ],
+  [
+    "affinity alone",
+    WEB,
+    "server web/n/4 10.0.1.4 mark 256 arriving rr affinity 60",
+    ["server.change web/n/4 10.0.1.4 mark 256 arriving rr affinity 60"],
+  ],
+  [
+    "sysctls that are so already",
+    "sysctl net/x 1\n sysctl net/y 1",
+    "sysctl net/x 1\n sysctl net/y 2",
+    ["sysctl.set net/y 2"],
+  ],
+  [
     "another VIP: a replacement, without anything in between",
     `${WEB}\n 10.0.1.5 1\n 10.0.1.6 1\n address 10.0.1.4 eth0`,
     "server web/n/4 10.0.1.9 mark 256 arriving rr\n 10.0.1.5 1\n address 10.0.1.9 eth0",
@@ -81,6 +99,30 @@ const ROWS: readonly (readonly [string, string, string, string[]])[] = [
     ["server.remove web/n/4 10.0.1.4 mark 256 arriving rr", "server.add api/n/4 10.0.1.4 mark 257 arriving rr"],
   ],
   [
+    "a new service beside one that goes: the new one first",
+    WEB,
+    "server api/n/4 10.0.1.8 mark 257 arriving rr",
+    ["server.add api/n/4 10.0.1.8 mark 257 arriving rr", "server.remove web/n/4 10.0.1.4 mark 256 arriving rr"],
+  ],
+  [
+    "a range that is rewritten to another address",
+    "snat 10.0.1.0/24 to 10.0.1.3",
+    "snat 10.0.1.0/24 to 10.0.1.2",
+    ["snat.remove 10.0.1.0/24 to 10.0.1.3", "snat.add 10.0.1.0/24 to 10.0.1.2"],
+  ],
+  [
+    "a port that leads to another port",
+    "published tcp 8080 to 172.18.0.2 8080 over br",
+    "published tcp 8080 to 172.18.0.2 80 over br",
+    ["published.remove tcp 8080 to 172.18.0.2 8080", "published.add tcp 8080 to 172.18.0.2 80"],
+  ],
+  [
+    "and over another bridge",
+    "published tcp 8080 to 172.18.0.2 8080 over br",
+    "published tcp 8080 to 172.18.0.2 8080 over gw",
+    ["published.remove tcp 8080 to 172.18.0.2 8080", "published.add tcp 8080 to 172.18.0.2 8080"],
+  ],
+  [
     "ports that lead elsewhere",
     "redirect 10.0.0.4 tcp 8080 to 80\n published tcp 8080 to 172.18.0.2 8080 over br",
     "redirect 10.0.0.4 tcp 8080 to 81\n published tcp 8080 to 172.18.0.3 8080 over br",
@@ -105,6 +147,97 @@ const ROWS: readonly (readonly [string, string, string, string[]])[] = [
 
 test.each(ROWS)("steps: %s", (_, from, to, expected) => {
   expect(steps(from, to)).toEqual(expected);
+});
+
+test.each([
+  ["mark", "10.0.1.4 mark 257 published tcp/80,tcp/81 rr"],
+  ["kind of connections", "10.0.1.4 mark 256 arriving rr"],
+  ["way of forwarding", "10.0.1.4 mark 256 published tcp/80,tcp/81 rr direct"],
+  ["source", "10.0.1.4 mark 256 published tcp/80,tcp/81 rr keep-source"],
+  ["port", "10.0.1.4 mark 256 published tcp/80,tcp/82 rr"],
+  ["port less", "10.0.1.4 mark 256 published tcp/80 rr"],
+  ["port more", "10.0.1.4 mark 256 published tcp/80,tcp/81,udp/81 rr"],
+])("a server with another %s is a replacement", (_, as) => {
+  const before = "p/i/4 10.0.1.4 mark 256 published tcp/80,tcp/81 rr";
+  expect(steps(`server ${before}`, `server p/i/4 ${as}`)).toEqual([
+    `server.remove ${before}`,
+    `server.add p/i/4 ${as}`,
+  ]);
+});
+
+test("and so is one for other connections", () => {
+  const arriving = "web/n/4 10.0.1.4 mark 256 arriving rr";
+  const local = "web/n/4 10.0.1.4 mark 256 local rr";
+  expect(steps(`server ${arriving}`, `server ${local}`)).toEqual([`server.remove ${arriving}`, `server.add ${local}`]);
+});
+
+test.each([
+  ["local rr", ["mark 256", "10.0.1.4"]],
+  ["published tcp/80,udp/53 rr", ["mark 256", "10.0.1.4", "tcp 80 4", "udp 53 4"]],
+  ["published tcp/80 rr keep-source", ["mark 256", "tcp 80 4"]],
+  ["arriving rr keep-source", ["mark 256", "10.0.1.4"]],
+])("a server %s occupies %j", (as, expected) => {
+  const [server] = parseState(`server web/n/4 10.0.1.4 mark 256 ${as}`).servers;
+  expect(occupies(server!)).toEqual(expected);
+});
+
+test.each([
+  ["", "", "", ""],
+  ["abc", "abc", "", ""],
+  ["abc", "abd", "c", "d"],
+  ["abc", "xbc", "a", "x"],
+  ["abc", "axyc", "b", "xy"],
+  ["ac", "abc", "", "b"],
+  ["aa", "a", "a", ""],
+  ["ab", "ba", "ab", "ba"],
+])("%j and %j without their common ends", (a, b, restOfA, restOfB) => {
+  const rests = withoutCommonEnds([...a], [...b], (x, y) => x === y);
+  expect(rests.map((rest) => rest.join(""))).toEqual([restOfA, restOfB]);
+});
+
+test("the canonical form: sorted, and without what is not in its type", () => {
+  const more = { seen: "by a backend" };
+  const web = { key: "web/n/4", vip: "10.0.1.4", mark: 256, from: "arriving", scheduler: "rr", affinity: 0 } as const;
+  const pub = { ...web, key: "pub/i/4", from: "published", forwarding: "masquerade", keepSource: true } as const;
+  const [five, six] = [
+    { address: "10.0.1.5", weight: 1 },
+    { address: "10.0.1.6", weight: 2 },
+  ] as const;
+  const ports = [
+    { protocol: "tcp", port: 80 },
+    { protocol: "udp", port: 53 },
+  ] as const;
+  const addresses = [
+    { address: "10.0.1.4", device: "eth0" },
+    { address: "10.0.1.4", device: "lo" },
+    { address: "10.0.1.8", device: "eth0" },
+  ] as const;
+  const snat = { subnet: "10.0.1.0/24", to: "10.0.1.3" };
+  const redirect = { address: "10.0.0.4", protocol: "tcp", published: 8080, target: 80 } as const;
+  const published = { protocol: "tcp", port: 8080, to: "172.18.0.2", toPort: 80, bridge: "br" } as const;
+  const state = normal({
+    addresses: [2, 0, 1].map((i) => ({ ...addresses[i]!, ...more })),
+    servers: [
+      { ...web, ...more, forwarding: "direct", ports: [], destinations: [{ ...six, ...more }, five] },
+      { ...pub, ports: [{ ...ports[1], ...more }, ports[0]], destinations: [], drain: 5 },
+    ],
+    snats: [{ ...snat, ...more }],
+    redirects: [{ ...redirect, ...more }],
+    published: [{ ...published, ...more }],
+    sysctls: { "net/y": "2", "net/x": "1" },
+  });
+  expect(state).toEqual({
+    addresses,
+    servers: [
+      { ...pub, ports, destinations: [] },
+      { ...web, forwarding: "direct", ports: [], destinations: [five, six] },
+    ],
+    snats: [snat],
+    redirects: [redirect],
+    published: [published],
+    sysctls: { "net/x": "1", "net/y": "2" },
+  });
+  expect(Object.keys(state.sysctls)).toEqual(["net/x", "net/y"]);
 });
 
 const pairs = fc.tuple(randomState({ device: "eth0" }), randomState({ device: "eth0" }));

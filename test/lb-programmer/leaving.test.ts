@@ -45,6 +45,13 @@ describe("names were not changed yet", () => {
   test.each([
     ["a task gets nothing new", TWO, ONE, DRAINING, ["task web/n/4 10.0.1.5 since 2"]],
     [
+      "nothing leaves in another order",
+      TWO,
+      "server web/n/4 10.0.1.4 mark 256 local rr\n 10.0.1.6 1\n 10.0.1.5 1\n address 10.0.1.4 lo",
+      TWO,
+      [],
+    ],
+    [
       "a service stays as it is, with its address",
       TWO,
       "",
@@ -134,4 +141,32 @@ test("where nothing leaves, the plan's own lists are what comes next", () => {
   const { state, wanted } = staged(ONE, TWO, RELEASED, []);
   for (const kind of ["servers", "addresses", "snats", "redirects", "published"] as const)
     expect(state[kind]).toBe(wanted[kind]);
+});
+
+test("nor are servers that lose nothing copied, or tasks that get nothing already", () => {
+  const api = "server api/n/4 10.0.1.8 mark 257 local rr\n 10.0.1.9 1\n";
+  const { state, wanted } = staged(api + TWO, api + ONE, UNRELEASED, []);
+  expect(state.servers[0]).toBe(wanted.servers[0]);
+  const [there, desired] = [parseState(DRAINING), parseState(ONE)];
+  const next = stage(desired, leavingFrom(there, desired, NOTHING_LEFT, UNRELEASED), new Set()).state;
+  expect(next.servers[0]?.destinations[1]).toBe(there.servers[0]?.destinations[0]);
+});
+
+describe("how long the tasks of a service that leaves have", () => {
+  const SERVER = "server web/n/4 10.0.1.4 mark 256 local rr";
+  test.each<[string, string, number | undefined, number | undefined]>([
+    ["as the plan said", `${SERVER} drain 5`, undefined, 5],
+    ["as it said once: the kernel doesn't know", SERVER, 5, 5],
+    ["as it said last", `${SERVER} drain 5`, 7, 5],
+    ["nobody said so", SERVER, undefined, undefined],
+  ])("%s", (_, server, remembered, expected) => {
+    const actual = parseState(`${server}\n 10.0.1.5 1`);
+    const drains = new Map(remembered === undefined ? [] : [["web/n/4", remembered]]);
+    const leaving = leavingFrom(actual, parseState(""), { since: new Map(), drains }, RELEASED);
+    expect(leaving.draining.map((task) => task.server.drain)).toEqual([expected]);
+    expect([...leaving.left.drains]).toEqual(expected === undefined ? [] : [["web/n/4", expected]]);
+    expect(leaving.servers[0]).toEqual({ ...actual.servers[0], ...(expected !== undefined && { drain: expected }) });
+    // The very same object where nothing had to be remembered.
+    expect(leaving.servers[0] === actual.servers[0]).toBe(actual.servers[0]?.drain === expected);
+  });
 });

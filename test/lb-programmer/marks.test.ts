@@ -36,3 +36,27 @@ test("the last mark fits 32 bits in every number that is made of one", () => {
   expect([marks.of("last"), marks.of("more")]).toEqual([LAST_MARK, FIRST_MARK]);
   expect(LAST_MARK * ROOM + ROOM).toBe(2 ** 32);
 });
+
+test("who has which, those taken over first", () => {
+  const marks = new Marks();
+  marks.adopt([{ key: "first", mark: FIRST_MARK }]);
+  marks.of("next");
+  expect(marks.entries()).toEqual([
+    ["first", FIRST_MARK],
+    ["next", FIRST_MARK + 1],
+  ]);
+});
+
+test("each change is said: a mark given, taken over, freed; nothing else is one", () => {
+  let changes = 0;
+  const marks = new Marks(() => changes++);
+  marks.adopt([{ key: "a", mark: 300 }]);
+  marks.of("b");
+  expect(changes).toBe(2);
+  marks.of("a");
+  marks.adopt([{ key: "a", mark: 300 }]);
+  marks.keep(["a", "b"]);
+  expect(changes).toBe(2);
+  marks.keep(["b"]);
+  expect(changes).toBe(3);
+});

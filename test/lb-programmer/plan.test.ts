@@ -14,7 +14,9 @@ const TARGETS = {
   "web.1": { kind: "sandbox", id: "sandbox/web.1", sandbox: "web.1" },
   "pub.1": { kind: "sandbox", id: "sandbox/pub.1", sandbox: "pub.1" },
   nobody: { kind: "sandbox", id: "sandbox/nobody", sandbox: "nobody" },
+  both: { kind: "sandbox", id: "sandbox/client", sandbox: "client", also: ["pub.1"] },
   mynet: { kind: "network", id: "network/mynet", network: "mynet", ip4: "10.0.1.3", ip6: "fd00:1::3", device: "eth0" },
+  mynet4: { kind: "network", id: "network/mynet", network: "mynet", ip4: "10.0.1.3", device: "eth0" },
   ingress: { kind: "ingress", id: "ingress", network: "ingress", ip4: "10.0.0.2", ip6: "fd00::2", device: "eth0" },
   host: { kind: "host", id: "host", to4: "172.18.0.2", to6: "fd18::2", bridge: "docker_gwbridge" },
   host4: { kind: "host", id: "host", to4: "172.18.0.2", bridge: "docker_gwbridge" },
@@ -72,6 +74,11 @@ describe("a sandbox balances what its member starts", () => {
     ["the same for a task, itself among the destinations", WEB, WEB_SERVER, "web.1" as const],
     ["nothing of networks that it is not on", `container client on other ip=10.0.2.9 ${WEB}`, ""],
     ["nothing if there is no such member", WEB, ""],
+    [
+      "nor of one that is not there any more",
+      `container client on gone ip=10.9.0.2 on mynet ip=10.0.1.32 ${WEB}`,
+      WEB_SERVER,
+    ],
     [
       "several networks, both families, one server for each VIP",
       `container client on dual ip=10.0.3.9 on mynet ip=10.0.1.32
@@ -154,11 +161,21 @@ describe("a sandbox balances what its member starts", () => {
        task rr.1 on mynet ip=10.0.1.5`,
       "",
     ],
+    ["nor if one has a VIP left", `${CLIENT} service rr dnsrr on mynet vip=10.0.1.4`, ""],
+    [
+      "a VIP of the newer family alone",
+      `container client on dual ip6=fd00:3::9
+       service web on dual vip6=fd00:3::4`,
+      `
+      server web/dual/6 fd00:3::4 mark 256 local rr
+      address fd00:3::4 lo`,
+    ],
     [
       "none on the routing mesh and on the default bridge",
       `container client on bridge ip=172.17.0.2 on ingress ip=10.0.0.9
        ${PUB}
-       service odd on bridge vip=172.17.0.9`,
+       service odd on bridge vip=172.17.0.9
+       service odder on ingress vip=10.0.0.8`,
       "",
     ],
   ])("%s", (_, world, expected, target: keyof typeof TARGETS = "client") => {
@@ -204,6 +221,18 @@ describe("a task's published ports, with any placement", () => {
         10.0.1.14 1
         10.0.1.15 1
       address 10.0.1.13 lo${redirects}`),
+    );
+  });
+
+  test("of two in one namespace: servers for one, ports of the other", () => {
+    const world = `${NETS + CLIENT}
+      service pub on other vip=10.0.2.13
+      publish pub 8080:80/tcp
+      task pub.1 on gone ip=10.9.0.4 on ingress ip=10.0.0.4
+      sandbox pub.1${WEB}`;
+    expect(planned("both", world)).toBe(
+      text(`${WEB_SERVER}
+      redirect 10.0.0.4 tcp 8080 to 80`),
     );
   });
 
@@ -271,6 +300,25 @@ describe("a network's load balancer", () => {
     );
   });
 
+  test("one family: nothing is said or rewritten of the other", () => {
+    const six = `
+      network mynet overlay 10.0.1.0/24 fd00:1::/64
+      service web on mynet vip6=fd00:1::4`;
+    expect(planned("mynet", six, { placement: "network" })).toBe(
+      text(`
+      server web/mynet/6 fd00:1::4 mark 256 arriving rr
+      address fd00:1::4 eth0
+      snat fd00:1::/64 to fd00:1::3
+      sysctl net/ipv6/conf/all/forwarding 1`),
+    );
+    expect(planned("mynet4", six, { placement: "network" })).toBe(
+      text(`
+      server web/mynet/6 fd00:1::4 mark 256 arriving rr
+      address fd00:1::4 eth0
+      sysctl net/ipv6/conf/all/forwarding 1`),
+    );
+  });
+
   test("holds nothing where sandboxes balance for themselves, and nothing without services", () => {
     expect(planned("mynet", NETS + WEB)).toBe("");
     expect(planned("mynet", NETS, { placement: "network" })).toBe("");
@@ -307,6 +355,23 @@ describe("the routing mesh", () => {
       sysctl net/ipv4/conf/all/send_redirects 0
       sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1`),
+    );
+  });
+
+  test("nothing of services that are not on this mesh", () => {
+    const world = `${NETS}
+      service without on mynet vip=10.0.1.13
+      publish without 8080:80/tcp
+      service elsewhere on mynet vip=10.0.1.14
+      mesh elsewhere on other vip=10.0.2.3
+      publish elsewhere 8081:80/tcp
+      service rr dnsrr on mynet
+      mesh rr on ingress vip=10.0.0.3
+      publish rr 8082:80/tcp`;
+    expect(planned("ingress", world)).toBe("");
+    expect(planned("host", world)).toBe(
+      text(`
+      published tcp 8081 to 172.18.0.2 8081 over docker_gwbridge${FORWARD}`),
     );
   });
 
@@ -377,37 +442,41 @@ describe("the host", () => {
   });
 });
 
+describe("ports in host mode are nobody's", () => {
+  test.each([
+    ["the service has no task", ""],
+    ["its task is on another node", "task own.1 node=node-2 on mynet ip=10.0.1.17"],
+    ["its task has stopped", "task own.1 state=stopped on mynet ip=10.0.1.17"],
+    ["its task is on the mesh only", "task own.1 on ingress ip=10.0.0.9"],
+    ["its task is on no network that is there", "task own.1 on gone ip=10.9.0.9"],
+  ])("%s", (_, task) => {
+    const world = `${NETS}
+      service own on mynet vip=10.0.1.16
+      publish own 9090:80/tcp host
+      ${task}`;
+    expect(planned("host", world)).toBe("");
+  });
+
+  test("or are not published, or not in that mode", () => {
+    const world = `${NETS}
+      service own on mynet vip=10.0.1.16
+      publish own 9090:80/tcp host
+      publish own 81/tcp host
+      publish own 9092:82/tcp
+      task own.1 on mynet ip=10.0.1.17`;
+    expect(planned("host", world)).toBe(text(`published tcp 9090 to 10.0.1.17 80 over docker_gwbridge${FORWARD}`));
+  });
+
+  test("of two tasks that don't answer, the one that comes before the one that goes", () => {
+    const world = `${NETS}
+      service own on mynet vip=10.0.1.16
+      publish own 9090:80/tcp host
+      task own.1 state=draining on mynet ip=10.0.1.17
+      task own.2 state=starting on mynet ip=10.0.1.18`;
+    expect(planned("host", world)).toBe(text(`published tcp 9090 to 10.0.1.18 80 over docker_gwbridge${FORWARD}`));
+  });
+});
+
 test("what a plan is for may not exist", () => {
   for (const target of ["nobody", "mynet", "ingress", "host"] as const) expect(planned(target, "")).toBe("");
-});
-
-test("the time that tasks have to leave goes along", () => {
-  const world = lbWorld(`${NETS + CLIENT + WEB}
-    service api on mynet vip=10.0.1.8
-    balance api drain=5`);
-  const planner = new Planner({ placement: "sandbox", marks: () => 256, node: "node-1", sysctls: {} });
-  const { servers } = planner.plan(world, TARGETS.client);
-  expect(servers.map((s) => [s.key, s.drain])).toEqual([
-    ["web/mynet/4", undefined],
-    ["api/mynet/4", 5],
-  ]);
-});
-
-test("servers in which nothing can be another are the same objects", () => {
-  const marks = new Marks();
-  let moved = 0;
-  const mark = (key: string): number => marks.of(key) + moved;
-  const planner = new Planner({ placement: "sandbox", marks: mark, node: "node-1", sysctls: {} });
-  const state = lbWorld(`${NETS + CLIENT + WEB}
-    service api on mynet vip=10.0.1.8
-    task api.1 on mynet ip=10.0.1.9`);
-  const [web, api] = planner.plan(state, TARGETS.client).servers;
-  const task = state.tasks.get("api-1-id")!;
-  const tasks = new Map(state.tasks).set(task.id, { ...task, weight: 7 });
-  const later = planner.plan({ ...state, tasks, revision: 2 }, TARGETS.client).servers;
-  expect(later[0]).toBe(web);
-  expect(planner.plan(state, { ...TARGETS.client, id: "sandbox/other", sandbox: "client" }).servers[0]).toBe(web);
-  expect(later[1]).toEqual({ ...api, scheduler: "wrr", destinations: [{ address: "10.0.1.9", weight: 7 }] });
-  moved = 700; // a mark that was freed and given to another
-  expect(planner.plan(state, TARGETS.client).servers[0]).toEqual({ ...web, mark: 956 });
 });

@@ -1,6 +1,6 @@
 /**
  * The unit tests that `npm run mutate` holds against mutants: those which scripts/mutate.ts names for the folder at hand. Random tests
- * draw the same every time and not for long, so that a mutant they notice is noticed again; how long something takes is not asked.
+ * draw the same every time and not often, so that a mutant they notice is noticed again; how long something takes is not asked.
  */
 import { defineConfig } from "vitest/config";
 

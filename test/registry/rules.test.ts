@@ -91,6 +91,83 @@ describe("what a batch asks for by name is given to nobody else in it (swarmkit 
     expect([vip(r, "a"), ip(r, "c"), ip(r, "d"), ip(r, "e")]).toEqual(["10.0.1.4", "10.0.1.5", "10.0.1.2", "10.0.1.3"]);
   });
 
+  const six = network("six", subnet("fd00::/64"));
+  const onSix = (id: string, ip6?: string): Change => ({
+    kind: "container.put",
+    container: {
+      id,
+      name: id,
+      state: "running",
+      labels: {},
+      endpoints: on("six").map((e) => ({ ...e, ...(ip6 && { ip6 }) })),
+    },
+  });
+  const vips = (network: string, more: object = {}) => ({ networks: [{ network, aliases: [], ...more }] });
+  test.each<[string, Change[], (r: Registry) => unknown, string]>([
+    ["a VIP", [service("a"), service("b", vips("n", { vip4: "10.0.1.2" }))], (r) => vip(r, "a"), "10.0.1.3"],
+    [
+      "a VIP of IPv6",
+      [six, service("a", vips("six")), service("b", vips("six", { vip6: "fd00::2" }))],
+      (r) => r.state.services.get("a")?.networks[0]?.vip6,
+      "fd00::3",
+    ],
+    [
+      "a VIP on the mesh",
+      [
+        MESH,
+        service("a", { ports: [port(80)] }),
+        service("b", { ports: [port(81)], mesh: { network: "mesh", vip4: "10.0.9.2" } }),
+      ],
+      (r) => r.state.services.get("a")?.mesh?.vip4,
+      "10.0.9.3",
+    ],
+    [
+      "an address of IPv6, however it is written",
+      [six, onSix("a"), onSix("b", "FD00:0::2")],
+      (r) => r.state.containers.get("a")?.endpoints[0]?.ip6,
+      "fd00::3",
+    ],
+    [
+      "a task's address",
+      [
+        service("a"),
+        task("t", "a", ["n"]),
+        task("u", "a", ["n"], { endpoints: [{ ...on("n")[0]!, ip4: "10.0.1.3" }] }),
+      ],
+      (r) => ip(r, "t"),
+      "10.0.1.4",
+    ],
+    [
+      "an address on another network is no obstacle",
+      [
+        six,
+        MESH,
+        service("a"),
+        container("c"),
+        service("b", { ports: [port(80)], mesh: { network: "mesh", vip4: "10.0.9.2" } }),
+      ],
+      (r) => ip(r, "c"),
+      "10.0.1.3",
+    ],
+  ])("%s", (_, batch, found, expected) => {
+    expect(found(started(...batch))).toBe(expected);
+  });
+
+  test("in patches, too", () => {
+    const r = started(service("a"), service("b"), network("free"));
+    r.apply([
+      service("a", { ports: [port(0)] }),
+      network("other"),
+      { kind: "service.patch", id: "b", patch: { ports: [{ target: 80, published: 30000 }] } },
+      { kind: "network.patch", id: "free", patch: { subnets: [{ cidr: "10.0.2.0/24" }] } },
+    ]);
+    expect([ports(r, "a"), ports(r, "b")]).toEqual([[30001], [30000]]);
+    expect(["free", "other"].map((id) => r.state.networks.get(id)?.subnets[0]?.cidr)).toEqual([
+      "10.0.2.0/24",
+      "10.0.3.0/24",
+    ]);
+  });
+
   test("ports, of other services and of one's own", () => {
     const r = started(service("a", { ports: [port(0), port(30001, 81)] }), service("b", { ports: [port(30000)] }));
     expect([ports(r, "a"), ports(r, "b")]).toEqual([[30002, 30001], [30000]]);
