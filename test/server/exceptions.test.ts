@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test, vi } from "vitest";
 import type { ForwardReply } from "../../src/forwarder/core/types.ts";
 import { createForwarder } from "../../src/forwarder/io/node-loop.ts";
 import { libcProblem } from "../../src/os/libc.ts";
-import { bindUdp, listenTcp } from "../../src/os/socket.ts";
+import { bindUdp, closeFd, listenTcp } from "../../src/os/socket.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
 import { Scope } from "../../src/scoping/scope.ts";
 import { Answerer } from "../../src/server/answerer.ts";
@@ -18,10 +18,17 @@ import { changes, stateOf } from "../support/world.ts";
 const WORLD = "network n overlay 10.0.0.0/16\n container c on n ip=10.0.1.9\n sandbox c";
 const calls = libcProblem() === undefined;
 
-/** Both sockets opened by hand, as in a namespace. */
+/** Both sockets opened by hand, as in a namespace; on another port if somebody has this one for TCP. */
 const sockets = async () => {
-  const udp = bindUdp("127.0.0.1", 0);
-  return { udp: udp.fd, tcp: listenTcp("127.0.0.1", udp.port).fd, port: udp.port };
+  for (let tries = 0; ; tries++) {
+    const udp = bindUdp("127.0.0.1", 0);
+    try {
+      return { udp: udp.fd, tcp: listenTcp("127.0.0.1", udp.port).fd, port: udp.port };
+    } catch (error) {
+      closeFd(udp.fd);
+      if (tries === 16) throw error;
+    }
+  }
 };
 
 afterEach(() => vi.restoreAllMocks());
