@@ -13,7 +13,7 @@ const LEAST_KILLED = 90;
 
 /** Pure folders and files, and the tests that have to notice. */
 const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tests: readonly string[]])[] = [
-  ["model", ["src/model"], ["test/model/**/*.test.ts", "test/registry/{patch,rules,names}.test.ts"]],
+  ["model", ["src/model"], ["test/model/**/*.test.ts", "test/registry/{patch,rules,refusals,names}.test.ts"]],
   ["wire", ["src/wire"], ["test/wire/**/*.test.ts"]],
   ["scoping", ["src/scoping"], ["test/scoping/**/*.test.ts", "test/server/negative.test.ts"]],
   ["resolv-conf", ["src/resolv-conf/parse.ts", "src/resolv-conf/text.ts"], ["test/resolv-conf/{parse,text}.test.ts"]],
@@ -21,7 +21,7 @@ const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tes
   [
     "registry",
     ["src/registry"],
-    ["test/registry/{names,registry,rules,patch,feed,undo,pools,folding,properties}.test.ts"],
+    ["test/registry/{names,registry,rules,patch,feed,undo,pools,refusals,folding,properties}.test.ts"],
   ],
   [
     "lb-programmer",

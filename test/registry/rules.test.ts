@@ -200,10 +200,8 @@ describe("a refused batch moves no cursor: the next one gets what it would have 
 describe("ports", () => {
   test("new numbers keep clear of kept ones, wherever the search is", () => {
     const r = started(service("a", { ports: [port(0, 80)] }));
-    for (let i = 0; i < 2767; i++) {
-      r.apply([service("b", { ports: [port(0)] })]);
-      r.apply([{ kind: "service.remove", id: "b" }]);
-    } // the search is back at 30000
+    r.apply([service("b", { ports: Array.from({ length: 2767 }, (_, i) => port(0, i + 1)) })]);
+    r.apply([{ kind: "service.remove", id: "b" }]); // the search is back at 30000
     r.apply([service("a", { ports: [port(0, 81), port(0, 80)] })]);
     expect(ports(r, "a")).toEqual([30001, 30000]);
   });

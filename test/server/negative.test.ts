@@ -4,6 +4,7 @@
  */
 import { expect, test } from "vitest";
 import type { Forwarder, ForwardReply } from "../../src/forwarder/core/types.ts";
+import type { ReadonlyState } from "../../src/model/types.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
 import { Tables } from "../../src/scoping/tables.ts";
@@ -12,32 +13,32 @@ import { createServing, LATER, MAX_UDP_LOOPBACK, serve } from "../../src/server/
 import { query, told } from "../support/packets.ts";
 import { changes, stateOf, taskId } from "../support/world.ts";
 
-const tables = new Tables();
-tables.apply(
-  new Compiler().compile(
-    stateOf(
-      changes(`
-        network mynet overlay 10.0.1.0/24 fd00:1::/64
-        network dotted.net overlay 10.0.2.128/25
-        network inn overlay internal 10.0.3.0/24
-        service web port=http:80/tcp on mynet vip=10.0.1.2 alias=www,api.example.com,*.any
-        task web.1 on mynet ip=10.0.1.3
-        container c on mynet ip=10.0.1.9 alias=db.example.com,*.app on dotted.net ip=10.0.2.130
-        container shut on inn ip=10.0.3.9 alias=api.example.org
-        sandbox c
-        sandbox shut
-        sandbox nd of=c ndots=0`),
-    ),
-    "all",
-  ),
+const STATE = stateOf(
+  changes(`
+  network mynet overlay 10.0.1.0/24 fd00:1::/64
+  network dotted.net overlay 10.0.2.128/25
+  network inn overlay internal 10.0.3.0/24
+  service web port=http:80/tcp on mynet vip=10.0.1.2 alias=www,api.example.com,*.any
+  task web.1 on mynet ip=10.0.1.3
+  container c on mynet ip=10.0.1.9 alias=db.example.com,*.app on dotted.net ip=10.0.2.130
+  container shut on inn ip=10.0.3.9 alias=api.example.org
+  sandbox c
+  sandbox shut
+  sandbox nd of=c ndots=0`),
 );
+/** Anew in each test: `npm run mutate` asks which test runs what. */
+function tablesOf(state: ReadonlyState): Tables {
+  const tables = new Tables();
+  tables.apply(new Compiler().compile(state, "all"));
+  return tables;
+}
 const serving = createServing({ compat: "none", negativeTtl: 5, identity: { version: "v", id: "i" } });
 
 /** "NODATA aa web": what is said, AA or not, and the owner of the SOA. */
 function say(sandbox: string, question: string): string {
   const packet = query(question);
   const out = Buffer.alloc(4096);
-  const length = serve(serving, packet, packet.length, MAX_UDP_LOOPBACK, tables.scope(sandbox), out);
+  const length = serve(serving, packet, packet.length, MAX_UDP_LOOPBACK, tablesOf(STATE).scope(sandbox), out);
   if (length === LATER) return "forward";
   const { rcode, flags, answers, authority } = told(out.subarray(0, length));
   const words = (rr: string | undefined) => rr?.split(" ")[0] ?? "nothing";
@@ -149,10 +150,10 @@ test.each([
   };
   const own = createServing({ compat, negativeTtl: 5, identity: { version: "v", id: "i" } });
   const out = Buffer.alloc(4096);
-  expect(serve(own, packet, packet.length, MAX_UDP_LOOPBACK, tables.scope("c"), out)).toBe(LATER);
+  expect(serve(own, packet, packet.length, MAX_UDP_LOOPBACK, tablesOf(STATE).scope("c"), out)).toBe(LATER);
   let answer: Uint8Array = out;
   const forwarder = { forward: replying } as Forwarder;
-  forward(own, forwarder, tables.scope("c")!, packet, packet.length, "127.0.0.1", MAX_UDP_LOOPBACK, (a) => {
+  forward(own, forwarder, tablesOf(STATE).scope("c")!, packet, packet.length, "127.0.0.1", MAX_UDP_LOOPBACK, (a) => {
     answer = a;
   });
   const { rcode: said, authority, question: echoed } = told(answer);
