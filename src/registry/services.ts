@@ -149,7 +149,7 @@ function checkAttachment(state: State, owner: string, service: Service, { networ
     throw twice(state, owner, network);
   }
   const other = state.serviceNames.get(network)?.get(folded(service.name));
-  if (other !== undefined && other !== service.id) {
+  if (other !== undefined) {
     throw new RegistryError(
       "conflict",
       `${owner}: there is a service of this name on network ${nameOf(state, network)} (${other})`,

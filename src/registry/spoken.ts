@@ -20,7 +20,7 @@ export function subnetsOf(changes: readonly Given[]): Cidr[] {
 /** Addresses and ports, as `Taking.spoken` writes them. */
 export function spokenFor(changes: readonly Given[]): Set<string> {
   const spoken = new Set<string>();
-  if (changes.length < 2 && !changes[0]?.kind.startsWith("service.")) return spoken; // nobody else who could be given it
+  if (changes.length < 2) return spoken; // nobody else who could be given it
   const add = (network: string, address: string | undefined): void => {
     if (address !== undefined) spoken.add(spokenAddress(network, canonicalAddress(address) ?? address));
   };

@@ -183,6 +183,12 @@ describe("published ports", () => {
     expect(published(r, "c")).toEqual([30003]);
   });
 
+  test("nor is what the service asks for itself given to another port of it", () => {
+    const r = started(network("n", "10.7.0.0/24"));
+    r.apply([service("a", dynamic, { target: 81, published: 30000 })]);
+    expect(published(r, "a")).toEqual([30001, 30000]);
+  });
+
   test("a port on the nodes is in use until the last service that has it goes", () => {
     const host = { target: 80, published: 80, mode: "host" } as const;
     const r = started(service("a", host), service("b", host), service("c", { target: 80 }));
