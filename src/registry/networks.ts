@@ -103,7 +103,7 @@ function freeSubnet({ state, subnets }: Step): Subnet {
     .concat(subnets)
     .filter((c) => cidrsOverlap(c, pool))
     .map(({ base, bits }) => ({
-      first: bits <= 8 ? 0 : (base.charCodeAt(1) << 8) | base.charCodeAt(2),
+      first: (base.charCodeAt(1) << 8) | base.charCodeAt(2),
       count: 2 ** (24 - Math.min(24, Math.max(8, bits))),
     }))
     .sort((a, b) => a.first - b.first);

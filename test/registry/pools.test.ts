@@ -81,6 +81,8 @@ describe("a subnet's addresses", () => {
     ["fd07::/126", "fd07::", "container c: fd07:: is the network or broadcast address of fd07::/126"],
     ["fd07::/126", "fd07::3", undefined],
     ["fd07::/127", "fd07::1", undefined],
+    ["fd07::/64", "fd07::100:0:0", undefined], // behind the last one that is handed out
+    ["0.0.0.0/1", "127.255.255.255", "is the network or broadcast address of 0.0.0.0/1"],
     ["10.7.0.0/30", "10.7.0.256", 'container c: "10.7.0.256" is no IPv4 address'],
     ["fd07::/64", "fd07::g", 'container c: "fd07::g" is no IPv6 address'],
     ["10.7.0.0/30", "fd07::1", "container c: fd07::1 is outside the subnets of network n (10.7.0.0/30)"],
@@ -89,6 +91,20 @@ describe("a subnet's addresses", () => {
     if (message !== undefined) return expect(() => r.apply([container("c", ip)])).toThrow(message);
     r.apply([container("c", ip)]);
     expect(addresses(r, "c")).toBe(ip);
+  });
+
+  test.each([
+    ["outside", "invalid", container("d", "10.9.0.2")],
+    [
+      "of the other family",
+      "invalid",
+      { kind: "container.put", container: { name: "d", endpoints: [{ network: "n", ip4: "fd07::1" }] } },
+    ],
+    ["taken", "conflict", container("d", "10.7.0.2")],
+    ["no more", "exhausted", container("d")],
+  ] as [string, string, ChangeInput][])("an address that is %s: %s", (_, code, change) => {
+    const r = started(network("n", "10.7.0.0/30"), container("c"));
+    expect(() => r.apply([change])).toThrow(expect.objectContaining({ code }));
   });
 
   test("two subnets of a family: asked for in either, given back to its own", () => {
@@ -181,6 +197,44 @@ describe("published ports", () => {
     r.apply([service("b", { target: 80, published: 30002, mode: "host" })]);
     r.apply([service("c", { ...dynamic, mode: "host" })]); // the scheduler need not keep them apart
     expect(published(r, "c")).toEqual([30003]);
+  });
+
+  test("a number that is asked for is not the one it had", () => {
+    const r = started(service("a", { target: 80, published: 8080 }));
+    r.apply([service("a", { target: 80, published: 80 })]);
+    expect(published(r, "a")).toEqual([80]);
+  });
+
+  test("the same port, published and not: each is what it was", () => {
+    const r = started(service("a", { target: 80 }, dynamic));
+    r.apply([service("a", { target: 80 }, dynamic)]);
+    expect(published(r, "a")).toEqual([undefined, 30000]);
+  });
+
+  test("on the nodes a number is kept whoever else has it there", () => {
+    const host = { ...dynamic, mode: "host" } as const;
+    const r = started(service("a", host));
+    r.apply([service("b", { ...host, published: 30000 })]);
+    r.apply([service("a", host, { target: 81 })]);
+    expect(published(r, "a")).toEqual([30000, undefined]);
+  });
+
+  test("ports that are not published are in nobody's way", () => {
+    const ports = [{ target: 80 }, { target: 81 }, { target: 80, mode: "host" }] as const;
+    const r = started(service("a", ...ports), {
+      kind: "service.put",
+      service: { name: "b", mode: "dnsrr", ports },
+    });
+    r.apply([{ kind: "service.remove", id: "a" }]);
+    expect(published(r, "b")).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("the last number is found wherever the search begins", () => {
+    const ports = Array.from({ length: 2768 }, (_, i) => ({ target: i + 1, published: 0 }));
+    const r = started(service("a", ...ports));
+    r.apply([service("a", ...ports.slice(0, -1))]);
+    r.apply([service("b", dynamic)]);
+    expect(published(r, "b")).toEqual([32767]);
   });
 
   test("nor is what the service asks for itself given to another port of it", () => {

@@ -236,6 +236,34 @@ describe("places", () => {
     ],
   ])("%s", (_, change, expected) => expect(refused(change)).toEqual(expected));
 
+  test("one of a network's ranges is enough to overlap", () => {
+    const r = started();
+    r.apply([
+      { kind: "network.put", network: { name: "x", subnets: [{ cidr: "10.7.0.0/24" }, { cidr: "fd07::/64" }] } },
+    ]);
+    expect(refused({ kind: "network.put", network: { name: "y", subnets: [{ cidr: "10.7.0.0/25" }] } }, r)).toEqual([
+      "conflict",
+      "network.subnets[0].cidr",
+      "network y: subnet 10.7.0.0/25 overlaps network x (10.7.0.0/24, fd07::/64)",
+    ]);
+  });
+
+  test("a network's upstreams", () => {
+    const r = started();
+    const put = (...addresses: string[]): ChangeInput => ({
+      kind: "network.put",
+      network: { name: "x", upstreams: addresses.map((address) => ({ address })) },
+    });
+    r.apply([put("FD00:0::9")]);
+    expect(r.state.networks.get("x")?.upstreams).toEqual([{ address: "fd00::9", port: 53 }]);
+    expect(Object.hasOwn(r.state.networks.get("nid")!, "upstreams")).toBe(false);
+    expect(refused(put("::1", "dns.example"), r)).toEqual([
+      "invalid",
+      "network.upstreams[1].address",
+      'network x: upstream "dns.example" is no IP address',
+    ]);
+  });
+
   test("the gateway of an IPv6 subnet may be its first address", () => {
     const subnets = [{ cidr: "fd07::/64", gateway: "FD07::0" }];
     const r = started();
