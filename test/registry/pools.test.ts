@@ -122,6 +122,16 @@ describe("a subnet's addresses", () => {
     expect(addresses(r, "d")).toBe("10.7.0.2");
   });
 
+  test("an address of IPv6 is given back, and one of IPv4 is not there", () => {
+    const r = started(network("n", "fd07::/64"), container("a", "fd07::9"));
+    expect(Object.keys(r.state.containers.get("a")?.endpoints[0] ?? {})).not.toContain("ip4");
+    r.apply([{ kind: "container.remove", id: "a" }]);
+    r.apply([container("b", "fd07::9")]);
+    expect(addresses(r, "b")).toBe("fd07::9");
+    const four = started(network("n", "10.7.0.0/24"), container("a"));
+    expect(Object.keys(four.state.containers.get("a")?.endpoints[0] ?? {})).not.toContain("ip6");
+  });
+
   test("names in what is said are those before a refused batch", () => {
     const r = started(network("n", "10.7.0.0/24"), {
       kind: "service.put",

@@ -178,6 +178,11 @@ describe("places", () => {
       ["invalid", "service.mesh.vip4", "service x: 10.0.9.0 is the network or broadcast address of 10.0.9.0/24"],
     ],
     [
+      "a patch for nobody",
+      { kind: "service.patch", id: "nobody", patch: {} },
+      ["unknown", undefined, 'service.patch: there is no service "nobody"; put it first'],
+    ],
+    [
       "a second mesh",
       { kind: "network.put", network: { name: "x", ingress: true } },
       ["conflict", "network.ingress", "network x: ingress network (mesh) is already present"],
@@ -372,6 +377,13 @@ describe("sandboxes", () => {
       ["unknown", "sandbox.member.id", 'sandbox b: there is no task "cid"; put it before, or in the same batch'],
     ],
   ])("%s", (_, change, expected) => expect(refused(change)).toEqual(expected));
+
+  test("each namespace has its addresses", () => {
+    const r = started();
+    const listen = [{ address: "::1", port: 53 }];
+    r.apply([sandbox({ netns: "x", listen }), sandbox({ id: "other", netns: "y", listen })]);
+    expect(refused(sandbox({ id: "more", netns: "y", listen }), r)?.[0]).toBe("conflict");
+  });
 
   test("addresses are kept as everyone writes them", () => {
     const r = started();
