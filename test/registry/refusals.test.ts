@@ -241,6 +241,19 @@ describe("places", () => {
     ],
   ])("%s", (_, change, expected) => expect(refused(change)).toEqual(expected));
 
+  test("the mesh stays the mesh as long as somebody is on it", () => {
+    const r = started();
+    const change: ChangeInput = { kind: "network.patch", id: "mesh", patch: { ingress: false } };
+    r.apply([{ kind: "service.put", service: { name: "x", ports: [{ target: 80, published: 80 }] } }]);
+    expect(refused(change, r)).toEqual([
+      "in-use",
+      "patch.ingress",
+      "the role (ingress or not) of network mesh can't change while it is in use by service x",
+    ]);
+    r.apply([{ kind: "service.remove", id: "x" }, change]);
+    expect(r.state.networks.get("mesh")?.ingress).toBe(false);
+  });
+
   test("one of a network's ranges is enough to overlap", () => {
     const r = started();
     r.apply([
