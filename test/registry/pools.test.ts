@@ -1,7 +1,9 @@
 /** What is handed out: the addresses of a subnet, /24s for networks that name none, published ports. */
 import { describe, expect, test } from "vitest";
 import type { ChangeInput, ServiceInput } from "../../src/model/input.ts";
+import { reduce } from "../../src/registry/reduce.ts";
 import { Registry } from "../../src/registry/registry.ts";
+import { State } from "../../src/registry/state.ts";
 
 const network = (name: string, ...subnets: string[]): ChangeInput => ({
   kind: "network.put",
@@ -263,6 +265,20 @@ describe("published ports", () => {
     r.apply([{ kind: "service.remove", id: "b" }]);
     r.apply([mesh]);
     expect(published(r, "c")).toEqual([80]);
+  });
+
+  test("nothing is left of a service that went", () => {
+    const state = new State();
+    const host = { target: 82, published: 82, mode: "host" } as const;
+    reduce(state, [
+      service("a", { target: 80, published: 80 }, { target: 81, published: 81 }, host),
+      service("b", host),
+    ]);
+    expect(state.ports.size).toBe(3);
+    reduce(state, [{ kind: "service.remove", id: "a" }]);
+    expect(state.ports.size).toBe(1);
+    reduce(state, [{ kind: "service.remove", id: "b" }]);
+    expect(state.ports.size).toBe(0);
   });
 
   test.each<[string, Ports, object]>([
