@@ -21,7 +21,7 @@ const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tes
   [
     "registry",
     ["src/registry"],
-    ["test/registry/{names,registry,rules,patch,feed,undo,pools,refusals,folding,properties}.test.ts"],
+    ["test/registry/{names,registry,rules,patch,feed,undo,pools,refusals,services,folding,properties}.test.ts"],
   ],
   [
     "lb-programmer",

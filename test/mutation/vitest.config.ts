@@ -9,6 +9,7 @@ export default defineConfig({
     include: process.env["MUTATE_TESTS"]?.split(" ") ?? [],
     exclude: ["**/load.test.ts"],
     setupFiles: ["test/mutation/same-every-time.ts"],
+    isolate: false, // loading what a dozen files import would take longer than their tests
     testTimeout: 30_000,
   },
 });

@@ -1,7 +1,9 @@
 /** What is handed out: the addresses of a subnet, /24s for networks that name none, published ports. */
 import { describe, expect, test } from "vitest";
 import type { ChangeInput, ServiceInput } from "../../src/model/input.ts";
+import { reduce } from "../../src/registry/reduce.ts";
 import { Registry } from "../../src/registry/registry.ts";
+import { State } from "../../src/registry/state.ts";
 
 const network = (name: string, ...subnets: string[]): ChangeInput => ({
   kind: "network.put",
@@ -81,6 +83,8 @@ describe("a subnet's addresses", () => {
     ["fd07::/126", "fd07::", "container c: fd07:: is the network or broadcast address of fd07::/126"],
     ["fd07::/126", "fd07::3", undefined],
     ["fd07::/127", "fd07::1", undefined],
+    ["fd07::/64", "fd07::100:0:0", undefined], // behind the last one that is handed out
+    ["0.0.0.0/1", "127.255.255.255", "is the network or broadcast address of 0.0.0.0/1"],
     ["10.7.0.0/30", "10.7.0.256", 'container c: "10.7.0.256" is no IPv4 address'],
     ["fd07::/64", "fd07::g", 'container c: "fd07::g" is no IPv6 address'],
     ["10.7.0.0/30", "fd07::1", "container c: fd07::1 is outside the subnets of network n (10.7.0.0/30)"],
@@ -89,6 +93,20 @@ describe("a subnet's addresses", () => {
     if (message !== undefined) return expect(() => r.apply([container("c", ip)])).toThrow(message);
     r.apply([container("c", ip)]);
     expect(addresses(r, "c")).toBe(ip);
+  });
+
+  test.each([
+    ["outside", "invalid", container("d", "10.9.0.2")],
+    [
+      "of the other family",
+      "invalid",
+      { kind: "container.put", container: { name: "d", endpoints: [{ network: "n", ip4: "fd07::1" }] } },
+    ],
+    ["taken", "conflict", container("d", "10.7.0.2")],
+    ["no more", "exhausted", container("d")],
+  ] as [string, string, ChangeInput][])("an address that is %s: %s", (_, code, change) => {
+    const r = started(network("n", "10.7.0.0/30"), container("c"));
+    expect(() => r.apply([change])).toThrow(expect.objectContaining({ code }));
   });
 
   test("two subnets of a family: asked for in either, given back to its own", () => {
@@ -104,6 +122,16 @@ describe("a subnet's addresses", () => {
     r.apply([{ kind: "container.remove", id: "b" }]);
     r.apply([container("d")]);
     expect(addresses(r, "d")).toBe("10.7.0.2");
+  });
+
+  test("an address of IPv6 is given back, and one of IPv4 is not there", () => {
+    const r = started(network("n", "fd07::/64"), container("a", "fd07::9"));
+    expect(Object.keys(r.state.containers.get("a")?.endpoints[0] ?? {})).not.toContain("ip4");
+    r.apply([{ kind: "container.remove", id: "a" }]);
+    r.apply([container("b", "fd07::9")]);
+    expect(addresses(r, "b")).toBe("fd07::9");
+    const four = started(network("n", "10.7.0.0/24"), container("a"));
+    expect(Object.keys(four.state.containers.get("a")?.endpoints[0] ?? {})).not.toContain("ip6");
   });
 
   test("names in what is said are those before a refused batch", () => {
@@ -183,6 +211,50 @@ describe("published ports", () => {
     expect(published(r, "c")).toEqual([30003]);
   });
 
+  test("a number that is asked for is not the one it had", () => {
+    const r = started(service("a", { target: 80, published: 8080 }));
+    r.apply([service("a", { target: 80, published: 80 })]);
+    expect(published(r, "a")).toEqual([80]);
+  });
+
+  test("the same port, published and not: each is what it was", () => {
+    const r = started(service("a", { target: 80 }, dynamic));
+    r.apply([service("a", { target: 80 }, dynamic)]);
+    expect(published(r, "a")).toEqual([undefined, 30000]);
+  });
+
+  test("on the nodes a number is kept whoever else has it there", () => {
+    const host = { ...dynamic, mode: "host" } as const;
+    const r = started(service("a", host));
+    r.apply([service("b", { ...host, published: 30000 })]);
+    r.apply([service("a", host, { target: 81 })]);
+    expect(published(r, "a")).toEqual([30000, undefined]);
+  });
+
+  test("ports that are not published are in nobody's way", () => {
+    const ports = [{ target: 80 }, { target: 81 }, { target: 80, mode: "host" }] as const;
+    const r = started(service("a", ...ports), {
+      kind: "service.put",
+      service: { name: "b", mode: "dnsrr", ports },
+    });
+    r.apply([{ kind: "service.remove", id: "a" }]);
+    expect(published(r, "b")).toEqual([undefined, undefined, undefined]);
+  });
+
+  test("the last number is found wherever the search begins", () => {
+    const ports = Array.from({ length: 2768 }, (_, i) => ({ target: i + 1, published: 0 }));
+    const r = started(service("a", ...ports));
+    r.apply([service("a", ...ports.slice(0, -1))]);
+    r.apply([service("b", dynamic)]);
+    expect(published(r, "b")).toEqual([32767]);
+  });
+
+  test("nor is what the service asks for itself given to another port of it", () => {
+    const r = started(network("n", "10.7.0.0/24"));
+    r.apply([service("a", dynamic, { target: 81, published: 30000 })]);
+    expect(published(r, "a")).toEqual([30001, 30000]);
+  });
+
   test("a port on the nodes is in use until the last service that has it goes", () => {
     const host = { target: 80, published: 80, mode: "host" } as const;
     const r = started(service("a", host), service("b", host), service("c", { target: 80 }));
@@ -193,6 +265,20 @@ describe("published ports", () => {
     r.apply([{ kind: "service.remove", id: "b" }]);
     r.apply([mesh]);
     expect(published(r, "c")).toEqual([80]);
+  });
+
+  test("nothing is left of a service that went", () => {
+    const state = new State();
+    const host = { target: 82, published: 82, mode: "host" } as const;
+    reduce(state, [
+      service("a", { target: 80, published: 80 }, { target: 81, published: 81 }, host),
+      service("b", host),
+    ]);
+    expect(state.ports.size).toBe(3);
+    reduce(state, [{ kind: "service.remove", id: "a" }]);
+    expect(state.ports.size).toBe(1);
+    reduce(state, [{ kind: "service.remove", id: "b" }]);
+    expect(state.ports.size).toBe(0);
   });
 
   test.each<[string, Ports, object]>([

@@ -178,6 +178,11 @@ describe("places", () => {
       ["invalid", "service.mesh.vip4", "service x: 10.0.9.0 is the network or broadcast address of 10.0.9.0/24"],
     ],
     [
+      "a patch for nobody",
+      { kind: "service.patch", id: "nobody", patch: {} },
+      ["unknown", undefined, 'service.patch: there is no service "nobody"; put it first'],
+    ],
+    [
       "a second mesh",
       { kind: "network.put", network: { name: "x", ingress: true } },
       ["conflict", "network.ingress", "network x: ingress network (mesh) is already present"],
@@ -236,6 +241,47 @@ describe("places", () => {
     ],
   ])("%s", (_, change, expected) => expect(refused(change)).toEqual(expected));
 
+  test("the mesh stays the mesh as long as somebody is on it", () => {
+    const r = started();
+    const change: ChangeInput = { kind: "network.patch", id: "mesh", patch: { ingress: false } };
+    r.apply([{ kind: "service.put", service: { name: "x", ports: [{ target: 80, published: 80 }] } }]);
+    expect(refused(change, r)).toEqual([
+      "in-use",
+      "patch.ingress",
+      "the role (ingress or not) of network mesh can't change while it is in use by service x",
+    ]);
+    r.apply([{ kind: "service.remove", id: "x" }, change]);
+    expect(r.state.networks.get("mesh")?.ingress).toBe(false);
+  });
+
+  test("one of a network's ranges is enough to overlap", () => {
+    const r = started();
+    r.apply([
+      { kind: "network.put", network: { name: "x", subnets: [{ cidr: "10.7.0.0/24" }, { cidr: "fd07::/64" }] } },
+    ]);
+    expect(refused({ kind: "network.put", network: { name: "y", subnets: [{ cidr: "10.7.0.0/25" }] } }, r)).toEqual([
+      "conflict",
+      "network.subnets[0].cidr",
+      "network y: subnet 10.7.0.0/25 overlaps network x (10.7.0.0/24, fd07::/64)",
+    ]);
+  });
+
+  test("a network's upstreams", () => {
+    const r = started();
+    const put = (...addresses: string[]): ChangeInput => ({
+      kind: "network.put",
+      network: { name: "x", upstreams: addresses.map((address) => ({ address })) },
+    });
+    r.apply([put("FD00:0::9")]);
+    expect(r.state.networks.get("x")?.upstreams).toEqual([{ address: "fd00::9", port: 53 }]);
+    expect(Object.hasOwn(r.state.networks.get("nid")!, "upstreams")).toBe(false);
+    expect(refused(put("::1", "dns.example"), r)).toEqual([
+      "invalid",
+      "network.upstreams[1].address",
+      'network x: upstream "dns.example" is no IP address',
+    ]);
+  });
+
   test("the gateway of an IPv6 subnet may be its first address", () => {
     const subnets = [{ cidr: "fd07::/64", gateway: "FD07::0" }];
     const r = started();
@@ -260,6 +306,23 @@ describe("places", () => {
     expect(refused({ kind: "network.remove", id: "mid" }, r)?.[2]).toBe(
       `network m can't be removed while it is in use by ${named}`,
     );
+  });
+});
+
+describe("what is no change", () => {
+  test.each([null, 5])("%j", (change) => {
+    expect(refused(change as never)).toEqual(["invalid", undefined, `change: it must be an object, not ${change}`]);
+  });
+
+  test("what its fields throw is thrown as it is", () => {
+    const boom = new Error("boom");
+    const change = Object.defineProperty({}, "kind", {
+      get() {
+        throw boom;
+      },
+    });
+    expect(() => started().apply([change as never])).toThrow(boom);
+    expect(Object.keys(boom)).toEqual([]);
   });
 });
 
@@ -344,6 +407,13 @@ describe("sandboxes", () => {
       ["unknown", "sandbox.member.id", 'sandbox b: there is no task "cid"; put it before, or in the same batch'],
     ],
   ])("%s", (_, change, expected) => expect(refused(change)).toEqual(expected));
+
+  test("each namespace has its addresses", () => {
+    const r = started();
+    const listen = [{ address: "::1", port: 53 }];
+    r.apply([sandbox({ netns: "x", listen }), sandbox({ id: "other", netns: "y", listen })]);
+    expect(refused(sandbox({ id: "more", netns: "y", listen }), r)?.[0]).toBe("conflict");
+  });
 
   test("addresses are kept as everyone writes them", () => {
     const r = started();

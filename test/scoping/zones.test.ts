@@ -6,7 +6,7 @@ import { Compiler } from "../../src/scoping/compile.ts";
 import { DEFAULT_POLICY, type Policy } from "../../src/scoping/policy.ts";
 import { Tables } from "../../src/scoping/tables.ts";
 import { look } from "../support/look.ts";
-import { changes } from "../support/world.ts";
+import { changes, stateOf } from "../support/world.ts";
 
 function world(text: string, policy: Policy = DEFAULT_POLICY) {
   const registry = new Registry();
@@ -149,4 +149,39 @@ describe("labels and ids", () => {
       "10.0.1.2 ttl=5",
     ]);
   });
+});
+
+test.each([
+  ["12.web A", "NXDOMAIN"],
+  ["0.web A", "NXDOMAIN"],
+  ["1x.web A", "forward"],
+  ["x1.web A", "forward"],
+  ["_x.tcp.web SRV", "forward"],
+  ["_x._tcp.web SRV", "NXDOMAIN"],
+  ["nosuch AAAA", "search"],
+  ["web ANY", "RFC8482| ttl=3600"],
+  ["9.1.0.10.in-addr.arpa PTR", "NXDOMAIN"], // the upstream is for another domain
+  ["x.corp A", "forward"],
+])("below a service, and beside it: %s: %s", (question, expected) => {
+  const tables = new Tables();
+  const state = stateOf(
+    changes(`
+      network n overlay 10.0.1.0/24 up=192.0.2.1@corp
+      service web on n vip=10.0.1.2
+      container c on n ip=10.0.1.3
+      sandbox c ndots=0`),
+  );
+  tables.apply(new Compiler().compile(state, "all"));
+  expect(look(tables, "c", question)).toBe(expected);
+});
+
+test("the shorter network name wins also where the other network is asked later", () => {
+  const { asked } = world(`
+    network net overlay 10.0.1.0/24
+    network a.net overlay 10.0.2.0/24
+    container c on a.net ip=10.0.2.2 on net ip=10.0.1.2 priority=10
+    container d on a.net ip=10.0.2.3
+    container e on net ip=10.0.1.4 alias=d.a
+    sandbox c`);
+  expect(asked("c", "d.a.net")).toEqual(["10.0.1.4 ttl=5"]);
 });
