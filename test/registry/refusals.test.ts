@@ -313,17 +313,6 @@ describe("what is no change", () => {
   test.each([null, 5])("%j", (change) => {
     expect(refused(change as never)).toEqual(["invalid", undefined, `change: it must be an object, not ${change}`]);
   });
-
-  test("what its fields throw is thrown as it is", () => {
-    const boom = new Error("boom");
-    const change = Object.defineProperty({}, "kind", {
-      get() {
-        throw boom;
-      },
-    });
-    expect(() => started().apply([change as never])).toThrow(boom);
-    expect(Object.keys(boom)).toEqual([]);
-  });
 });
 
 describe("sandboxes", () => {
