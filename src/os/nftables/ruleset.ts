@@ -120,8 +120,15 @@ class Reading {
 
   #elements = (set: NamedSet): readonly Element[] => elementsOf(set, this.#raw(set));
 
-  #raw = (set: NamedSet): readonly RawElement[] =>
-    this.#dump("GETSETELEM", set.name, (message) => parseElements(message.subarray(INET.length), set)).flat();
+  /** Again where one comes twice: then another is missing, since the kernel moves elements of a set that has just grown. */
+  #raw(set: NamedSet): readonly RawElement[] {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const found = this.#dump("GETSETELEM", set.name, (message) => parseElements(message.subarray(INET.length), set));
+      const elements = found.flat();
+      if (isEachOnce(elements)) return elements;
+    }
+    throw new OsError(OP, EINTR, `set ${set.name}`, `elements came twice in each of ${TRIES} reads`);
+  }
 
   #own = (set: NamedSet): OwnSet => ({
     type: set.key[0]!,
@@ -144,6 +151,9 @@ class Reading {
 }
 
 const INET = [1, 0, 0, 0] as const;
+
+const isEachOnce = (elements: readonly RawElement[]): boolean =>
+  new Set(elements.map(({ key, end }) => (end ? `${key} end` : key))).size === elements.length;
 
 /** A set of a rule's own as compile.ts has them: values of one type, neither ranges nor a map. */
 const isOwn = (found: FoundSet): found is FoundSet & { readonly set: NamedSet } =>
