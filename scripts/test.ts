@@ -19,9 +19,12 @@ const TOOLS: Record<string, string> = {
   script: "bsdutils",
   "systemd-analyze": "systemd",
 };
-/** For a kernel with IPVS, in User Mode Linux. */
+/** For kernels with IPVS: User Mode Linux, and Debian's own in qemu. */
 const KERNEL_TOOLS: Record<string, string> = {
   "linux.uml": "user-mode-linux",
+  "qemu-system-x86_64": "qemu-system-x86",
+  busybox: "busybox-static",
+  cpio: "cpio",
   ipvsadm: "ipvsadm",
   conntrack: "conntrack",
 };

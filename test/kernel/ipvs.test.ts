@@ -1,5 +1,5 @@
 /**
- * The ipvs backend on a kernel that has IPVS: this one, or else one that is booted for it (uml/), a guest for each part of the
+ * The ipvs backend on a kernel that has IPVS: this one, or else one that is booted for it (guest/), a guest for each part of the
  * suite. Guests have one processor and are slow: 5 to 15 minutes each; they run side by side, as many as there are processors.
  */
 import { execFileSync } from "node:child_process";
@@ -7,9 +7,10 @@ import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Writable } from "node:stream";
 import { describe, expect, test } from "vitest";
+import { inGuest, missing } from "./guest/guest.ts";
+import { PARTS } from "./guest/suite.ts";
+import { uml } from "./guest/uml.ts";
 import { privileged } from "./namespaces.ts";
-import { PARTS } from "./uml/suite.ts";
-import { inGuest, missing } from "./uml/uml.ts";
 
 const LIMIT = 1800; // seconds for one guest, and as long again for those that wait for a processor
 
@@ -27,7 +28,7 @@ else
 /** Why nothing can be tested here. In CI that is a failure. */
 function reason(): string | undefined {
   if (!privileged()) return "needs root";
-  const lacking = hasIpvs() ? [] : missing();
+  const lacking = hasIpvs() ? [] : missing(uml);
   if (lacking.length > 0 && process.env["CI"]) throw new Error(`install ${lacking.join(" ")}`);
   return lacking.length > 0 ? `needs the packages ${lacking.join(", ")}` : undefined;
 }
@@ -54,10 +55,10 @@ async function inGuestTold(part: string): Promise<{ status: number; output: stri
     "node_modules/.bin/vitest",
     "run",
     "--reporter=verbose",
-    "--config=test/kernel/uml/vitest.config.ts",
+    "--config=test/kernel/guest/vitest.config.ts",
   ];
   const env = { ...process.env, E11_PARTS: part, NO_COLOR: "1", VITEST: undefined, VITEST_POOL_ID: undefined };
-  const status = await inGuest(command, { timeout: LIMIT, stdout: heard, stderr: heard, env });
+  const status = await inGuest(uml, command, { timeout: LIMIT, stdout: heard, stderr: heard, env });
   console.log(`${part}: ${/^\s*Tests .*$/m.exec(output)?.[0].trim() ?? `status ${status}`}`);
   return { status, output };
 }

@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   root: new URL("../../..", import.meta.url).pathname,
   test: {
-    include: ["test/kernel/uml/inside.ts"],
+    include: ["test/kernel/guest/inside.ts"],
     pool: "forks",
     fileParallelism: false,
     testTimeout: 300_000,
