@@ -7,8 +7,7 @@ import type { ForwarderOptions, NodeForwarder } from "../../forwarder/io/node-lo
 import type { Listen, SandboxId } from "../../model/types.ts";
 import { descriptorLimit } from "../../os/descriptors.ts";
 import { closeFd } from "../../os/socket.ts";
-import { inParts } from "../../scoping/flat-names.ts";
-import type { ScopePatch } from "../../scoping/patch.ts";
+import { inParts, type ScopePatch } from "../../scoping/patch.ts";
 import { Answerer } from "../answerer.ts";
 import type { Bound, DataPlane, OpenSockets, Place } from "../data-plane.ts";
 import { Listeners, type Listening } from "../listeners.ts";
