@@ -92,14 +92,17 @@ export class InlinePlane implements DataPlane {
     };
   }
 
-  async #adopt(address: string, { udp, tcp }: Sockets, senders: Senders, handler: Handler): Promise<[Opened, Opened]> {
-    const { batched } = this.#options;
-    return [
-      batched
+  async #adopt(address: string, sockets: Sockets, senders: Senders, handler: Handler): Promise<[Opened, Opened]> {
+    const { udp, tcp } = sockets;
+    try {
+      const opened = this.#options.batched
         ? await openBatchedUdp(udp, address, this.#answerer, senders, handler)
-        : await openUdp(address, 0, handler, udp),
-      await openTcp(address, 0, handler, { fd: tcp }),
-    ];
+        : await openUdp(address, 0, handler, udp);
+      return await both(opened, openTcp(address, 0, handler, { fd: tcp }));
+    } catch (error) {
+      await sockets.release?.();
+      throw error;
+    }
   }
 }
 
@@ -108,10 +111,19 @@ async function openBoth(address: string, port: number, handler: Handler): Promis
   for (let tries = port === 0 ? 16 : 1; ; tries--) {
     const udp = await openUdp(address, port, handler);
     try {
-      return [udp, await openTcp(address, udp.port, handler)];
+      return await both(udp, openTcp(address, udp.port, handler));
     } catch (error) {
-      await udp.close();
       if (tries <= 1) throw error;
     }
+  }
+}
+
+/** Both of them, or none. */
+async function both(udp: Opened, tcp: Promise<Opened>): Promise<[Opened, Opened]> {
+  try {
+    return [udp, await tcp];
+  } catch (error) {
+    await udp.close();
+    throw error;
   }
 }
