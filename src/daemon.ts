@@ -12,6 +12,7 @@ import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice, warn } from "./model/notice.ts";
+import { brief } from "./model/quote.ts";
 import { listenerThrew, thrownText } from "./model/thrown.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { NodeError } from "./node/error.ts";
@@ -155,7 +156,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
   listening(sandbox: SandboxId): readonly Bound[] {
     this.#check("listening");
     const bound = this.#attachments.bound(sandbox);
-    if (bound === undefined) throw new NodeError("unknown", "listening", `there is no sandbox "${sandbox}"`);
+    if (bound === undefined) throw new NodeError("unknown", "listening", `there is no sandbox "${brief(sandbox)}"`);
     return bound;
   }
 

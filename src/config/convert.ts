@@ -1,4 +1,5 @@
 /** The file's words to those of `apply`: short forms written out, ids made up. What the file leaves out is left out there, too. */
+
 import { createHash } from "node:crypto";
 import { canonicalAddress, parseCidr } from "../model/address.ts";
 import { DEFAULT_NODE, DNS_PORT, slotOrNode } from "../model/defaults.ts";
@@ -15,9 +16,11 @@ import type {
   TaskInput,
   UpstreamInput,
 } from "../model/input.ts";
+import { brief } from "../model/quote.ts";
 import type { Member, Upstream } from "../model/types.ts";
 import { balanceOf, checkBalance, needsMesh } from "./balance.ts";
 import type { Complain, Options, Path } from "./options.ts";
+import { placeText } from "./problems.ts";
 import type { ConfigFile } from "./schema.ts";
 import { splitHostPort, splitPort } from "./words.ts";
 
@@ -121,7 +124,7 @@ const sandboxesIn = (file: ConfigFile, tasks: ReadonlyMap<string, string>, compl
     if (member !== undefined)
       return [{ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } }];
     const what = given.task ? "task" : "container";
-    complain(["sandboxes", name, what], `there is no ${what} "${given[what]}" in this file`);
+    complain(["sandboxes", name, what], `there is no ${what} "${brief(`${given[what]}`)}" in this file`);
     return [];
   });
 
@@ -130,7 +133,7 @@ function checkUnique(all: readonly Located[], complain: Complain): void {
   const seen = new Map<string, Path>();
   const once = (what: string, path: Path): void => {
     const other = seen.get(what);
-    if (other !== undefined) complain(path, `has the same ${what} as ${other.join(".")}`);
+    if (other !== undefined) complain(path, `has the same ${brief(what)} as ${placeText(other)}`);
     else seen.set(what, path);
   };
   for (const { change, path } of all) {

@@ -1,5 +1,7 @@
 /** The addresses of one network: who has which, and the next free one. Serial, so that an address rests before it is reused. */
+
 import { addressBytes, addressText, type Cidr, familyOf, inCidr, parseCidr } from "../model/address.ts";
+import { brief } from "../model/quote.ts";
 import type { Network } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { Taking, Undo } from "./undo.ts";
@@ -72,7 +74,7 @@ export class AddressPool {
   #explicit(address: string, family: 4 | 6, owner: string): string {
     const bytes = addressBytes(address);
     if (bytes === undefined || (bytes.length === 4) !== (family === 4)) {
-      throw new RegistryError("invalid", `${owner}: "${address}" is no IPv${family} address`);
+      throw new RegistryError("invalid", `${owner}: "${brief(address)}" is no IPv${family} address`);
     }
     const canonical = addressText(bytes);
     const range = this.#ranges.find((r) => inCidr(r.cidr, canonical));
@@ -80,7 +82,7 @@ export class AddressPool {
       const subnets = this.#ranges.map((r) => r.text).join(", ");
       throw new RegistryError(
         "invalid",
-        `${owner}: ${canonical} is outside the subnets of network ${this.#network} (${subnets})`,
+        `${owner}: ${canonical} is outside the subnets of network ${brief(this.#network)} (${brief(subnets)})`,
       );
     }
     if (range.reserved(canonical)) {
@@ -90,7 +92,7 @@ export class AddressPool {
     if (user !== undefined) {
       throw new RegistryError(
         "conflict",
-        `${owner}: ${canonical} is already used by ${user} on network ${this.#network}`,
+        `${owner}: ${canonical} is already used by ${user} on network ${brief(this.#network)}`,
       );
     }
     return canonical;
@@ -106,7 +108,7 @@ export class AddressPool {
       this.#claim(range, found, owner, undo);
       return found;
     }
-    throw new RegistryError("exhausted", `${exhausted} (network ${this.#network}, IPv${family})`);
+    throw new RegistryError("exhausted", `${exhausted} (network ${brief(this.#network)}, IPv${family})`);
   }
 
   #claim(range: Range, address: string, owner: string, undo: Undo): void {

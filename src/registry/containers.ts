@@ -1,4 +1,5 @@
 /** Plain containers. */
+import { brief } from "../model/quote.ts";
 import type { Container, ContainerId } from "../model/types.ts";
 import { releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
@@ -8,12 +9,12 @@ import type { Step } from "./step.ts";
 
 export function putContainer(step: Step, given: Container): Container | undefined {
   const { state, undo, touched } = step;
-  const owner = `container ${given.name}`;
+  const owner = `container ${brief(given.name)}`;
   checkName(owner, given.name, "name");
   checkName(owner, given.hostname, "hostname");
   const named = state.containerNames.get(folded(given.name));
   if (named !== undefined && named !== given.id) {
-    throw new RegistryError("conflict", `${owner}: there is a container of this name (${named})`, "name");
+    throw new RegistryError("conflict", `${owner}: there is a container of this name (${brief(named)})`, "name");
   }
   const before = state.containers.get(given.id);
   const container = {

@@ -1,5 +1,7 @@
 /** Networks come and go: names, subnets, gateways. */
+
 import { addressText, canonicalAddress, cidrsOverlap, inCidr, parseCidr } from "../model/address.ts";
+import { brief } from "../model/quote.ts";
 import type { Network, NetworkId, Subnet } from "../model/types.ts";
 import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
@@ -48,18 +50,18 @@ function complete(step: Step, network: Network, before: Network | undefined): Ne
   const subnets = given.map((subnet, i): Subnet => {
     const cidr = parseCidr(subnet.cidr);
     if (cidr === undefined)
-      throw invalid(network, `"${subnet.cidr}" is no subnet such as 10.0.1.0/24`, `subnets[${i}].cidr`);
+      throw invalid(network, `"${brief(subnet.cidr)}" is no subnet such as 10.0.1.0/24`, `subnets[${i}].cidr`);
     const text = `${addressText(cidr.base)}/${cidr.bits}`;
     const wanted = subnet.gateway ?? before?.subnets.find((s) => s.cidr === text)?.gateway;
     const gateway = wanted === undefined ? firstAddress(cidr) : canonicalAddress(wanted);
     const place = `subnets[${i}].gateway`;
     if (gateway === undefined || !inCidr(cidr, gateway))
-      throw invalid(network, `gateway ${subnet.gateway} is outside ${subnet.cidr}`, place);
+      throw invalid(network, `gateway ${brief(`${wanted}`)} is outside ${subnet.cidr}`, place);
     if (cidr.family === 4 && isReserved(cidr, gateway))
       throw invalid(network, `gateway ${gateway} is the network or broadcast address of ${text}`, place);
     return { cidr: text, gateway };
   });
-  const upstreams = checkedUpstreams(`network ${network.name}`, network.upstreams);
+  const upstreams = checkedUpstreams(`network ${brief(network.name)}`, network.upstreams);
   return { ...network, subnets, ...(upstreams && { upstreams }) };
 }
 
@@ -67,7 +69,7 @@ function check(state: State, network: Network): void {
   checkSpacedName("network", network.name, "name");
   const named = state.networkNames.get(folded(network.name));
   if (named !== undefined && named !== network.id) {
-    throw conflict(network, `there is a network of this name (${named})`, "name");
+    throw conflict(network, `there is a network of this name (${brief(named)})`, "name");
   }
   const cidrs = network.subnets.map((s) => parseCidr(s.cidr)!);
   for (const [i, cidr] of cidrs.entries()) {
@@ -76,7 +78,7 @@ function check(state: State, network: Network): void {
   for (const other of state.networks.values()) {
     if (other.id === network.id) continue;
     if (other.ingress && network.ingress)
-      throw conflict(network, `ingress network (${other.name}) is already present`, "ingress");
+      throw conflict(network, `ingress network (${brief(other.name)}) is already present`, "ingress");
     const theirs = state.pools.get(other.id)?.cidrs ?? [];
     const i = cidrs.findIndex((c) => theirs.some((t) => cidrsOverlap(c, t)));
     if (i >= 0) throw overlap(network, i, other);
@@ -85,15 +87,15 @@ function check(state: State, network: Network): void {
 
 function overlap(network: Network, i: number, other: Network): RegistryError {
   const theirs = other.subnets.map((s) => s.cidr).join(", ");
-  const message = `subnet ${network.subnets[i]?.cidr} overlaps network ${other.name} (${theirs})`;
+  const message = `subnet ${network.subnets[i]?.cidr} overlaps network ${brief(other.name)} (${brief(theirs)})`;
   return conflict(network, message, `subnets[${i}].cidr`);
 }
 
 const invalid = ({ name }: Network, what: string, path: string): RegistryError =>
-  new RegistryError("invalid", `network ${name}: ${what}`, path);
+  new RegistryError("invalid", `network ${brief(name)}: ${what}`, path);
 
 const conflict = ({ name }: Network, what: string, path: string): RegistryError =>
-  new RegistryError("conflict", `network ${name}: ${what}`, path);
+  new RegistryError("conflict", `network ${brief(name)}: ${what}`, path);
 
 /** Docker's default pool for overlays: 10.0.0.0/8 in /24s, the first that overlaps nothing. */
 function freeSubnet({ state, subnets }: Step): Subnet {
@@ -126,5 +128,5 @@ function refuseIfUsed(state: State, { id, name, ingress }: Network, what: string
   const users = [...new Set([...services, ...owners])];
   if (users.length === 0) return;
   const shown = users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
-  throw new RegistryError("in-use", `${what} ${name} can't ${how} while it is in use by ${shown}`, path);
+  throw new RegistryError("in-use", `${what} ${brief(name)} can't ${how} while it is in use by ${shown}`, path);
 }

@@ -1,6 +1,8 @@
 /** Sandboxes: who asks, and where. A sandbox comes to a container or task that is there, and may outlive it. */
+
 import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
+import { brief } from "../model/quote.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import { checkSpacedName } from "./names.ts";
@@ -13,7 +15,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   const { state, undo, touched } = step;
   checkSpacedName("sandbox", given.id, "id");
   const before = state.sandboxes.get(given.id);
-  const upstreams = checkedUpstreams(`sandbox ${given.id}`, given.upstreams);
+  const upstreams = checkedUpstreams(`sandbox ${brief(given.id)}`, given.upstreams);
   if (given.netns === undefined && given.bind === "redirect")
     throw invalid(given, "bind: redirect needs a netns", "bind");
   if (given.netns === undefined && given.resolvConf !== undefined)
@@ -42,7 +44,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
 export function checkMember(state: State, id: SandboxId): void {
   const member = state.sandboxes.get(id)?.member;
   if (member === undefined || (member.kind === "task" ? state.tasks : state.containers).has(member.id)) return;
-  const message = `sandbox ${id}: there is no ${member.kind} "${member.id}"; put it before, or in the same batch`;
+  const message = `sandbox ${brief(id)}: there is no ${member.kind} "${brief(member.id)}"; put it before, or in the same batch`;
   throw new RegistryError("unknown", message, "member.id");
 }
 
@@ -59,12 +61,12 @@ export function removeSandbox(step: Step, id: SandboxId): boolean {
 function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: string): Listen {
   const canonicalListen = canonicalAddress(address);
   if (canonicalListen === undefined)
-    throw invalid(sandbox, `listen address "${address}" is no IP address`, `${path}.address`);
+    throw invalid(sandbox, `listen address "${brief(address)}" is no IP address`, `${path}.address`);
   const sources = source?.map((text, i) => {
     const cidr = parseCidr(text);
     const known = cidr === undefined ? canonicalAddress(text) : `${addressText(cidr.base)}/${cidr.bits}`;
     if (known === undefined)
-      throw invalid(sandbox, `source "${text}" is no IP address and no range`, `${path}.source[${i}]`);
+      throw invalid(sandbox, `source "${brief(text)}" is no IP address and no range`, `${path}.source[${i}]`);
     return known;
   });
   return { address: canonicalListen, port, ...(sources && { source: sources }) };
@@ -73,13 +75,13 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: st
 /** A file that is reached without links has a path without detours. */
 function checkFile(sandbox: Sandbox, file: string | FileBeneath): void {
   const { root, path } = typeof file === "string" ? { root: "/", path: file.slice(1) } : file;
-  if (!root.startsWith("/")) throw invalid(sandbox, `resolvConf: root "${root}" is not absolute`, "resolvConf");
+  if (!root.startsWith("/")) throw invalid(sandbox, `resolvConf: root "${brief(root)}" is not absolute`, "resolvConf");
   if (typeof file === "string" && !file.startsWith("/"))
-    throw invalid(sandbox, `resolvConf "${file}" is not absolute`, "resolvConf");
+    throw invalid(sandbox, `resolvConf "${brief(file)}" is not absolute`, "resolvConf");
   if (path.split("/").some((part) => part === "" || part === "." || part === ".."))
     throw invalid(
       sandbox,
-      `resolvConf: "${path}" must be names with one "/" between them, below its root`,
+      `resolvConf: "${brief(path)}" must be names with one "/" between them, below its root`,
       "resolvConf",
     );
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these it is about
@@ -102,10 +104,10 @@ function taken(sandbox: Sandbox, key: string, other: SandboxId): RegistryError {
   const [address, port, source] = key.split(" ");
   return new RegistryError(
     "conflict",
-    `sandbox ${sandbox.id}: sandbox ${other} listens on ${address} port ${port} for the same source (${source})`,
+    `sandbox ${brief(sandbox.id)}: sandbox ${brief(other)} listens on ${address} port ${port} for the same source (${source})`,
     "listen",
   );
 }
 
 const invalid = (sandbox: Sandbox, what: string, path: string): RegistryError =>
-  new RegistryError("invalid", `sandbox ${sandbox.id}: ${what}`, path);
+  new RegistryError("invalid", `sandbox ${brief(sandbox.id)}: ${what}`, path);
