@@ -3,7 +3,6 @@
  * compiled before `apply` returns, and asked for from then on if this thread answers and nothing is balanced. Who must know when every
  * answer comes from a change waits for `applied`.
  */
-
 import type DNS2 from "dns2";
 import type { ForwarderCounters } from "./forwarder/core/counters.ts";
 import { Balancing } from "./lb-programmer/order/balancing.ts";

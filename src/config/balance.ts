@@ -1,5 +1,4 @@
 /** The parts of a config file that say how connections are balanced, in the model's words. */
-
 import { DEFAULT_NODE } from "../model/defaults.ts";
 import { netnsPath } from "../model/netns.ts";
 import { brief } from "../model/quote.ts";

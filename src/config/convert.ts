@@ -1,5 +1,4 @@
 /** The file's words to those of `apply`: short forms written out, ids made up. What the file leaves out is left out there, too. */
-
 import { createHash } from "node:crypto";
 import { canonicalAddress, parseCidr } from "../model/address.ts";
 import { DEFAULT_NODE, DNS_PORT, slotOrNode } from "../model/defaults.ts";

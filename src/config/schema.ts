@@ -1,5 +1,4 @@
 /** The config file's shape. Compose's words where compose has them; anything unknown is an error, never ignored. */
-
 import { z } from "zod";
 import { BACKEND_NAMES } from "../model/backends.ts";
 import { brief } from "../model/quote.ts";

@@ -2,7 +2,6 @@
  * A config file's text, read as YAML: its plain values, and where in the text each of them stands. Whatever the text, this takes
  * time and memory in proportion to its length, and throws nothing but a ConfigError.
  */
-
 import { type Document, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import { brief } from "../model/quote.ts";
 import type { Path } from "./options.ts";

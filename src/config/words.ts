@@ -1,5 +1,4 @@
 /** What single words of a config file may be: names, addresses, ports. */
-
 import { z } from "zod";
 import { addressBytes, parseCidr } from "../model/address.ts";
 import { callingProblem, nameProblem } from "../model/name.ts";

@@ -1,5 +1,4 @@
 /** Changes as people give them, checked against the schema and completed: the result shares nothing with what was given. */
-
 import type { z } from "zod";
 import { CONTAINER_RESOLVER, DNS_PORT, slotOrNode } from "./defaults.ts";
 import type { ChangeInput } from "./input.ts";

@@ -1,5 +1,4 @@
 /** zod's issues in our words: what would be right, at which place. */
-
 import type { z } from "zod";
 import { brief } from "./quote.ts";
 

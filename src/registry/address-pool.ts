@@ -1,6 +1,5 @@
 /** The addresses of one network: who has which, and the next free one. Serial, so that an address rests before it is reused. */
-
-import { addressBytes, addressText, type Cidr, familyOf, inCidr, parseCidr } from "../model/address.ts";
+import { addressBytes, addressText, type Cidr, cidrText, familyOf, inCidr, parseCidr } from "../model/address.ts";
 import { brief } from "../model/quote.ts";
 import type { Network } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
@@ -141,7 +140,7 @@ class Range {
 
   constructor(cidr: Cidr) {
     this.cidr = cidr;
-    this.text = `${addressText(cidr.base)}/${cidr.bits}`;
+    this.text = cidrText(cidr);
     const free = cidr.base.length * 8 - cidr.bits;
     const size = 2 ** Math.min(40, free);
     // IPv4 keeps the first address for the network and the last for broadcast; /31 and /32 have neither (RFC 3021).

@@ -1,5 +1,4 @@
 /** Checks of names that every kind of object shares. */
-
 import { callingProblem, foldCase } from "../model/name.ts";
 import { brief } from "../model/quote.ts";
 import { RegistryError } from "./error.ts";

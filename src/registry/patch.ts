@@ -1,5 +1,4 @@
 /** A patch is the put of what is there, with some fields changed. */
-
 import type { GivenPatch } from "../model/change.ts";
 import { brief } from "../model/quote.ts";
 import type { Service } from "../model/types.ts";

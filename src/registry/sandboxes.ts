@@ -1,6 +1,5 @@
 /** Sandboxes: who asks, and where. A sandbox comes to a container or task that is there, and may outlive it. */
-
-import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
+import { canonicalAddress, cidrText, parseCidr } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
 import { brief } from "../model/quote.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
@@ -64,7 +63,7 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: st
     throw invalid(sandbox, `listen address "${brief(address)}" is no IP address`, `${path}.address`);
   const sources = source?.map((text, i) => {
     const cidr = parseCidr(text);
-    const known = cidr === undefined ? canonicalAddress(text) : `${addressText(cidr.base)}/${cidr.bits}`;
+    const known = cidr === undefined ? canonicalAddress(text) : cidrText(cidr);
     if (known === undefined)
       throw invalid(sandbox, `source "${brief(text)}" is no IP address and no range`, `${path}.source[${i}]`);
     return known;

@@ -1,5 +1,4 @@
 /** Tasks: a service's replicas, each with an address on its networks. */
-
 import type { GivenTask } from "../model/change.ts";
 import { bareEndpoint } from "../model/defaults.ts";
 import { brief } from "../model/quote.ts";

@@ -1,5 +1,4 @@
 /** Check of upstreams, wherever they are named. */
-
 import { canonicalAddress } from "../model/address.ts";
 import { brief } from "../model/quote.ts";
 import type { Upstream } from "../model/types.ts";
