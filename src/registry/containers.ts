@@ -1,6 +1,6 @@
 /** Plain containers. */
 import { brief } from "../model/quote.ts";
-import type { Container, ContainerId } from "../model/types.ts";
+import type { Container } from "../model/types.ts";
 import { releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkName, folded } from "./names.ts";
@@ -29,12 +29,7 @@ export function putContainer(step: Step, given: Container): Container | undefine
   return container;
 }
 
-export function removeContainer({ state, undo, touched }: Step, id: ContainerId): boolean {
-  const container = state.containers.get(id);
-  if (container === undefined) return false;
-  releaseEndpoints(state, undo, container.endpoints);
-  undo.delete(state.containers, id);
-  undo.delete(state.containerNames, folded(container.name));
-  touched.containers.add(id);
-  return true;
+export function releaseContainer({ state, undo }: Step, { name, endpoints }: Container): void {
+  releaseEndpoints(state, undo, endpoints);
+  undo.delete(state.containerNames, folded(name));
 }

@@ -1,7 +1,7 @@
 /** Networks come and go: names, subnets, gateways. */
 import { canonicalAddress, cidrsOverlap, cidrText, inCidr, parseCidr } from "../model/address.ts";
 import { brief } from "../model/quote.ts";
-import type { Network, NetworkId, Subnet } from "../model/types.ts";
+import type { Network, Subnet } from "../model/types.ts";
 import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
 import { checkSpacedName, folded } from "./names.ts";
@@ -39,17 +39,13 @@ export function putNetwork(step: Step, given: Network): Network | undefined {
   return network;
 }
 
-export function removeNetwork(step: Step, id: NetworkId): boolean {
-  const { state, undo, touched } = step;
-  const network = state.networks.get(id);
-  if (network === undefined) return false;
+/** Throws if somebody is attached. */
+export function releaseNetwork(step: Step, network: Network): void {
+  const { state, undo } = step;
   refuseIfUsed(state, network, "network", "be removed");
   vacate(step, network);
-  undo.delete(state.networks, id);
-  undo.delete(state.pools, id);
+  undo.delete(state.pools, network.id);
   undo.delete(state.networkNames, folded(network.name));
-  touched.networks.add(id);
-  return true;
 }
 
 /** Its ranges are free again. */

@@ -27,7 +27,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
     ...(upstreams && { upstreams }),
   };
   if (same(before, sandbox)) return undefined;
-  if (before !== undefined) release(step, before);
+  if (before !== undefined) releaseSandbox(step, before);
   for (const key of sandbox.listen.flatMap((l) => keys(sandbox, l))) {
     const other = state.listeners.get(key);
     if (other !== undefined) throw taken(sandbox, key, other);
@@ -45,15 +45,6 @@ export function checkMember(state: State, id: SandboxId): void {
   if (member === undefined || (member.kind === "task" ? state.tasks : state.containers).has(member.id)) return;
   const message = `sandbox ${brief(id)}: there is no ${member.kind} "${brief(member.id)}"; put it before, or in the same batch`;
   throw new RegistryError("unknown", message, "member.id");
-}
-
-export function removeSandbox(step: Step, id: SandboxId): boolean {
-  const sandbox = step.state.sandboxes.get(id);
-  if (sandbox === undefined) return false;
-  release(step, sandbox);
-  step.undo.delete(step.state.sandboxes, id);
-  step.touched.sandboxes.add(id);
-  return true;
 }
 
 /** Addresses as everyone writes them, so that equal ones are seen to be equal. */
@@ -95,7 +86,7 @@ function keys({ netns }: Sandbox, { address, port, source = [] }: Listen): strin
   return (source.length > 0 ? source : ["any"]).map((s) => `${address} ${port} ${s}${place}`);
 }
 
-function release({ state, undo }: Step, sandbox: Sandbox): void {
+export function releaseSandbox({ state, undo }: Step, sandbox: Sandbox): void {
   for (const key of sandbox.listen.flatMap((l) => keys(sandbox, l))) undo.delete(state.listeners, key);
 }
 

@@ -1,13 +1,14 @@
 /** Services: a name, a VIP per network, published ports. */
 import { brief } from "../model/quote.ts";
-import type { Service, ServiceId, ServiceNetwork } from "../model/types.ts";
+import type { Service, ServiceNetwork } from "../model/types.ts";
 import { nameOf, onNetwork, poolOf, takeAddress, twice } from "./endpoints.ts";
 import { RegistryError, within } from "./error.ts";
+import { remove } from "./kinds.ts";
 import { checkAliases, folded } from "./names.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
-import { putTask, removeTask, taskOwner } from "./tasks.ts";
+import { putTask, releaseTask, taskOwner } from "./tasks.ts";
 
 export function putService(step: Step, given: Service): Service | undefined {
   const { state, undo, touched } = step;
@@ -48,14 +49,9 @@ function joinMesh(step: Step, { id, mesh }: Service): void {
 }
 
 /** The service's tasks go with it: without it they have no names to answer to. */
-export function removeService(step: Step, id: ServiceId): boolean {
-  const service = step.state.services.get(id);
-  if (service === undefined) return false;
-  for (const task of [...(step.state.tasksOf.get(id) ?? [])]) removeTask(step, task);
+export function releaseService(step: Step, service: Service): void {
+  for (const task of [...(step.state.tasksOf.get(service.id) ?? [])]) remove(step, "task", task, releaseTask);
   release(step, service);
-  step.undo.delete(step.state.services, id);
-  step.touched.services.add(id);
-  return true;
 }
 
 function release({ state, undo }: Step, service: Service): void {

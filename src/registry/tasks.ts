@@ -2,7 +2,7 @@
 import type { GivenTask } from "../model/change.ts";
 import { bareEndpoint } from "../model/defaults.ts";
 import { brief } from "../model/quote.ts";
-import type { Endpoint, Service, Task, TaskId } from "../model/types.ts";
+import type { Endpoint, Service, Task } from "../model/types.ts";
 import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkName } from "./names.ts";
@@ -40,15 +40,9 @@ export function putTask(step: Step, given: GivenTask): Task | undefined {
   return task;
 }
 
-export function removeTask(step: Step, id: TaskId): boolean {
-  const { state, undo, touched } = step;
-  const task = state.tasks.get(id);
-  if (task === undefined) return false;
-  releaseEndpoints(state, undo, task.endpoints);
-  undo.delete(state.tasks, id);
+export function releaseTask(step: Step, task: Task): void {
+  releaseEndpoints(step.state, step.undo, task.endpoints);
   leave(step, task);
-  touched.tasks.add(id);
-  return true;
 }
 
 /** The endpoints, and one on the routing mesh: its service is published, or was when the task came. */
