@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { expect, test } from "vitest";
 import { createForwarder } from "../../src/forwarder/io/node-loop.ts";
 import { bindUdp } from "../../src/os/socket.ts";
-import { InlinePlane } from "../../src/server/inline-plane.ts";
+import { inlinePlane } from "../../src/server/inline-plane.ts";
 import { createServing } from "../../src/server/serve.ts";
 
 test.each([true, false])(
@@ -11,7 +11,7 @@ test.each([true, false])(
   async (batched) => {
     const udp = bindUdp("127.0.0.1", 0);
     let released = 0;
-    const plane = new InlinePlane({
+    const plane = inlinePlane({
       serving: createServing({ compat: "none", negativeTtl: 1, identity: { version: "", id: "" } }),
       forwarder: createForwarder(),
       sockets: async () => ({ udp: udp.fd, tcp: 0x7fff_ffff, port: 53, release: async () => void released++ }),

@@ -9,7 +9,7 @@ import { createNode, type ElevenNode } from "../../src/daemon.ts";
 import type { NodeOptions } from "../../src/node/options.ts";
 import { fileStore } from "../../src/registry/stores/file.ts";
 import { memoryStore } from "../../src/registry/stores/memory.ts";
-import { InlinePlane } from "../../src/server/inline-plane.ts";
+import { Plane } from "../../src/server/plane.ts";
 import { query } from "../support/packets.ts";
 import { changes } from "../support/world.ts";
 
@@ -342,7 +342,7 @@ describe("what is shown", () => {
 
 describe("names that the data plane does not take", () => {
   const refusing = () => {
-    const spy = vi.spyOn(InlinePlane.prototype, "update").mockImplementationOnce(() => raise());
+    const spy = vi.spyOn(Plane.prototype, "update").mockImplementationOnce(() => raise());
     onTestFinished(() => spy.mockRestore());
   };
   const ask = async (node: ElevenNode) => (await node.answer(DNS2.Packet.parse(query("c A")), "c")).answers.length;
