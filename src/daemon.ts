@@ -11,11 +11,13 @@ import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice, warn } from "./model/notice.ts";
-import { listenerThrew } from "./model/thrown.ts";
+import { brief } from "./model/quote.ts";
+import { listenerThrew, thrownText } from "./model/thrown.ts";
 import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
 import { inTurn } from "./node/in-turn.ts";
+import { Names } from "./node/names.ts";
 import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
 import { frozen, viewOf } from "./node/view.ts";
@@ -29,7 +31,6 @@ import { Attachments } from "./sandbox/attachments.ts";
 import { type Discarded, Inheritance } from "./sandbox/inheritance.ts";
 import { removeRedirect } from "./sandbox/redirect.ts";
 import { Compiler } from "./scoping/compile.ts";
-import type { ScopePatch } from "./scoping/patch.ts";
 import { DEFAULT_POLICY, type Policy } from "./scoping/policy.ts";
 import type { Bound, DataPlane } from "./server/data-plane.ts";
 import { answerPacket } from "./server/object-edge.ts";
@@ -51,12 +52,12 @@ export class ElevenNode extends Emitter<NodeEvents> {
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
   readonly #store: Store | undefined;
+  readonly #namesFailed: (error: unknown) => void;
   /** Aborted when the node closes: then a store that is not open yet need not come to be. */
   readonly #opening = new AbortController();
   /** Resolves when what was stored has been fed. */
   readonly #opened: Promise<void> | undefined;
-  /** Changes of names that wait for the kernel, oldest first. */
-  readonly #waiting: ScopePatch[] = [];
+  readonly #names: Names;
   /** What "problem" was emitted with last. */
   readonly #told = new Map<SandboxId, string>();
   #closing: Promise<void> | undefined;
@@ -74,6 +75,8 @@ export class ElevenNode extends Emitter<NodeEvents> {
     const calls = hasCalls(options.transport, onNotice);
     this.#inheritance = calls && options.keepSockets ? Inheritance.fromEnvironment(process.env, onNotice) : undefined;
     this.#plane = this.#createPlane(options, policy, calls, onNotice);
+    this.#names = new Names(this.#plane);
+    this.#namesFailed = (error) => onNotice(`names stay what they were until the next change: ${thrownText(error)}`);
     this.#balancing = options.balance && this.#createBalancing(options.balance, stateDir, onNotice);
     this.#attachments = this.#createAttachments(stateDir, onNotice);
     this.#store = options.store;
@@ -116,8 +119,9 @@ export class ElevenNode extends Emitter<NodeEvents> {
   /** Resolves when what was applied so far is in the kernel (or its target is degraded), and every thread answers from it. */
   async applied(): Promise<void> {
     this.#check("applied");
+    const { revision } = this.state;
     await this.#balancing?.settled();
-    await this.#plane.applied(this.state.revision);
+    await this.#names.become(revision);
   }
 
   /**
@@ -151,7 +155,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
   listening(sandbox: SandboxId): readonly Bound[] {
     this.#check("listening");
     const bound = this.#attachments.bound(sandbox);
-    if (bound === undefined) throw new NodeError("unknown", "listening", `there is no sandbox "${sandbox}"`);
+    if (bound === undefined) throw new NodeError("unknown", "listening", `there is no sandbox "${brief(sandbox)}"`);
     return bound;
   }
 
@@ -171,7 +175,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
   setUpstreams(upstreams: readonly Upstream[], { ndots = false }: { readonly ndots?: boolean } = {}): void {
     this.#check("setUpstreams");
     checkUpstreams(upstreams);
-    this.#inOrder(this.#compiler.changeUpstreams(this.#registry.state, { upstreams, ndots }));
+    this.#names.inOrder(this.#compiler.changeUpstreams(this.#registry.state, { upstreams, ndots }));
   }
 
   /** Answers a dns2 packet as the sandbox would be answered: put any dns2 server in front, DNS over HTTPS included. */
@@ -221,26 +225,13 @@ export class ElevenNode extends Emitter<NodeEvents> {
   #follow(applied: Applied): void {
     const { touched, revision } = applied;
     const { state } = this.#registry;
-    this.#waiting.push(this.#compiler.compile(state, touched));
+    this.#names.wait(this.#compiler.compile(state, touched));
     if (this.#balancing?.active) this.#balancing.follow();
-    else void this.#changeNames(revision);
+    else this.#names.become(revision).catch(this.#namesFailed);
     for (const id of touched.sandboxes) this.#attachments.follow(id, state.sandboxes.get(id));
     if (this.listenerCount("change") === 0) return;
     frozen(applied.changes);
     this.emit("change", applied);
-  }
-
-  /** Names become what they were compiled to at this revision, before this returns on this thread, when it resolves on all. */
-  async #changeNames(revision: number): Promise<void> {
-    while (this.#waiting[0] !== undefined && this.#waiting[0].revision <= revision)
-      this.#plane.update(this.#waiting.shift()!);
-    await this.#plane.applied(revision);
-  }
-
-  /** What waits for nothing, but must not overtake what does. */
-  #inOrder(patch: ScopePatch): void {
-    if (this.#waiting.length > 0) this.#waiting.push(patch);
-    else this.#plane.update(patch);
   }
 
   /** What an earlier process left where no sandbox is any more. */
@@ -273,7 +264,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
   #createBalancing(balance: BalanceOptions, stateDir: StateDir, onNotice: Notice): Balancing {
     return new Balancing(balance, {
       state: () => this.#registry.state,
-      changeNames: (revision) => this.#changeNames(revision),
+      changeNames: (revision) => this.#names.become(revision),
       stateDir,
       onNotice,
       onStatus: (status) => this.emit("status", status),
@@ -290,7 +281,8 @@ export class ElevenNode extends Emitter<NodeEvents> {
       onNotice,
       onAttached: (sandbox) => this.#balancing?.add(sandbox),
       onDetach: async (id) => this.#balancing?.remove(id),
-      onFound: (id, found) => this.#inOrder(this.#compiler.changeSandboxUpstreams(this.#registry.state, id, found)),
+      onFound: (id, found) =>
+        this.#names.inOrder(this.#compiler.changeSandboxUpstreams(this.#registry.state, id, found)),
       onProblem: (id) => this.#tellProblem(id),
     });
   }

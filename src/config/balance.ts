@@ -1,6 +1,7 @@
 /** The parts of a config file that say how connections are balanced, in the model's words. */
 import { DEFAULT_NODE } from "../model/defaults.ts";
 import { netnsPath } from "../model/netns.ts";
+import { brief } from "../model/quote.ts";
 import type { BalanceFile, Complain, PlaceFile } from "./options.ts";
 import type { ConfigFile } from "./schema.ts";
 
@@ -45,7 +46,7 @@ export function checkBalance(file: ConfigFile, complain: Complain): void {
     complain(["balance", "placement"], "needs balance.networks: this node's load-balancer sandbox of each network");
   for (const [name, { ip, ip6 }] of Object.entries(networks)) {
     const path = ["balance", "networks", name];
-    if (!Object.hasOwn(file.networks ?? {}, name)) complain(path, `there is no network "${name}" in this file`);
+    if (!Object.hasOwn(file.networks ?? {}, name)) complain(path, `there is no network "${brief(name)}" in this file`);
     else if (ip === undefined && ip6 === undefined) complain(path, "needs its ip or ip6: tasks answer to it");
   }
   if (mesh !== undefined && mesh.ip === undefined && mesh.ip6 === undefined)

@@ -15,9 +15,11 @@ import type {
   TaskInput,
   UpstreamInput,
 } from "../model/input.ts";
+import { brief } from "../model/quote.ts";
 import type { Member, Upstream } from "../model/types.ts";
 import { balanceOf, checkBalance, needsMesh } from "./balance.ts";
 import type { Complain, Options, Path } from "./options.ts";
+import { placeText } from "./problems.ts";
 import type { ConfigFile } from "./schema.ts";
 import { splitHostPort, splitPort } from "./words.ts";
 
@@ -121,7 +123,7 @@ const sandboxesIn = (file: ConfigFile, tasks: ReadonlyMap<string, string>, compl
     if (member !== undefined)
       return [{ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } }];
     const what = given.task ? "task" : "container";
-    complain(["sandboxes", name, what], `there is no ${what} "${given[what]}" in this file`);
+    complain(["sandboxes", name, what], `there is no ${what} "${brief(`${given[what]}`)}" in this file`);
     return [];
   });
 
@@ -130,7 +132,7 @@ function checkUnique(all: readonly Located[], complain: Complain): void {
   const seen = new Map<string, Path>();
   const once = (what: string, path: Path): void => {
     const other = seen.get(what);
-    if (other !== undefined) complain(path, `has the same ${what} as ${other.join(".")}`);
+    if (other !== undefined) complain(path, `has the same ${brief(what)} as ${placeText(other)}`);
     else seen.set(what, path);
   };
   for (const { change, path } of all) {

@@ -1,4 +1,5 @@
 /** What is wrong with a config file: every problem with file, line, column, path and what would be right. */
+import { brief } from "../model/quote.ts";
 import type { Path } from "./options.ts";
 
 export interface Problem {
@@ -11,6 +12,7 @@ export interface Problem {
 }
 
 export class ConfigError extends Error {
+  readonly code = "config";
   readonly problems: readonly Problem[];
 
   constructor(found: readonly Problem[]) {
@@ -19,7 +21,7 @@ export class ConfigError extends Error {
       problems
         .map(({ file, line, column, path, message }) =>
           visible(
-            `${file}${line > 0 ? `:${line}:${column}` : ""}: ${path.length > 0 ? `${path.join(".")}: ` : ""}${message}`,
+            `${file}${line > 0 ? `:${line}:${column}` : ""}: ${path.length > 0 ? `${placeText(path)}: ` : ""}${message}`,
           ),
         )
         .join("\n"),
@@ -32,3 +34,6 @@ export class ConfigError extends Error {
 /** What a file says is shown on a terminal: its control characters must not be obeyed there. */
 const visible = (line: string): string =>
   line.replace(/\p{Cc}/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
+/** "services.web.ports.0". */
+export const placeText = (path: Path): string => path.map((step) => brief(`${step}`)).join(".");

@@ -1,6 +1,7 @@
 /** The config file's shape. Compose's words where compose has them; anything unknown is an error, never ignored. */
 import { z } from "zod";
 import { BACKEND_NAMES } from "../model/backends.ts";
+import { brief } from "../model/quote.ts";
 import {
   address,
   alias,
@@ -23,7 +24,7 @@ const labels = z.union([z.record(z.string(), z.coerce.string()), z.array(z.strin
 
 const upstream = z.union([
   z.string().refine((v) => splitHostPort(v) !== undefined && splitHostPort(v)?.port !== 0, {
-    error: (i) => `must be an address, address:port or [address]:port, got "${i.input}"`,
+    error: (i) => `must be an address, address:port or [address]:port, got "${brief(`${i.input}`)}"`,
   }),
   z.strictObject({
     address,
@@ -90,7 +91,7 @@ const task = z.strictObject({
 const portNumber = z.int().min(1).max(65_535);
 const port = z.union([
   z.string().refine((v) => splitPort(v) !== undefined, {
-    error: (i) => `must be [published:]target[/protocol] such as 8080:80/tcp, got "${i.input}"`,
+    error: (i) => `must be [published:]target[/protocol] such as 8080:80/tcp, got "${brief(`${i.input}`)}"`,
   }),
   portNumber,
   z.strictObject({
@@ -147,7 +148,7 @@ const container = z.strictObject({
 
 const listen = z.union([
   z.string().refine((v) => splitHostPort(v) !== undefined, {
-    error: (i) => `must be address:port or [address]:port, got "${i.input}"`,
+    error: (i) => `must be address:port or [address]:port, got "${brief(`${i.input}`)}"`,
   }),
   z.strictObject({
     address,

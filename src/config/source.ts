@@ -3,6 +3,7 @@
  * time and memory in proportion to its length, and throws nothing but a ConfigError.
  */
 import { type Document, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
+import { brief } from "../model/quote.ts";
 import type { Path } from "./options.ts";
 import { ConfigError, type Problem } from "./problems.ts";
 
@@ -98,7 +99,10 @@ export class Source {
       const found = (Object.hasOwn(environment, variable) && environment[variable]) || otherwise;
       if (found === undefined)
         missing.push(
-          this.problem(path, `the environment has no ${variable}; write \${${variable}:-default} for a default`),
+          this.problem(
+            path,
+            `the environment has no ${brief(variable)}; write \${${brief(variable)}:-default} for a default`,
+          ),
         );
       return found ?? "";
     });
@@ -114,7 +118,7 @@ export class Source {
 const TOO_DEEP = `is nested more than ${DEEPEST} levels deep`;
 
 const reason = (message: string): string =>
-  message.startsWith("Maximum call stack") ? TOO_DEEP : message.split("\n")[0]!.replace(/ at line \d+.*$/, "");
+  message.startsWith("Maximum call stack") ? TOO_DEEP : brief(message.split("\n")[0]!.replace(/ at line \d+.*$/, ""));
 
 const VARIABLE = /\$\$|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g;
 

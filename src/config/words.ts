@@ -2,11 +2,13 @@
 import { z } from "zod";
 import { addressBytes, parseCidr } from "../model/address.ts";
 import { callingProblem, nameProblem } from "../model/name.ts";
+import { brief } from "../model/quote.ts";
 
 const named = (problemOf: (value: string) => string | undefined) =>
   z.string().superRefine((value, ctx) => {
     const problem = problemOf(value);
-    if (problem !== undefined) ctx.addIssue({ code: "custom", message: `name ${JSON.stringify(value)} ${problem}` });
+    if (problem !== undefined)
+      ctx.addIssue({ code: "custom", message: `name ${JSON.stringify(brief(value))} ${problem}` });
   });
 const wildcard = (v: string) => (v.includes("*") ? "has a wildcard, which only aliases may have" : undefined);
 /** What Docker would take: DNS need not have a form for it. */
@@ -15,16 +17,16 @@ export const spacedName = named((v) => wildcard(v) ?? callingProblem(v, true));
 export const alias = named((v) => callingProblem(v));
 /** A name that is compared with what is asked for. */
 export const domain = named((v) => wildcard(v) ?? nameProblem(v));
-export const address = z
-  .string()
-  .refine((v) => addressBytes(v) !== undefined, { error: (i) => `must be an IP address, got "${i.input}"` });
+export const address = z.string().refine((v) => addressBytes(v) !== undefined, {
+  error: (i) => `must be an IP address, got "${brief(`${i.input}`)}"`,
+});
 export const family = (of: 4 | 6) =>
   z.string().refine((v) => parseCidr(v)?.family === of, {
     error: (i) =>
-      `must be an IPv${of} subnet such as ${of === 4 ? "10.0.1.0/24" : "fd00:1::/64"} (no host bits), got "${i.input}"`,
+      `must be an IPv${of} subnet such as ${of === 4 ? "10.0.1.0/24" : "fd00:1::/64"} (no host bits), got "${brief(`${i.input}`)}"`,
   });
 export const cidr = z.string().refine((v) => parseCidr(v) !== undefined, {
-  error: (i) => `must be a subnet such as 10.0.1.0/24 (no host bits), got "${i.input}"`,
+  error: (i) => `must be a subnet such as 10.0.1.0/24 (no host bits), got "${brief(`${i.input}`)}"`,
 });
 export const seconds = z.int().min(0).max(2_147_483_647);
 /** An interface's name that nft and a log can be told (lb-programmer's `isDevice`). */

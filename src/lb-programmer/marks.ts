@@ -12,9 +12,12 @@ export class Marks {
   /** No mark below this is free. */
   #lowest = FIRST_MARK;
 
-  /** `changed` is called after a mark was given out or freed. */
-  constructor(changed: () => void = () => {}) {
+  readonly #last: number;
+
+  /** `changed` is called after a mark was given out or freed. None above `last` is given out. */
+  constructor(changed: () => void = () => {}, last = LAST_MARK) {
     this.#changed = changed;
+    this.#last = last;
   }
 
   /** The key's mark: what it had, else the lowest that is free. Throws an Error if none is. */
@@ -22,7 +25,7 @@ export class Marks {
     const mark = this.#marks.get(key);
     if (mark !== undefined) return mark;
     while (this.#used.has(this.#lowest)) this.#lowest++;
-    if (this.#lowest > LAST_MARK) throw new Error(`${key}: no mark is left, all ${LAST_MARK} are in use`);
+    if (this.#lowest > this.#last) throw new Error(`${key}: no mark is left, all ${this.#used.size} are in use`);
     this.#changed();
     return this.#take(key, this.#lowest);
   }

@@ -45,6 +45,9 @@ export interface Cidr {
   readonly family: 4 | 6;
 }
 
+/** "10.0.1.0/24". */
+export const cidrText = ({ base, bits }: Cidr): string => `${addressText(base)}/${bits}`;
+
 /** Reads "10.0.1.0/24"; undefined if it is none or has host bits set. */
 export function parseCidr(text: string): Cidr | undefined {
   const [address = "", length = ""] = text.split("/", 2);

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { CONTAINER_RESOLVER, DNS_PORT, slotOrNode } from "./defaults.ts";
 import type { ChangeInput } from "./input.ts";
 import { isPlain, type Place, pathText, shown, type Told, tellIssues } from "./issues.ts";
+import { brief } from "./quote.ts";
 import { changeSchema, fieldsAt } from "./schema.ts";
 import type { Change, Endpoint, Task } from "./types.ts";
 
@@ -126,5 +127,5 @@ function called(value: unknown, all: readonly Told[]): Pick<NoChange, "op" | "ca
   const { id, name, service, slot, node } = object as Readonly<Record<string, unknown>>;
   const task = kind === "task.put" && typeof service === "string" && `${service}.${slot ?? node}`; // its id, if none is given
   const known = [name, id ?? task].find((text) => typeof text === "string" && text !== "");
-  return { op: kind, called: known === undefined ? kind : `${kind} ${JSON.stringify(known)}` };
+  return { op: kind, called: known === undefined ? kind : `${kind} ${JSON.stringify(brief(known as string))}` };
 }

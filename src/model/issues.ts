@@ -1,5 +1,6 @@
 /** zod's issues in our words: what would be right, at which place. */
 import type { z } from "zod";
+import { brief } from "./quote.ts";
 
 /** A place in what was given: keys and indices. */
 export type Place = readonly (string | number)[];
@@ -83,7 +84,7 @@ function article(type: string, { list, object }: Nouns): string {
 
 /** "task.endpoints[0].ip4". */
 export const pathText = (place: Place): string =>
-  place.map((step, i) => (typeof step === "number" ? `[${step}]` : `${i > 0 ? "." : ""}${step}`)).join("");
+  place.map((step, i) => (typeof step === "number" ? `[${step}]` : `${i > 0 ? "." : ""}${brief(step)}`)).join("");
 
 /** Not a Map, a Date or the like, whose fields are not what it holds. Instances of people's own classes may be. */
 export const isPlain = (object: object): boolean => Object.prototype.toString.call(object) === "[object Object]";

@@ -9,11 +9,11 @@ import { createOpenSockets } from "../sandbox/sockets.ts";
 import type { ScopePatch } from "../scoping/patch.ts";
 import type { Policy } from "../scoping/policy.ts";
 import type { DataPlane } from "../server/data-plane.ts";
-import { InlinePlane } from "../server/inline-plane.ts";
+import { inlinePlane } from "../server/inline-plane.ts";
 import { createServing, type ServingOptions } from "../server/serve.ts";
 import { tellOnce } from "../server/tell-once.ts";
 import type { Asked } from "../server/upstream-news.ts";
-import { canHaveWorkers, WorkerPlane } from "../server/worker/plane.ts";
+import { canHaveWorkers, workerPlane } from "../server/worker/plane.ts";
 import { version } from "../version.ts";
 
 export interface PlaneOptions {
@@ -44,12 +44,12 @@ export function createPlane(options: PlaneOptions): DataPlane {
     if (canHaveWorkers) {
       const forwarderOptions = options.forwarder ?? {};
       const news = { onHealth, onProblem };
-      return new WorkerPlane({ workers, serving, forwarderOptions, forwarder, sockets, snapshot, onError, news });
+      return workerPlane({ workers, serving, forwarderOptions, forwarder, sockets, snapshot, onError, news });
     }
     onNotice("the file of the worker threads, thread-main.js, is not beside the program; the main thread answers");
   }
   const inline = { serving: createServing(serving), forwarder, sockets, onError };
-  return new InlinePlane({ ...inline, batched: calls && transport !== "dgram" });
+  return inlinePlane({ ...inline, batched: calls && transport !== "dgram" });
 }
 
 /** Whether we can make system calls of our own; says so if not. */

@@ -1,5 +1,6 @@
 /** The addresses of one network: who has which, and the next free one. Serial, so that an address rests before it is reused. */
-import { addressBytes, addressText, type Cidr, familyOf, inCidr, parseCidr } from "../model/address.ts";
+import { addressBytes, addressText, type Cidr, cidrText, familyOf, inCidr, parseCidr } from "../model/address.ts";
+import { brief } from "../model/quote.ts";
 import type { Network } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { Taking, Undo } from "./undo.ts";
@@ -72,7 +73,7 @@ export class AddressPool {
   #explicit(address: string, family: 4 | 6, owner: string): string {
     const bytes = addressBytes(address);
     if (bytes === undefined || (bytes.length === 4) !== (family === 4)) {
-      throw new RegistryError("invalid", `${owner}: "${address}" is no IPv${family} address`);
+      throw new RegistryError("invalid", `${owner}: "${brief(address)}" is no IPv${family} address`);
     }
     const canonical = addressText(bytes);
     const range = this.#ranges.find((r) => inCidr(r.cidr, canonical));
@@ -80,7 +81,7 @@ export class AddressPool {
       const subnets = this.#ranges.map((r) => r.text).join(", ");
       throw new RegistryError(
         "invalid",
-        `${owner}: ${canonical} is outside the subnets of network ${this.#network} (${subnets})`,
+        `${owner}: ${canonical} is outside the subnets of network ${brief(this.#network)} (${brief(subnets)})`,
       );
     }
     if (range.reserved(canonical)) {
@@ -90,7 +91,7 @@ export class AddressPool {
     if (user !== undefined) {
       throw new RegistryError(
         "conflict",
-        `${owner}: ${canonical} is already used by ${user} on network ${this.#network}`,
+        `${owner}: ${canonical} is already used by ${user} on network ${brief(this.#network)}`,
       );
     }
     return canonical;
@@ -106,7 +107,7 @@ export class AddressPool {
       this.#claim(range, found, owner, undo);
       return found;
     }
-    throw new RegistryError("exhausted", `${exhausted} (network ${this.#network}, IPv${family})`);
+    throw new RegistryError("exhausted", `${exhausted} (network ${brief(this.#network)}, IPv${family})`);
   }
 
   #claim(range: Range, address: string, owner: string, undo: Undo): void {
@@ -139,7 +140,7 @@ class Range {
 
   constructor(cidr: Cidr) {
     this.cidr = cidr;
-    this.text = `${addressText(cidr.base)}/${cidr.bits}`;
+    this.text = cidrText(cidr);
     const free = cidr.base.length * 8 - cidr.bits;
     const size = 2 ** Math.min(40, free);
     // IPv4 keeps the first address for the network and the last for broadcast; /31 and /32 have neither (RFC 3021).

@@ -1,5 +1,6 @@
 /** Plain containers. */
-import type { Container, ContainerId } from "../model/types.ts";
+import { brief } from "../model/quote.ts";
+import type { Container } from "../model/types.ts";
 import { releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkName, folded } from "./names.ts";
@@ -8,12 +9,12 @@ import type { Step } from "./step.ts";
 
 export function putContainer(step: Step, given: Container): Container | undefined {
   const { state, undo, touched } = step;
-  const owner = `container ${given.name}`;
+  const owner = `container ${brief(given.name)}`;
   checkName(owner, given.name, "name");
   checkName(owner, given.hostname, "hostname");
   const named = state.containerNames.get(folded(given.name));
   if (named !== undefined && named !== given.id) {
-    throw new RegistryError("conflict", `${owner}: there is a container of this name (${named})`, "name");
+    throw new RegistryError("conflict", `${owner}: there is a container of this name (${brief(named)})`, "name");
   }
   const before = state.containers.get(given.id);
   const container = {
@@ -28,12 +29,7 @@ export function putContainer(step: Step, given: Container): Container | undefine
   return container;
 }
 
-export function removeContainer({ state, undo, touched }: Step, id: ContainerId): boolean {
-  const container = state.containers.get(id);
-  if (container === undefined) return false;
-  releaseEndpoints(state, undo, container.endpoints);
-  undo.delete(state.containers, id);
-  undo.delete(state.containerNames, folded(container.name));
-  touched.containers.add(id);
-  return true;
+export function releaseContainer({ state, undo }: Step, { name, endpoints }: Container): void {
+  releaseEndpoints(state, undo, endpoints);
+  undo.delete(state.containerNames, folded(name));
 }

@@ -1,4 +1,5 @@
 /** Endpoints of tasks and containers: on which network, with which addresses. */
+import { brief } from "../model/quote.ts";
 import type { Endpoint, Service } from "../model/types.ts";
 import type { AddressPool } from "./address-pool.ts";
 import { RegistryError, within } from "./error.ts";
@@ -88,14 +89,15 @@ export function releaseEndpoints(state: State, undo: Undo, endpoints: readonly E
 
 export function poolOf(state: State, owner: string, network: string): AddressPool {
   const pool = state.pools.get(network);
-  if (pool === undefined) throw new RegistryError("unknown", `${owner}: there is no network "${network}"`, "network");
+  if (pool === undefined)
+    throw new RegistryError("unknown", `${owner}: there is no network "${brief(network)}"`, "network");
   return pool;
 }
 
 export const twice = (state: State, owner: string, network: string): RegistryError =>
   new RegistryError("invalid", `${owner} is on network ${nameOf(state, network)} twice`, "network");
 
-export const nameOf = (state: State, network: string): string => state.networks.get(network)?.name ?? network;
+export const nameOf = (state: State, network: string): string => brief(state.networks.get(network)?.name ?? network);
 
 /** A task may be on its service's networks and on the routing mesh. */
 export const onNetwork = (state: State, service: Service, network: string): boolean =>

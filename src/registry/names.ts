@@ -1,5 +1,6 @@
 /** Checks of names that every kind of object shares. */
 import { callingProblem, foldCase } from "../model/name.ts";
+import { brief } from "../model/quote.ts";
 import { RegistryError } from "./error.ts";
 
 /**
@@ -24,7 +25,7 @@ export function checkAliases(owner: string, aliases: readonly string[]): void {
 
 function refuseIf(problem: string | undefined, owner: string, name: string, path: string): void {
   if (problem === undefined) return;
-  throw new RegistryError("invalid", `${owner}: name ${JSON.stringify(name)} ${problem}`, path);
+  throw new RegistryError("invalid", `${owner}: name ${JSON.stringify(brief(name))} ${problem}`, path);
 }
 
 /** Most names, told at a glance: labels of letters, digits, hyphens and underscores, short enough whatever they are. */

@@ -1,9 +1,11 @@
 /** Networks come and go: names, subnets, gateways. */
-import { addressText, canonicalAddress, cidrsOverlap, inCidr, parseCidr } from "../model/address.ts";
-import type { Network, NetworkId, Subnet } from "../model/types.ts";
+import { canonicalAddress, cidrsOverlap, cidrText, inCidr, parseCidr } from "../model/address.ts";
+import { brief } from "../model/quote.ts";
+import type { Network, Subnet } from "../model/types.ts";
 import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
 import { checkSpacedName, folded } from "./names.ts";
+import { Ranges } from "./ranges.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
@@ -17,7 +19,13 @@ export function putNetwork(step: Step, given: Network): Network | undefined {
   check(state, network);
   if (before === undefined || !same(before.subnets, network.subnets)) {
     if (before !== undefined) refuseIfUsed(state, before, "the subnets of network", "change", "subnets");
-    undo.set(state.pools, network.id, new AddressPool(network));
+    if (before !== undefined) vacate(step, before);
+    const pool = new AddressPool(network);
+    undo.set(state.pools, network.id, pool);
+    for (const cidr of pool.cidrs) {
+      state.ranges.add(cidr, network.id);
+      undo.push(() => state.ranges.remove(cidr));
+    }
   }
   if (before !== undefined && before.ingress !== network.ingress)
     refuseIfUsed(state, before, "the role (ingress or not) of network", "change", "ingress");
@@ -31,15 +39,21 @@ export function putNetwork(step: Step, given: Network): Network | undefined {
   return network;
 }
 
-export function removeNetwork({ state, undo, touched }: Step, id: NetworkId): boolean {
-  const network = state.networks.get(id);
-  if (network === undefined) return false;
+/** Throws if somebody is attached. */
+export function releaseNetwork(step: Step, network: Network): void {
+  const { state, undo } = step;
   refuseIfUsed(state, network, "network", "be removed");
-  undo.delete(state.networks, id);
-  undo.delete(state.pools, id);
+  vacate(step, network);
+  undo.delete(state.pools, network.id);
   undo.delete(state.networkNames, folded(network.name));
-  touched.networks.add(id);
-  return true;
+}
+
+/** Its ranges are free again. */
+function vacate({ state, undo }: Step, { id }: Network): void {
+  for (const cidr of state.pools.get(id)!.cidrs) {
+    state.ranges.remove(cidr);
+    undo.push(() => state.ranges.add(cidr, id));
+  }
 }
 
 /** Subnet and gateways filled in, addresses in canonical form. */
@@ -48,18 +62,18 @@ function complete(step: Step, network: Network, before: Network | undefined): Ne
   const subnets = given.map((subnet, i): Subnet => {
     const cidr = parseCidr(subnet.cidr);
     if (cidr === undefined)
-      throw invalid(network, `"${subnet.cidr}" is no subnet such as 10.0.1.0/24`, `subnets[${i}].cidr`);
-    const text = `${addressText(cidr.base)}/${cidr.bits}`;
+      throw invalid(network, `"${brief(subnet.cidr)}" is no subnet such as 10.0.1.0/24`, `subnets[${i}].cidr`);
+    const text = cidrText(cidr);
     const wanted = subnet.gateway ?? before?.subnets.find((s) => s.cidr === text)?.gateway;
     const gateway = wanted === undefined ? firstAddress(cidr) : canonicalAddress(wanted);
     const place = `subnets[${i}].gateway`;
     if (gateway === undefined || !inCidr(cidr, gateway))
-      throw invalid(network, `gateway ${subnet.gateway} is outside ${subnet.cidr}`, place);
+      throw invalid(network, `gateway ${brief(`${wanted}`)} is outside ${subnet.cidr}`, place);
     if (cidr.family === 4 && isReserved(cidr, gateway))
       throw invalid(network, `gateway ${gateway} is the network or broadcast address of ${text}`, place);
     return { cidr: text, gateway };
   });
-  const upstreams = checkedUpstreams(`network ${network.name}`, network.upstreams);
+  const upstreams = checkedUpstreams(`network ${brief(network.name)}`, network.upstreams);
   return { ...network, subnets, ...(upstreams && { upstreams }) };
 }
 
@@ -67,16 +81,19 @@ function check(state: State, network: Network): void {
   checkSpacedName("network", network.name, "name");
   const named = state.networkNames.get(folded(network.name));
   if (named !== undefined && named !== network.id) {
-    throw conflict(network, `there is a network of this name (${named})`, "name");
+    throw conflict(network, `there is a network of this name (${brief(named)})`, "name");
   }
   const cidrs = network.subnets.map((s) => parseCidr(s.cidr)!);
+  const own = new Ranges();
   for (const [i, cidr] of cidrs.entries()) {
-    if (cidrs.slice(0, i).some((other) => cidrsOverlap(cidr, other))) throw overlap(network, i, network);
+    if (own.overlap(cidr, "")) throw overlap(network, i, network);
+    own.add(cidr, network.id);
   }
+  if (!network.ingress && !cidrs.some((cidr) => state.ranges.overlap(cidr, network.id))) return;
   for (const other of state.networks.values()) {
     if (other.id === network.id) continue;
     if (other.ingress && network.ingress)
-      throw conflict(network, `ingress network (${other.name}) is already present`, "ingress");
+      throw conflict(network, `ingress network (${brief(other.name)}) is already present`, "ingress");
     const theirs = state.pools.get(other.id)?.cidrs ?? [];
     const i = cidrs.findIndex((c) => theirs.some((t) => cidrsOverlap(c, t)));
     if (i >= 0) throw overlap(network, i, other);
@@ -85,35 +102,20 @@ function check(state: State, network: Network): void {
 
 function overlap(network: Network, i: number, other: Network): RegistryError {
   const theirs = other.subnets.map((s) => s.cidr).join(", ");
-  const message = `subnet ${network.subnets[i]?.cidr} overlaps network ${other.name} (${theirs})`;
+  const message = `subnet ${network.subnets[i]?.cidr} overlaps network ${brief(other.name)} (${brief(theirs)})`;
   return conflict(network, message, `subnets[${i}].cidr`);
 }
 
 const invalid = ({ name }: Network, what: string, path: string): RegistryError =>
-  new RegistryError("invalid", `network ${name}: ${what}`, path);
+  new RegistryError("invalid", `network ${brief(name)}: ${what}`, path);
 
 const conflict = ({ name }: Network, what: string, path: string): RegistryError =>
-  new RegistryError("conflict", `network ${name}: ${what}`, path);
+  new RegistryError("conflict", `network ${brief(name)}: ${what}`, path);
 
-/** Docker's default pool for overlays: 10.0.0.0/8 in /24s, the first that overlaps nothing. */
 function freeSubnet({ state, subnets }: Step): Subnet {
-  const pool = parseCidr("10.0.0.0/8")!;
-  const used = [...state.pools.values()]
-    .flatMap((p) => p.cidrs)
-    .concat(subnets)
-    .filter((c) => cidrsOverlap(c, pool))
-    .map(({ base, bits }) => ({
-      first: bits <= 8 ? 0 : (base.charCodeAt(1) << 8) | base.charCodeAt(2),
-      count: 2 ** (24 - Math.min(24, Math.max(8, bits))),
-    }))
-    .sort((a, b) => a.first - b.first);
-  let free = 0;
-  for (const { first, count } of used) {
-    if (first > free) break;
-    free = Math.max(free, first + count);
-  }
-  if (free > 65_535) throw new RegistryError("exhausted", "no free /24 is left in 10.0.0.0/8 for another network");
-  return { cidr: `10.${free >> 8}.${free & 255}.0/24` };
+  const free = state.ranges.free(subnets);
+  if (free === undefined) throw new RegistryError("exhausted", "no free /24 is left in 10.0.0.0/8 for another network");
+  return { cidr: cidrText(free) };
 }
 
 /** Names who is attached, as people know them. */
@@ -126,5 +128,5 @@ function refuseIfUsed(state: State, { id, name, ingress }: Network, what: string
   const users = [...new Set([...services, ...owners])];
   if (users.length === 0) return;
   const shown = users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
-  throw new RegistryError("in-use", `${what} ${name} can't ${how} while it is in use by ${shown}`, path);
+  throw new RegistryError("in-use", `${what} ${brief(name)} can't ${how} while it is in use by ${shown}`, path);
 }

@@ -1,5 +1,6 @@
 /** A patch is the put of what is there, with some fields changed. */
 import type { GivenPatch } from "../model/change.ts";
+import { brief } from "../model/quote.ts";
 import type { Service } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { State } from "./state.ts";
@@ -7,7 +8,8 @@ import type { State } from "./state.ts";
 /** The put that it comes to, to be read like any other: a field that goes back to its default is left out there. */
 export function patched(state: State, { kind, id, patch }: GivenPatch): { readonly kind: string } {
   const { name, object } = target(state, kind, id);
-  if (object === undefined) throw new RegistryError("unknown", `${kind}: there is no ${name} "${id}"; put it first`);
+  if (object === undefined)
+    throw new RegistryError("unknown", `${kind}: there is no ${name} "${brief(id)}"; put it first`);
   const fields = Object.entries({ ...object, ...patch }).filter(([, value]) => value !== null);
   return { kind: `${name}.put`, [name]: Object.fromEntries(fields) };
 }

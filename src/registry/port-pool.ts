@@ -1,4 +1,5 @@
 /** Published ports of the whole cluster, by swarmkit's rules and in its words (manager/allocator, manager/controlapi). */
+import { brief } from "../model/quote.ts";
 import type { Port, Protocol, Service } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { Taking, Undo } from "./undo.ts";
@@ -116,4 +117,8 @@ function check({ name, mode, ports }: Service): void {
 }
 
 const inUse = (port: number, { name, id }: Service, how: string): RegistryError =>
-  new RegistryError("conflict", `port '${port}' is already in use by service '${name}' (${id}) as ${how}`, "ports");
+  new RegistryError(
+    "conflict",
+    `port '${port}' is already in use by service '${name}' (${brief(id)}) as ${how}`,
+    "ports",
+  );

@@ -5,17 +5,18 @@
 import type { Given } from "../model/change.ts";
 import type { ChangeInput } from "../model/input.ts";
 import type { Change } from "../model/types.ts";
-import { putContainer, removeContainer } from "./containers.ts";
+import { putContainer, releaseContainer } from "./containers.ts";
 import { RegistryError, within } from "./error.ts";
-import { putNetwork, removeNetwork } from "./networks.ts";
+import { type Kind, putOf, remove } from "./kinds.ts";
+import { putNetwork, releaseNetwork } from "./networks.ts";
 import { patched } from "./patch.ts";
 import { read, readAll } from "./read.ts";
-import { checkMember, putSandbox, removeSandbox } from "./sandboxes.ts";
-import { putService, removeService } from "./services.ts";
+import { checkMember, putSandbox, releaseSandbox } from "./sandboxes.ts";
+import { putService, releaseService } from "./services.ts";
 import { spokenFor, subnetsOf } from "./spoken.ts";
 import { nothingTouched, type State, type Touching } from "./state.ts";
 import type { Step } from "./step.ts";
-import { putTask, removeTask } from "./tasks.ts";
+import { putTask, releaseTask } from "./tasks.ts";
 import { Undo } from "./undo.ts";
 
 /** What was touched, and the changes as they came to be (addresses filled in); puts that change nothing are left out. */
@@ -83,15 +84,15 @@ function located(error: unknown, given: readonly Given[], index: number): unknow
 function one(step: Step, change: Given): Change | undefined {
   switch (change.kind) {
     case "network.put":
-      return put(change.kind, "network", putNetwork(step, change.network));
+      return put("network", putNetwork(step, change.network));
     case "service.put":
-      return put(change.kind, "service", putService(step, change.service));
+      return put("service", putService(step, change.service));
     case "task.put":
-      return put(change.kind, "task", putTask(step, change.task));
+      return put("task", putTask(step, change.task));
     case "container.put":
-      return put(change.kind, "container", putContainer(step, change.container));
+      return put("container", putContainer(step, change.container));
     case "sandbox.put":
-      return put(change.kind, "sandbox", putSandbox(step, change.sandbox));
+      return put("sandbox", putSandbox(step, change.sandbox));
     case "network.patch":
     case "service.patch":
     case "task.patch":
@@ -99,17 +100,17 @@ function one(step: Step, change: Given): Change | undefined {
     case "sandbox.patch":
       return one(step, read(patched(step.state, change)));
     case "network.remove":
-      return removeNetwork(step, change.id) ? change : undefined;
+      return remove(step, "network", change.id, releaseNetwork) ? change : undefined;
     case "service.remove":
-      return removeService(step, change.id) ? change : undefined;
+      return remove(step, "service", change.id, releaseService) ? change : undefined;
     case "task.remove":
-      return removeTask(step, change.id) ? change : undefined;
+      return remove(step, "task", change.id, releaseTask) ? change : undefined;
     case "container.remove":
-      return removeContainer(step, change.id) ? change : undefined;
+      return remove(step, "container", change.id, releaseContainer) ? change : undefined;
     case "sandbox.remove":
-      return removeSandbox(step, change.id) ? change : undefined;
+      return remove(step, "sandbox", change.id, releaseSandbox) ? change : undefined;
   }
 }
 
-const put = (kind: Change["kind"], name: string, object: object | undefined): Change | undefined =>
-  object === undefined ? undefined : ({ kind, [name]: object } as unknown as Change);
+const put = (kind: Kind, object: object | undefined): Change | undefined =>
+  object === undefined ? undefined : putOf(kind, object);

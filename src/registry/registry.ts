@@ -51,7 +51,7 @@ export class Registry extends Emitter<RegistryEvents> {
 
   /**
    * Applies all changes or, with a RegistryError, none. Returns the revision, one higher than before unless nothing
-   * changed. Listeners of "change" have run when it returns. Nothing of what is given is kept: it may be changed afterwards.
+   * changed. Listeners of "change" have run when it returns, or run next if it is one of them that applies. Nothing of what is given is kept: it may be changed afterwards.
    */
   apply(changes: readonly ChangeInput[]): number {
     const { touched, changes: done } = reduce(this.#state, changes);

@@ -1,6 +1,7 @@
 /** Sandboxes: who asks, and where. A sandbox comes to a container or task that is there, and may outlive it. */
-import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
+import { canonicalAddress, cidrText, parseCidr } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
+import { brief } from "../model/quote.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import { checkSpacedName } from "./names.ts";
@@ -13,7 +14,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
   const { state, undo, touched } = step;
   checkSpacedName("sandbox", given.id, "id");
   const before = state.sandboxes.get(given.id);
-  const upstreams = checkedUpstreams(`sandbox ${given.id}`, given.upstreams);
+  const upstreams = checkedUpstreams(`sandbox ${brief(given.id)}`, given.upstreams);
   if (given.netns === undefined && given.bind === "redirect")
     throw invalid(given, "bind: redirect needs a netns", "bind");
   if (given.netns === undefined && given.resolvConf !== undefined)
@@ -26,7 +27,7 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
     ...(upstreams && { upstreams }),
   };
   if (same(before, sandbox)) return undefined;
-  if (before !== undefined) release(step, before);
+  if (before !== undefined) releaseSandbox(step, before);
   for (const key of sandbox.listen.flatMap((l) => keys(sandbox, l))) {
     const other = state.listeners.get(key);
     if (other !== undefined) throw taken(sandbox, key, other);
@@ -42,29 +43,20 @@ export function putSandbox(step: Step, given: Sandbox): Sandbox | undefined {
 export function checkMember(state: State, id: SandboxId): void {
   const member = state.sandboxes.get(id)?.member;
   if (member === undefined || (member.kind === "task" ? state.tasks : state.containers).has(member.id)) return;
-  const message = `sandbox ${id}: there is no ${member.kind} "${member.id}"; put it before, or in the same batch`;
+  const message = `sandbox ${brief(id)}: there is no ${member.kind} "${brief(member.id)}"; put it before, or in the same batch`;
   throw new RegistryError("unknown", message, "member.id");
-}
-
-export function removeSandbox(step: Step, id: SandboxId): boolean {
-  const sandbox = step.state.sandboxes.get(id);
-  if (sandbox === undefined) return false;
-  release(step, sandbox);
-  step.undo.delete(step.state.sandboxes, id);
-  step.touched.sandboxes.add(id);
-  return true;
 }
 
 /** Addresses as everyone writes them, so that equal ones are seen to be equal. */
 function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: string): Listen {
   const canonicalListen = canonicalAddress(address);
   if (canonicalListen === undefined)
-    throw invalid(sandbox, `listen address "${address}" is no IP address`, `${path}.address`);
+    throw invalid(sandbox, `listen address "${brief(address)}" is no IP address`, `${path}.address`);
   const sources = source?.map((text, i) => {
     const cidr = parseCidr(text);
-    const known = cidr === undefined ? canonicalAddress(text) : `${addressText(cidr.base)}/${cidr.bits}`;
+    const known = cidr === undefined ? canonicalAddress(text) : cidrText(cidr);
     if (known === undefined)
-      throw invalid(sandbox, `source "${text}" is no IP address and no range`, `${path}.source[${i}]`);
+      throw invalid(sandbox, `source "${brief(text)}" is no IP address and no range`, `${path}.source[${i}]`);
     return known;
   });
   return { address: canonicalListen, port, ...(sources && { source: sources }) };
@@ -73,13 +65,13 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: st
 /** A file that is reached without links has a path without detours. */
 function checkFile(sandbox: Sandbox, file: string | FileBeneath): void {
   const { root, path } = typeof file === "string" ? { root: "/", path: file.slice(1) } : file;
-  if (!root.startsWith("/")) throw invalid(sandbox, `resolvConf: root "${root}" is not absolute`, "resolvConf");
+  if (!root.startsWith("/")) throw invalid(sandbox, `resolvConf: root "${brief(root)}" is not absolute`, "resolvConf");
   if (typeof file === "string" && !file.startsWith("/"))
-    throw invalid(sandbox, `resolvConf "${file}" is not absolute`, "resolvConf");
+    throw invalid(sandbox, `resolvConf "${brief(file)}" is not absolute`, "resolvConf");
   if (path.split("/").some((part) => part === "" || part === "." || part === ".."))
     throw invalid(
       sandbox,
-      `resolvConf: "${path}" must be names with one "/" between them, below its root`,
+      `resolvConf: "${brief(path)}" must be names with one "/" between them, below its root`,
       "resolvConf",
     );
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these it is about
@@ -94,7 +86,7 @@ function keys({ netns }: Sandbox, { address, port, source = [] }: Listen): strin
   return (source.length > 0 ? source : ["any"]).map((s) => `${address} ${port} ${s}${place}`);
 }
 
-function release({ state, undo }: Step, sandbox: Sandbox): void {
+export function releaseSandbox({ state, undo }: Step, sandbox: Sandbox): void {
   for (const key of sandbox.listen.flatMap((l) => keys(sandbox, l))) undo.delete(state.listeners, key);
 }
 
@@ -102,10 +94,10 @@ function taken(sandbox: Sandbox, key: string, other: SandboxId): RegistryError {
   const [address, port, source] = key.split(" ");
   return new RegistryError(
     "conflict",
-    `sandbox ${sandbox.id}: sandbox ${other} listens on ${address} port ${port} for the same source (${source})`,
+    `sandbox ${brief(sandbox.id)}: sandbox ${brief(other)} listens on ${address} port ${port} for the same source (${source})`,
     "listen",
   );
 }
 
 const invalid = (sandbox: Sandbox, what: string, path: string): RegistryError =>
-  new RegistryError("invalid", `sandbox ${sandbox.id}: ${what}`, path);
+  new RegistryError("invalid", `sandbox ${brief(sandbox.id)}: ${what}`, path);

@@ -1,12 +1,14 @@
 /** Services: a name, a VIP per network, published ports. */
-import type { Service, ServiceId, ServiceNetwork } from "../model/types.ts";
+import { brief } from "../model/quote.ts";
+import type { Service, ServiceNetwork } from "../model/types.ts";
 import { nameOf, onNetwork, poolOf, takeAddress, twice } from "./endpoints.ts";
 import { RegistryError, within } from "./error.ts";
+import { remove } from "./kinds.ts";
 import { checkAliases, folded } from "./names.ts";
 import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
-import { putTask, removeTask, taskOwner } from "./tasks.ts";
+import { putTask, releaseTask, taskOwner } from "./tasks.ts";
 
 export function putService(step: Step, given: Service): Service | undefined {
   const { state, undo, touched } = step;
@@ -47,14 +49,9 @@ function joinMesh(step: Step, { id, mesh }: Service): void {
 }
 
 /** The service's tasks go with it: without it they have no names to answer to. */
-export function removeService(step: Step, id: ServiceId): boolean {
-  const service = step.state.services.get(id);
-  if (service === undefined) return false;
-  for (const task of [...(step.state.tasksOf.get(id) ?? [])]) removeTask(step, task);
+export function releaseService(step: Step, service: Service): void {
+  for (const task of [...(step.state.tasksOf.get(service.id) ?? [])]) remove(step, "task", task, releaseTask);
   release(step, service);
-  step.undo.delete(step.state.services, id);
-  step.touched.services.add(id);
-  return true;
 }
 
 function release({ state, undo }: Step, service: Service): void {
@@ -105,7 +102,7 @@ function takeVips(
   if (service.mode === "dnsrr") {
     const vip = given.vip4 ?? given.vip6;
     if (vip === undefined) return rest;
-    const message = `${owner}: a dnsrr service has no VIP, ${vip} was given`;
+    const message = `${owner}: a dnsrr service has no VIP, ${brief(vip)} was given`;
     throw new RegistryError("invalid", message, given.vip4 === undefined ? "vip6" : "vip4");
   }
   const pool = poolOf(step.state, owner, given.network);
@@ -130,9 +127,9 @@ function meshOf(step: Step, owner: string, given: Service, before: Service | und
 /** swarmkit's rule (manager/controlapi/service.go): one DNS label. */
 function checkName(name: string): void {
   if (name.length > 63)
-    throw new RegistryError("invalid", `service ${name}: name must be 63 characters or fewer`, "name");
+    throw new RegistryError("invalid", `service ${brief(name)}: name must be 63 characters or fewer`, "name");
   if (!/^[a-z0-9](?:[-_a-z0-9]*[a-z0-9])?$/i.test(name)) {
-    throw new RegistryError("invalid", `service ${name}: name must be valid as a DNS name component`, "name");
+    throw new RegistryError("invalid", `service ${brief(name)}: name must be valid as a DNS name component`, "name");
   }
 }
 
@@ -153,7 +150,7 @@ function checkAttachment(state: State, owner: string, service: Service, { networ
   if (other !== undefined && other !== service.id) {
     throw new RegistryError(
       "conflict",
-      `${owner}: there is a service of this name on network ${nameOf(state, network)} (${other})`,
+      `${owner}: there is a service of this name on network ${nameOf(state, network)} (${brief(other)})`,
       "network",
     );
   }
@@ -166,7 +163,7 @@ function checkTasksStay(state: State, owner: string, service: Service): void {
     if (lost)
       throw new RegistryError(
         "in-use",
-        `${owner} can't leave network ${nameOf(state, lost.network)}: task ${id} is on it`,
+        `${owner} can't leave network ${nameOf(state, lost.network)}: task ${brief(id)} is on it`,
         "networks",
       );
   }

@@ -1,17 +1,18 @@
 /** What a batch asks for by name: nobody else in it is given that, whoever comes first. */
-import { type Cidr, canonicalAddress, parseCidr } from "../model/address.ts";
+import { canonicalAddress, parseCidr } from "../model/address.ts";
 import type { Given } from "../model/change.ts";
 import type { Endpoint, Network, Service } from "../model/types.ts";
 import { spokenAddress } from "./address-pool.ts";
 import { portKey } from "./port-pool.ts";
+import { Ranges } from "./ranges.ts";
 
-export function subnetsOf(changes: readonly Given[]): Cidr[] {
-  const found: Cidr[] = [];
+export function subnetsOf(changes: readonly Given[]): Ranges {
+  const found = new Ranges();
   for (const change of changes) {
     if (change.kind !== "network.put" && change.kind !== "network.patch") continue;
     for (const { cidr } of asking(change).subnets ?? []) {
       const parsed = parseCidr(cidr);
-      if (parsed !== undefined) found.push(parsed);
+      if (parsed !== undefined) found.cover(parsed);
     }
   }
   return found;

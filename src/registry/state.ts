@@ -2,6 +2,7 @@
 import type { Container, Network, ReadonlyState, Sandbox, SandboxId, Service, Task, Touched } from "../model/types.ts";
 import type { AddressPool } from "./address-pool.ts";
 import { PortPool } from "./port-pool.ts";
+import { Ranges } from "./ranges.ts";
 
 export class State implements ReadonlyState {
   revision = 0;
@@ -14,6 +15,8 @@ export class State implements ReadonlyState {
 
   /** By network id. */
   readonly pools = new Map<string, AddressPool>();
+  /** Of all networks. */
+  readonly ranges = new Ranges();
   readonly ports = new PortPool();
   /** Lower-cased name to id. Services: by network id first, since only there they must differ. */
   readonly networkNames = new Map<string, string>();

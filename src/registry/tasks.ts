@@ -1,7 +1,8 @@
 /** Tasks: a service's replicas, each with an address on its networks. */
 import type { GivenTask } from "../model/change.ts";
 import { bareEndpoint } from "../model/defaults.ts";
-import type { Endpoint, Service, Task, TaskId } from "../model/types.ts";
+import { brief } from "../model/quote.ts";
+import type { Endpoint, Service, Task } from "../model/types.ts";
 import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkName } from "./names.ts";
@@ -12,7 +13,11 @@ export function putTask(step: Step, given: GivenTask): Task | undefined {
   const { state, undo, touched } = step;
   const service = state.services.get(given.service);
   if (service === undefined)
-    throw new RegistryError("unknown", `task ${given.id}: there is no service "${given.service}"`, "service");
+    throw new RegistryError(
+      "unknown",
+      `task ${brief(given.id)}: there is no service "${brief(given.service)}"`,
+      "service",
+    );
   const owner = taskOwner(service, given);
   checkName(owner, `${service.name}.${given.slot ?? given.node}.${given.id}`, "id");
   checkName(owner, given.hostname, "hostname");
@@ -35,15 +40,9 @@ export function putTask(step: Step, given: GivenTask): Task | undefined {
   return task;
 }
 
-export function removeTask(step: Step, id: TaskId): boolean {
-  const { state, undo, touched } = step;
-  const task = state.tasks.get(id);
-  if (task === undefined) return false;
-  releaseEndpoints(state, undo, task.endpoints);
-  undo.delete(state.tasks, id);
+export function releaseTask(step: Step, task: Task): void {
+  releaseEndpoints(step.state, step.undo, task.endpoints);
   leave(step, task);
-  touched.tasks.add(id);
-  return true;
 }
 
 /** The endpoints, and one on the routing mesh: its service is published, or was when the task came. */
@@ -55,7 +54,7 @@ function onMesh({ mesh }: Service, given: readonly Endpoint[], before: readonly 
 
 /** How people know the task. */
 export const taskOwner = (service: Service, { slot, node }: Pick<Task, "slot" | "node">): string =>
-  `task ${service.name}.${slot ?? node}`;
+  `task ${service.name}.${slot ?? brief(node)}`;
 
 function leave({ state, undo }: Step, { id, service }: Task): void {
   const siblings = state.tasksOf.get(service)!;

@@ -8,7 +8,6 @@
  */
 import type { NetworkId } from "../model/types.ts";
 import type { RRSet } from "../wire/rrset.ts";
-import type { ScopePatch } from "./patch.ts";
 
 export type FlatNames = readonly (string | number)[];
 
@@ -95,17 +94,12 @@ export class NamesReader {
   }
 }
 
-/** Elements in one part: about a millisecond's work for the thread that takes it. */
-const MOST = 20_000;
-
 /**
- * The patch itself, or parts of it that are applied in order, so that no batch of packets waits long for one. Each name is whole in
- * its part; zones and scopes, which say who sees the names, come with the last.
+ * Parts of about `most` elements that mean the same one after the other. Each name is whole in its part, and what SAME stands for comes
+ * before it there. The last part may be empty.
  */
-export function inParts(patch: ScopePatch, most = MOST): readonly ScopePatch[] {
-  const { names } = patch;
-  if (names.length <= most) return [patch];
-  const parts: ScopePatch[] = [];
+export function partsOf(names: FlatNames, most: number): readonly FlatNames[] {
+  const parts: FlatNames[] = [];
   let part: (string | number)[] = [];
   let complete = false; // the records that SAME stands for are in this part
   let records: readonly [from: number, end: number] = [0, 0];
@@ -117,14 +111,12 @@ export function inParts(patch: ScopePatch, most = MOST): readonly ScopePatch[] {
     copy(names, reader.same && !complete ? records : own, part);
     if (!reader.gone) complete = true;
     if (part.length < most) continue;
-    parts.push({ ...NOTHING, revision: patch.revision, names: part });
+    parts.push(part);
     part = [];
     complete = false;
   }
-  return [...parts, { ...patch, names: part }];
+  return [...parts, part];
 }
-
-const NOTHING = { zones: [], scopes: [], removedScopes: [] };
 
 function copy(names: FlatNames, [from, end]: readonly [number, number], to: (string | number)[]): void {
   for (let i = from; i < end; i++) to.push(names[i]!);

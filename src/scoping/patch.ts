@@ -1,6 +1,6 @@
 /** What compile hands to the data plane: the difference between two revisions, as plain data that crosses to worker threads. */
 import type { NetworkId, SandboxId, Upstream } from "../model/types.ts";
-import type { FlatNames } from "./flat-names.ts";
+import { type FlatNames, partsOf } from "./flat-names.ts";
 
 export interface ScopePatch {
   readonly revision: number;
@@ -39,3 +39,19 @@ export interface LinkSpec {
   readonly alias: string;
   readonly target: string;
 }
+
+/** Elements of names in one part: about a millisecond's work for the thread that takes it. */
+const MOST = 20_000;
+
+/**
+ * The patch itself, or parts of it that are applied in order, so that no batch of packets waits long for one. Zones and scopes, which
+ * say who sees the names, come with the last.
+ */
+export function inParts(patch: ScopePatch, most = MOST): readonly ScopePatch[] {
+  if (patch.names.length <= most) return [patch];
+  const parts = partsOf(patch.names, most);
+  const last = parts.length - 1;
+  return parts.map((names, i) => (i === last ? { ...patch, names } : { ...NOTHING, revision: patch.revision, names }));
+}
+
+const NOTHING = { zones: [], scopes: [], removedScopes: [] };

@@ -490,3 +490,7 @@ describe("examples", () => {
     );
   });
 });
+
+test("a ConfigError says what it is by its code, like every error of ours", () => {
+  expect(() => parseConfig("networks: 1")).toThrow(expect.objectContaining({ name: "ConfigError", code: "config" }));
+});

@@ -3,7 +3,7 @@ import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Exchange, ExchangeEvents } from "../../src/forwarder/core/lanes.ts";
+import type { Exchange, ExchangeEvents } from "../../src/forwarder/core/exchange.ts";
 import { createNodeExchange } from "../../src/forwarder/io/sockets.ts";
 import { libcProblem } from "../../src/os/libc.ts";
 import { framed } from "../../src/wire/frames.ts";

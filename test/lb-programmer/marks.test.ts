@@ -37,6 +37,12 @@ test("the last mark fits 32 bits in every number that is made of one", () => {
   expect(LAST_MARK * ROOM + ROOM).toBe(2 ** 32);
 });
 
+test("when all are in use, it says how many that are", () => {
+  const marks = new Marks(() => {}, FIRST_MARK + 1);
+  expect(["a", "b"].map((key) => marks.of(key))).toEqual([256, 257]);
+  expect(() => marks.of("c")).toThrow("c: no mark is left, all 2 are in use");
+});
+
 test("who has which, those taken over first", () => {
   const marks = new Marks();
   marks.adopt([{ key: "first", mark: FIRST_MARK }]);

@@ -67,7 +67,7 @@ test("it is kept before anybody hears of it, and is what this batch came to, wha
   r.once("change", () => void r.apply([{ kind: "container.remove", id: "c" }]));
   r.on("change", ({ revision }) => heard.push(`change ${revision}`));
   const fed = r.feed(changes(`${NET} container c on n`), (objects) => heard.push(`keep ${lines(objects)}`));
-  expect(heard).toEqual(["keep network.put n,container.put c", "follow 1", "follow 2", "change 2", "change 1"]);
+  expect(heard).toEqual(["keep network.put n,container.put c", "follow 1", "follow 2", "change 1", "change 2"]);
   expect([fed.revision, lines(fed.objects), r.revision]).toEqual([1, ["network.put n", "container.put c"], 2]);
 });
 

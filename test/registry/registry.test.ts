@@ -344,6 +344,17 @@ describe("revision and events", () => {
     expect(seen[7]).toMatchObject([{ container: { endpoints: [{ ip4: "10.0.1.5" }] } }]);
   });
 
+  test("a listener that applies more: the others hear of it in its turn", () => {
+    const r = filled("");
+    const heard: string[] = [];
+    r.on("change", ({ revision }) => {
+      if (revision < 3) heard.push(`applied ${r.apply(changes(`container c${revision} on n`))}`);
+    });
+    r.on("change", ({ revision }) => heard.push(`heard ${revision}`));
+    r.apply(changes(NET));
+    expect(heard).toEqual(["applied 2", "heard 1", "applied 3", "heard 2", "heard 3"]);
+  });
+
   test("waitFor", async () => {
     const r = filled(NET);
     await r.waitFor(1);

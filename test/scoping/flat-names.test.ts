@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { inParts, NamesReader, NamesWriter } from "../../src/scoping/flat-names.ts";
-import type { ScopePatch } from "../../src/scoping/patch.ts";
+import { NamesReader, NamesWriter } from "../../src/scoping/flat-names.ts";
+import { inParts, type ScopePatch } from "../../src/scoping/patch.ts";
 import { Tables } from "../../src/scoping/tables.ts";
 
 /** An A record; the number tells them apart. */

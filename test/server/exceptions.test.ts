@@ -8,7 +8,7 @@ import { bindUdp, closeFd, listenTcp } from "../../src/os/socket.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
 import { Scope } from "../../src/scoping/scope.ts";
 import { Answerer } from "../../src/server/answerer.ts";
-import { InlinePlane } from "../../src/server/inline-plane.ts";
+import { inlinePlane } from "../../src/server/inline-plane.ts";
 import { Senders } from "../../src/server/senders.ts";
 import { createServing, LATER } from "../../src/server/serve.ts";
 import { askTcp, askUdp } from "../support/ask.ts";
@@ -50,7 +50,7 @@ describe.each([
     });
     const errors: string[] = [];
     const serving = createServing({ compat: "none", negativeTtl: 5, identity: { version: "v", id: "i" } });
-    const plane = new InlinePlane({
+    const plane = inlinePlane({
       serving,
       forwarder: createForwarder(),
       ...options,

@@ -9,6 +9,7 @@ import { createNode, type ElevenNode } from "../../src/daemon.ts";
 import type { NodeOptions } from "../../src/node/options.ts";
 import { fileStore } from "../../src/registry/stores/file.ts";
 import { memoryStore } from "../../src/registry/stores/memory.ts";
+import { Plane } from "../../src/server/plane.ts";
 import { query } from "../support/packets.ts";
 import { changes } from "../support/world.ts";
 
@@ -179,6 +180,24 @@ describe("events", () => {
     expect([heard, performance.now() - before < 500]).toEqual([[1], true]);
   });
 
+  test("a listener that applies: all hear of the revisions in their order, each once", () => {
+    const node = make();
+    const heard: string[] = [];
+    node.on("change", ({ revision }) => {
+      heard.push(`first ${revision}`);
+      if (revision === 1) heard.push(`applied ${node.apply(changes("container c on n"))}`);
+      if (revision === 2) node.on("change", (later) => heard.push(`new ${later.revision}`));
+    });
+    const gone = ({ revision }: { readonly revision: number }) => heard.push(`gone ${revision}`);
+    node.on("change", () => node.off("change", gone));
+    node.on("change", gone);
+    node.on("change", ({ revision }) => heard.push(`last ${revision}`));
+    expect(node.apply(changes(NET))).toBe(1);
+    expect(heard).toEqual(["first 1", "applied 2", "gone 1", "last 1", "first 2", "last 2"]);
+    node.apply(changes("container d on n"));
+    expect(heard.slice(6)).toEqual(["first 3", "last 3", "new 3"]);
+  });
+
   test("without onNotice it is a warning of the process's", async () => {
     const warned = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
     onTestFinished(() => warned.mockRestore());
@@ -318,5 +337,40 @@ describe("what is shown", () => {
     const { header } = await node.answer(DNS2.Packet.parse(query("elsewhere.example A")), "s");
     expect(header.rcode).toBe(2);
     node.setUpstreams([{ address: "fe80::1%lo", port: 53 }]);
+  });
+});
+
+describe("names that the data plane does not take", () => {
+  const refusing = () => {
+    const spy = vi.spyOn(Plane.prototype, "update").mockImplementationOnce(() => raise());
+    onTestFinished(() => spy.mockRestore());
+  };
+  const ask = async (node: ElevenNode) => (await node.answer(DNS2.Packet.parse(query("c A")), "c")).answers.length;
+
+  test.each<[string, (node: ElevenNode) => Promise<unknown>]>([
+    ["asked for, with `applied`", (node) => node.applied()],
+    ["that come later", async (node) => node.apply(changes("container d on n"))],
+    [
+      "with other upstreams",
+      async (node) => node.setUpstreams([{ address: "127.0.0.1", port: 5353, domains: ["example"] }]),
+    ],
+  ])("are told of, and taken before those %s", async (_, next) => {
+    const notices: string[] = [];
+    const node = make({ onNotice: (notice) => notices.push(notice) });
+    refusing();
+    node.apply(changes(`${NET}\n container c on n\n sandbox c`));
+    await vi.waitFor(() => expect(notices).toEqual(["names stay what they were until the next change: boom"]));
+    await next(node);
+    await vi.waitFor(async () => expect(await ask(node)).toBe(1));
+  });
+
+  test("keep `applied` from resolving", async () => {
+    const node = make({ onNotice: () => {} });
+    refusing();
+    refusing();
+    node.apply(changes(`${NET}\n container c on n\n sandbox c`));
+    await expect(node.applied()).rejects.toThrow("boom");
+    await node.applied();
+    expect(await ask(node)).toBe(1);
   });
 });

@@ -1,5 +1,5 @@
 /** What a worker's loop does, on this thread between two turns of node's: the same code, without a worker. */
-import type { Exchange, ExchangeEvents } from "../../src/forwarder/core/lanes.ts";
+import type { Exchange, ExchangeEvents } from "../../src/forwarder/core/exchange.ts";
 import { Descriptors } from "../../src/os/descriptors.ts";
 import { Poll } from "../../src/os/poll.ts";
 import { closeFd, listenTcp } from "../../src/os/socket.ts";

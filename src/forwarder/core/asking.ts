@@ -1,5 +1,6 @@
 /** Asking servers: which one next, when, over UDP or TCP, with or without OPT record. Everything that is sent is sent here. */
 import type { ForwarderCounters } from "./counters.ts";
+import type { LaneKind } from "./exchange.ts";
 import {
   type Flight,
   isPending,
@@ -11,7 +12,7 @@ import {
   wentByTcp,
   wentPlain,
 } from "./flight.ts";
-import type { LaneKind, Lanes } from "./lanes.ts";
+import type { Lanes } from "./lanes.ts";
 import type { Probes } from "./probes.ts";
 import { asked, hedgeDelay, type Server } from "./upstream-health.ts";
 

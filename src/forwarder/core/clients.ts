@@ -3,8 +3,8 @@ import { EDE_OTHER, REFUSED } from "../../wire/constants.ts";
 import { fitAnswer } from "./answer.ts";
 import { type Entry, staleAnswer } from "./cache.ts";
 import type { ForwarderCounters } from "./counters.ts";
-import type { Flight, Outcome, Party, Waiter } from "./flight.ts";
-import { type Share, Shares } from "./shares.ts";
+import type { Flight, Outcome, Party, Share, Waiter } from "./flight.ts";
+import { Shares } from "./shares.ts";
 import { type ForwardFailure, type ForwardReply, STREAM } from "./types.ts";
 
 /** Most clients of one sandbox that may wait for the same answer: when it comes they are all served in one go, and nobody else meanwhile. */

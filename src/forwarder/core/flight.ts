@@ -1,9 +1,11 @@
-/** One question on its way: who waits for it, which servers have been tried, whom to try next. Decides, but sends nothing. */
+/**
+ * One question on its way, and what it hangs together with: who waits for it, which servers have been tried over which lanes, whose share
+ * it takes; whom to try next. Decides, but sends nothing.
+ */
 import type { Answer } from "./answer.ts";
 import type { Entry } from "./cache.ts";
+import type { LaneKind } from "./exchange.ts";
 import type { Group } from "./groups.ts";
-import type { Lane } from "./lanes.ts";
-import type { Share } from "./shares.ts";
 import type { ForwardFailure, ForwardReply, ForwardRequest } from "./types.ts";
 import { healthy, type Server } from "./upstream-health.ts";
 
@@ -78,6 +80,34 @@ export interface Try {
   overdue: boolean;
   /** The label of the loop probe that was sent because of it; "": none. */
   probe: string;
+}
+
+/** A socket towards one server, and the tries that wait on it. `Lanes` sees to it. */
+export interface Lane {
+  readonly number: number;
+  readonly kind: LaneKind;
+  readonly server: Server;
+  readonly openedAt: number;
+  usedAt: number;
+  uses: number;
+  /** Takes no new queries; closed when the last answer is in. */
+  retired: boolean;
+  /** Messages that answered what was asked, and messages that did not. */
+  answers: number;
+  strays: number;
+  /** By query id, oldest first. */
+  readonly waiting: Map<number, Try>;
+}
+
+/** What one sandbox has in use of the forwarder. `Shares` sees to it. */
+export interface Share {
+  readonly asker: string;
+  /** The flights it pays for: how many, and a list of them by `Flight.older` and `newer`. A set would cost more than all the rest. */
+  flights: number;
+  oldest: Flight | undefined;
+  newest: Flight | undefined;
+  /** Its clients that wait, in whichever flights. */
+  waiters: number;
 }
 
 /** The server to ask next that was not asked yet, in configured order; healthy ones first, others only if `any`. */

@@ -7,10 +7,9 @@ import { type Clients, NOBODY } from "./clients.ts";
 import { conclusion } from "./conclusion.ts";
 import type { ForwarderCounters } from "./counters.ts";
 import type { Failures } from "./failures.ts";
-import type { Flight, Outcome, Party, Waiter } from "./flight.ts";
+import type { Flight, Outcome, Party, Share, Waiter } from "./flight.ts";
 import type { Group } from "./groups.ts";
 import { looksLikeOurs, type Probes } from "./probes.ts";
-import type { Share } from "./shares.ts";
 import { writeQuery } from "./upstream-query.ts";
 
 export const DEADLINE = 4_000;

@@ -9,8 +9,8 @@ import {
   sameSpelling,
   surveyReply,
 } from "../../wire/reply.ts";
+import type { LaneKind } from "./exchange.ts";
 import type { Try } from "./flight.ts";
-import type { LaneKind } from "./lanes.ts";
 import { hasCapital } from "./upstream-query.ts";
 
 /**

@@ -2,46 +2,10 @@
  * Lanes: the sockets towards upstreams, each connected to one server from a port of its own, and the tries waiting on them.
  * Decides which socket a query takes and how long a socket lives; opening and sending is the exchange's work.
  */
-import type { Try } from "./flight.ts";
+import type { Exchange, LaneKind } from "./exchange.ts";
+import type { Lane, Try } from "./flight.ts";
 import type { Server } from "./upstream-health.ts";
 import { addressQuery } from "./upstream-query.ts";
-
-export type LaneKind = "udp" | "tcp";
-
-/** The I/O below the forwarder. It never calls back from inside one of these; what fails is told to `failed` later. */
-export interface Exchange {
-  /** Opens a socket in that namespace, from a random port, connected to this server. Packets may be sent at once. */
-  open(lane: number, kind: LaneKind, address: string, port: number, netns: string | undefined): void;
-  /** Sends one message; it may be kept until it is out. On a TCP lane, the exchange adds the length. */
-  send(lane: number, packet: Uint8Array): void;
-  close(lane: number): void;
-}
-
-/** What the exchange is told of, never from inside a call of the forwarder's. */
-export interface ExchangeEvents {
-  received(lane: number, packet: Uint8Array): void;
-  failed(lane: number, reason: string): void;
-}
-
-/** Most octets that may wait to be written to a server over TCP. A server that lets more pile up reads nothing: the connection fails for this reason. */
-export const MOST_UNSENT = 1 << 17;
-export const STUCK = "takes no more questions";
-
-export interface Lane {
-  readonly number: number;
-  readonly kind: LaneKind;
-  readonly server: Server;
-  readonly openedAt: number;
-  usedAt: number;
-  uses: number;
-  /** Takes no new queries; closed when the last answer is in. */
-  retired: boolean;
-  /** Messages that answered what was asked, and messages that did not. */
-  answers: number;
-  strays: number;
-  /** By query id, oldest first. */
-  readonly waiting: Map<number, Try>;
-}
 
 // A socket per query would give each one a random port (RFC 5452 section 9.2), but costs more than the query. So up to
 // eight ports are open to a server, one is picked at random for each query, and none stays long enough to be found by

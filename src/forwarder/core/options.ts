@@ -1,7 +1,7 @@
 /** How the forwarder's core is set up and driven; core.ts is what fulfils it. */
 import type { CacheLimits } from "./cache.ts";
 import type { ForwarderCounters } from "./counters.ts";
-import type { Exchange } from "./lanes.ts";
+import type { Exchange } from "./exchange.ts";
 import type { ForwardReply, ForwardRequest } from "./types.ts";
 import type { Server } from "./upstream-health.ts";
 

@@ -2,17 +2,7 @@
  * What each sandbox has in use of the forwarder, and who gives way when all of it is in use. Past an equal part, a sandbox
  * may have what is free; below it, it is never refused: whoever has most makes room.
  */
-import type { Flight } from "./flight.ts";
-
-export interface Share {
-  readonly asker: string;
-  /** The flights it pays for: how many, and a list of them by `Flight.older` and `newer`. A set would cost more than all the rest. */
-  flights: number;
-  oldest: Flight | undefined;
-  newest: Flight | undefined;
-  /** Its clients that wait, in whichever flights. */
-  waiters: number;
-}
+import type { Flight, Share } from "./flight.ts";
 
 export class Shares {
   readonly #all = new Map<string, Share>();

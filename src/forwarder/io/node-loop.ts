@@ -1,6 +1,6 @@
 /** The forwarder on node's event loop: the core, node's sockets, and one timer. */
 import { createForwarderCore } from "../core/core.ts";
-import type { ExchangeEvents } from "../core/lanes.ts";
+import type { ExchangeEvents } from "../core/exchange.ts";
 import type { ForwarderCore, ForwarderOptions, OnHealth } from "../core/options.ts";
 import type { Forwarder, ForwardReply, ForwardRequest } from "../core/types.ts";
 import { createRandom16 } from "./random.ts";

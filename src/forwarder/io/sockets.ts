@@ -4,7 +4,7 @@ import { connect, Socket } from "node:net";
 import { familyOf } from "../../model/address.ts";
 import { datagramSocket } from "../../os/datagram.ts";
 import { Frames, framed } from "../../wire/frames.ts";
-import { type Exchange, type ExchangeEvents, type LaneKind, MOST_UNSENT, STUCK } from "../core/lanes.ts";
+import { type Exchange, type ExchangeEvents, type LaneKind, MOST_UNSENT, STUCK } from "../core/exchange.ts";
 
 /** A socket towards an upstream. */
 interface LaneSocket {

@@ -1,5 +1,6 @@
 /** The objects in a store: what was last said about each. It is told what became of every object, so it knows no rules. */
 import type { Change } from "../../model/types.ts";
+import { KINDS } from "../kinds.ts";
 
 export class Objects {
   readonly #kinds = new Map<string, Map<string, Change>>(KINDS.map((kind) => [kind, new Map()]));
@@ -24,9 +25,6 @@ export class Objects {
     return [...this.#kinds.values()].flatMap((objects) => [...objects.values()]);
   }
 }
-
-/** Each refers to earlier ones only. */
-const KINDS = ["network", "service", "task", "container", "sandbox"] as const;
 
 function idOf(change: Change): string {
   switch (change.kind) {

@@ -1,5 +1,5 @@
 /** The forwarder's exchange for a thread without an event loop. It opens, sends, receives and reports; it decides nothing. */
-import type { Exchange, ExchangeEvents, LaneKind } from "../../forwarder/core/lanes.ts";
+import type { Exchange, ExchangeEvents, LaneKind } from "../../forwarder/core/exchange.ts";
 import { Batch } from "../../os/batch.ts";
 import type { Descriptors } from "../../os/descriptors.ts";
 import { reasonOf } from "../../os/error.ts";

@@ -1,5 +1,5 @@
 /** The sockets of the forwarder's lanes, opened by hand, for a thread that waits in epoll: one connected to each server asked. */
-import { type ExchangeEvents, type LaneKind, MOST_UNSENT, STUCK } from "../../forwarder/core/lanes.ts";
+import { type ExchangeEvents, type LaneKind, MOST_UNSENT, STUCK } from "../../forwarder/core/exchange.ts";
 import type { Batch } from "../../os/batch.ts";
 import { errnoName, isAgain } from "../../os/error.ts";
 import { EPOLLIN, EPOLLOUT, type Poll } from "../../os/poll.ts";

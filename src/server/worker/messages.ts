@@ -1,6 +1,6 @@
 /** What the main thread and a worker say to each other. Plain data; the worker is woken by an eventfd for each. */
 
-import type { LaneKind } from "../../forwarder/core/lanes.ts";
+import type { LaneKind } from "../../forwarder/core/exchange.ts";
 import type { ForwarderOptions } from "../../forwarder/core/options.ts";
 import type { ScopePatch } from "../../scoping/patch.ts";
 import type { Given } from "../senders.ts";

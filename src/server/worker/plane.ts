@@ -3,18 +3,18 @@
  * a right to open, answers questions without a socket, and passes on every patch. A sandbox's sockets are all with one worker.
  */
 import { existsSync, stat } from "node:fs";
+import type { ForwarderCounters } from "../../forwarder/core/counters.ts";
 import type { ForwarderOptions, NodeForwarder } from "../../forwarder/io/node-loop.ts";
 import type { Listen, SandboxId } from "../../model/types.ts";
 import { descriptorLimit } from "../../os/descriptors.ts";
 import { closeFd } from "../../os/socket.ts";
-import { inParts } from "../../scoping/flat-names.ts";
-import type { ScopePatch } from "../../scoping/patch.ts";
+import { inParts, type ScopePatch } from "../../scoping/patch.ts";
 import { Answerer } from "../answerer.ts";
-import type { Bound, DataPlane, OpenSockets, Place } from "../data-plane.ts";
-import { Listeners, type Listening } from "../listeners.ts";
+import type { OpenSockets, Place } from "../data-plane.ts";
+import type { Listening } from "../listeners.ts";
+import { Plane, type Threads } from "../plane.ts";
 import type { Senders } from "../senders.ts";
-import { createServing, type ServingOptions } from "../serve.ts";
-import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "../until.ts";
+import { createServing, type ServeCounters, type ServingOptions } from "../serve.ts";
 import { ThreadHandle, type WorkerNews } from "./thread-handle.ts";
 
 export interface WorkerPlaneOptions {
@@ -39,24 +39,41 @@ const MOST_CONNECTIONS = 4096;
  */
 export const canHaveWorkers = existsSync(new URL("./thread-main.js", import.meta.url));
 
-export class WorkerPlane implements DataPlane {
-  readonly #options: WorkerPlaneOptions;
-  readonly #answerer: Answerer;
+export function workerPlane(options: WorkerPlaneOptions): Plane {
+  const { serving, forwarder, sockets, onError } = options;
+  const answerer = new Answerer(createServing(serving), forwarder, onError);
+  const workers = new Workers(options);
+  const open = async (listen: Listen, place: Place, senders: Senders): Promise<Listening> => {
+    const { udp, tcp, port, release } = await sockets(listen, place);
+    const pair = { udp, tcp };
+    const worker = workers.next();
+    worker.listen(pair, listen.address, senders);
+    return {
+      port,
+      changed: () => worker.listen(pair, listen.address, senders),
+      async close() {
+        await worker.unlisten(pair);
+        closeFd(udp);
+        closeFd(tcp);
+        await release?.();
+      },
+    };
+  };
+  return new Plane({ answerer, forwarder, threads: workers, open });
+}
+
+class Workers implements Threads {
   readonly #workers: readonly ThreadHandle[];
-  readonly #listeners = new Listeners({ open: (at, place, senders) => this.#open(at, place, senders) });
   #next = 0;
 
-  constructor(options: WorkerPlaneOptions) {
-    this.#options = options;
-    const { serving, forwarderOptions: forwarder, snapshot, onError } = options;
-    this.#answerer = new Answerer(createServing(serving), options.forwarder, onError);
+  constructor({ serving, forwarderOptions: forwarder, snapshot, onError, workers, news }: WorkerPlaneOptions) {
     // Node's pool of threads starts when it is first used, as copies of the thread that uses it: it must not be a worker's.
     stat("/", () => {});
     // Half of what this process may open: the rest is for whatever keeps the other sandboxes going.
-    const connections = Math.min(MOST_CONNECTIONS, Math.floor(descriptorLimit() / 2 / options.workers));
+    const connections = Math.min(MOST_CONNECTIONS, Math.floor(descriptorLimit() / 2 / workers));
     this.#workers = Array.from(
-      { length: options.workers },
-      () => new ThreadHandle({ serving, forwarder, connections }, snapshot, onError, options.news),
+      { length: workers },
+      () => new ThreadHandle({ serving, forwarder, connections }, snapshot, onError, news),
     );
     process.on("exit", this.#end);
   }
@@ -66,11 +83,9 @@ export class WorkerPlane implements DataPlane {
     for (const worker of this.#workers) worker.end();
   };
 
-  get counters(): DataPlane["counters"] {
-    const serve = { ...this.#answerer.serving.counters };
-    const forward = { ...this.#options.forwarder.counters };
-    for (const worker of this.#workers) worker.addCounters(serve, forward);
-    return { serve, forward };
+  /** The one whose turn it is to have a listening address. */
+  next(): ThreadHandle {
+    return this.#workers[this.#next++ % this.#workers.length]!;
   }
 
   get problems(): ReadonlyMap<SandboxId, Error> {
@@ -80,8 +95,11 @@ export class WorkerPlane implements DataPlane {
     return problems;
   }
 
+  addCounters(serve: ServeCounters, forward: ForwarderCounters): void {
+    for (const worker of this.#workers) worker.addCounters(serve, forward);
+  }
+
   update(patch: ScopePatch): void {
-    this.#answerer.update(patch);
     const parts = inParts(patch);
     for (const worker of this.#workers) for (const part of parts) worker.post({ kind: "patch", patch: part });
   }
@@ -90,51 +108,12 @@ export class WorkerPlane implements DataPlane {
     await Promise.all(this.#workers.map((w) => w.mark()));
   }
 
-  attach(sandbox: SandboxId, listen: readonly Listen[], place: Place = {}): Promise<readonly Bound[]> {
-    return this.#listeners.attach(sandbox, listen, place);
-  }
-
-  detach(sandbox: SandboxId): Promise<void> {
-    return this.#listeners.detach(sandbox);
-  }
-
-  ask(query: Uint8Array, sandbox: SandboxId): Promise<Uint8Array> {
-    return this.#answerer.ask(query, sandbox);
-  }
-
-  drain(): Promise<void> {
-    return this.#drain(LONGEST_FLIGHT);
+  async drain(ms: number): Promise<void> {
+    await Promise.all(this.#workers.map((w) => w.drain(ms)));
   }
 
   async close(): Promise<void> {
-    this.#answerer.end();
-    await this.#drain(LAST_FLIGHT);
-    this.#options.forwarder.close();
-    await this.#listeners.close();
     process.off("exit", this.#end);
     await Promise.all(this.#workers.map((w) => w.close()));
-  }
-
-  async #drain(ms: number): Promise<void> {
-    const { forwarder } = this.#options;
-    await Promise.all([until(() => forwarder.inFlight === 0, ms), ...this.#workers.map((w) => w.drain(ms))]);
-  }
-
-  async #open(listen: Listen, place: Place, senders: Senders): Promise<Listening> {
-    const { address } = listen;
-    const { udp, tcp, port, release } = await this.#options.sockets(listen, place);
-    const pair = { udp, tcp };
-    const worker = this.#workers[this.#next++ % this.#workers.length]!;
-    worker.listen(pair, address, senders);
-    return {
-      port,
-      changed: () => worker.listen(pair, address, senders),
-      async close() {
-        await worker.unlisten(pair);
-        closeFd(udp);
-        closeFd(tcp);
-        await release?.();
-      },
-    };
   }
 }

@@ -5,7 +5,7 @@
  */
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from "node:worker_threads";
 import { createForwarderCore } from "../../forwarder/core/core.ts";
-import type { ExchangeEvents } from "../../forwarder/core/lanes.ts";
+import type { ExchangeEvents } from "../../forwarder/core/exchange.ts";
 import { createRandom16 } from "../../forwarder/io/random.ts";
 import { Batch } from "../../os/batch.ts";
 import { dropCapabilities } from "../../os/caps.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Flight } from "../../../src/forwarder/core/flight.ts";
-import { type Share, Shares } from "../../../src/forwarder/core/shares.ts";
+import type { Flight, Share } from "../../../src/forwarder/core/flight.ts";
+import { Shares } from "../../../src/forwarder/core/shares.ts";
 
 const flight = (key: string) => ({ key, older: undefined, newer: undefined }) as Flight;
 
