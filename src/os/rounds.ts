@@ -28,7 +28,7 @@ export class Rounds {
   readonly #period: number;
   /** Who was called last stands last. */
   readonly #members = new Set<() => void>();
-  /** So many are to be called by now, and the part of the next one. */
+  /** A period for each that is to be called by now, and what has gone by of the next one's. */
   #due = 0;
   #stop: (() => void) | undefined;
 
@@ -48,9 +48,9 @@ export class Rounds {
   }
 
   #turn(): void {
-    this.#due += (this.#members.size * PULSE) / this.#period;
-    const now = [...first(this.#members, Math.floor(this.#due))];
-    this.#due = Math.min(this.#due - now.length, 1);
+    this.#due += this.#members.size * PULSE;
+    const now = [...first(this.#members, Math.floor(this.#due / this.#period))];
+    this.#due = Math.min(this.#due - now.length * this.#period, this.#period);
     for (const member of now) {
       if (!this.#members.delete(member)) continue; // it left while another was called
       this.#members.add(member);
