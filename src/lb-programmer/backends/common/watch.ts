@@ -9,7 +9,7 @@ import { type Look, Watched, type WatchedOptions } from "./watched.ts";
 
 /** Milliseconds from look to look: at rules that announce nothing, and at settings. */
 const OFTEN = 500;
-const SETTINGS = 4_000;
+const SETTINGS = 3_000;
 
 /** The values of those settings that are there. */
 export type ReadSettings = (target: LbTarget, keys: readonly string[]) => Readonly<Record<string, string>>;
