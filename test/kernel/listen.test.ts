@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } fro
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { createReconciler } from "../../src/lb-programmer/reconcile/reconciler.ts";
-import { type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
+import type { LbState, LbTarget } from "../../src/lb-programmer/state.ts";
 import { exec } from "../../src/os/exec.ts";
 import { listen, type News } from "../../src/os/netlink/listen.ts";
 import { parseState } from "../lb-programmer/state-text.ts";

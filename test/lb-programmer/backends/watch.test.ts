@@ -109,7 +109,7 @@ test("our own changes are not told, whenever they are heard", async () => {
 
 test.each<[string, () => void]>([
   ["rules", () => void there.generation++],
-  ["settings", () => void (there.settings = { a: "2" })],
+  ["settings", () => void Object.assign(there, { settings: { a: "2" } })],
 ])("what others changed just before our own change is told: %s", async (_, change) => {
   watch(nftGeneration);
   watches.settings(sandbox, ["a"]);
@@ -121,9 +121,14 @@ test.each<[string, () => void]>([
 test.each<[string, (() => unknown)[], () => unknown, boolean]>([
   ["nothing has happened", [nftGeneration], () => {}, true],
   ["rules were changed, unheard", [nftGeneration], () => there.generation++, false],
-  ["a setting was changed", [nftGeneration], () => (there.settings = { a: "2" }), false],
+  ["a setting was changed", [nftGeneration], () => Object.assign(there, { settings: { a: "2" } }), false],
   ["what announces nothing can't be told", [nftGeneration, silent], () => {}, false],
-  ["we have changed something, and others may have meanwhile", [nftGeneration], () => watches.during(sandbox, async () => {}), false],
+  [
+    "we have changed something, and others may have meanwhile",
+    [nftGeneration],
+    () => watches.during(sandbox, async () => {}),
+    false,
+  ],
 ])("for sure as it was read: %s", async (_, looks, happen, sure) => {
   watch(...looks);
   watches.settings(sandbox, ["a"]);
