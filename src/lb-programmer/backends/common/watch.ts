@@ -5,14 +5,11 @@
 import { type Listen, listen } from "../../../os/netlink/listen.ts";
 import { Rounds } from "../../../os/rounds.ts";
 import type { LbTarget } from "../../state.ts";
-import { type Look, Watched, type WatchedOptions } from "./watched.ts";
+import { type Look, type ReadSettings, Watched, type WatchedOptions } from "./watched.ts";
 
 /** Milliseconds from look to look: at rules that announce nothing, and at settings. */
 const OFTEN = 500;
 const SETTINGS = 3_000;
-
-/** The values of those settings that are there. */
-export type ReadSettings = (target: LbTarget, keys: readonly string[]) => Readonly<Record<string, string>>;
 
 export class Watches {
   readonly #options: WatchedOptions;

@@ -7,10 +7,12 @@ import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { inNetns } from "../../../os/netns.ts";
 import type { Rounds } from "../../../os/rounds.ts";
 import type { LbTarget } from "../../state.ts";
-import type { ReadSettings } from "./watch.ts";
 
 /** Something that is another once somebody has changed it; called in the target's namespace. */
 export type Look = () => unknown;
+
+/** The values of those settings that are there. */
+export type ReadSettings = (target: LbTarget, keys: readonly string[]) => Readonly<Record<string, string>>;
 
 export interface WatchedOptions {
   readonly settings: ReadSettings;
