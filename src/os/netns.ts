@@ -33,17 +33,22 @@ export function inNetns<T>(path: string | undefined, work: () => T): T {
 
 let home: number | undefined;
 
-/** The namespace this thread started in; opened before it is first left. */
+/** The namespace this thread started in, as a descriptor. */
+export const withHome = <T>(work: (fd: number) => T): T => work(homeNamespace());
+
+/** Opened before it is first left. */
 function homeNamespace(): number {
   home ??= openSync("/proc/thread-self/ns/net", "r");
   return home;
 }
 
 /**
+ * A descriptor of the namespace at `path`, the caller's to close: it keeps the namespace alive. Throws an OsError.
+ *
  * The path may be in somebody's reach, and lead to anything: it is opened only once it is seen to lead to a namespace. To open a
  * FIFO would wait for a writer, to open a device can do whatever its driver likes.
  */
-function openNamespace(path: string): number {
+export function openNamespace(path: string): number {
   homeNamespace();
   let seen: number | undefined;
   try {

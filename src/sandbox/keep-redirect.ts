@@ -4,11 +4,13 @@
  */
 import type { Notice } from "../model/notice.ts";
 import { lookInto } from "../os/look.ts";
+import { listen } from "../os/netlink/listen.ts";
 import { nftGeneration } from "../os/netlink/nfnetlink.ts";
+import { Rounds } from "../os/rounds.ts";
 import { xtablesSizes } from "../os/xtables.ts";
 import { type Behind, installRedirect, presentRedirect, type Redirect, removeRedirect } from "./redirect.ts";
 
-/** Milliseconds: from look to look, and from repair to repair at the longest. */
+/** Milliseconds: from look to look while there is a reason to look, and from repair to repair at the longest. */
 export interface Pace {
   readonly often: number;
   readonly longest: number;
@@ -35,7 +37,9 @@ class Keeping implements Kept {
   #seen: string | undefined;
   #problem: string | undefined;
   #work: Promise<void> | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #deafen: (() => void) | undefined;
+  /** How to stop looking. */
+  #rest: (() => void) | undefined;
   #ended = false;
 
   constructor(at: Redirect, behind: Behind, onNotice: Notice, pace: Pace) {
@@ -48,12 +52,14 @@ class Keeping implements Kept {
 
   async begin(): Promise<void> {
     await this.#install();
-    this.#timer = setInterval(() => this.#look(), this.#pace.often).unref();
+    this.#deafen = listen(this.#at.netns, () => this.#watch());
+    this.#watch();
   }
 
   async leave(): Promise<void> {
     this.#ended = true;
-    clearInterval(this.#timer);
+    this.#deafen?.();
+    this.#rest?.();
     await this.#work;
   }
 
@@ -62,8 +68,18 @@ class Keeping implements Kept {
     await removeRedirect(this.#at);
   }
 
+  /** Looks again and again, from now on. */
+  #watch(): void {
+    if (!this.#ended) this.#rest ??= looking(this.#pace).add(() => this.#look());
+  }
+
   #look(): void {
     const now = rules(this.#at);
+    if (now === this.#seen && isHeard(now)) {
+      this.#rest?.();
+      this.#rest = undefined;
+      return;
+    }
     if (now === this.#seen || now === undefined || this.#work !== undefined || !this.#patience.ready()) return;
     this.#work = this.#repair(this.#patience.first)
       .catch((error: Error) => this.#failed(error))
@@ -135,3 +151,15 @@ class Patience {
 
 /** Another one once rules have been changed in the namespace, ours or others'; undefined if it is gone. */
 const rules = ({ netns }: Redirect): string | undefined => lookInto(netns, [nftGeneration, xtablesSizes]);
+
+/** Legacy iptables, which announces nothing, has no tables there: then the redirect is not in them, and no look is needed. */
+const isHeard = (rules: string | undefined): boolean => /^\d+\n$/.test(rules ?? "");
+
+/** One round for all redirects of a pace. */
+function looking({ often }: Pace): Rounds {
+  const there = rounds.get(often) ?? new Rounds(often);
+  rounds.set(often, there);
+  return there;
+}
+
+const rounds = new Map<number, Rounds>();

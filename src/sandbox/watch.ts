@@ -11,16 +11,16 @@ import { dirname } from "node:path";
  */
 export function namespaceAt(path: string): string | undefined {
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    nsfs ??= statSync("/proc/self/ns/net", { bigint: true }).dev;
-    return dev === nsfs ? `${dev}:${ino}` : undefined;
+    const at = statSync(path, { throwIfNoEntry: false }); // all are looked at each second: no exception, no bigint
+    nsfs ??= statSync("/proc/self/ns/net").dev;
+    return at?.dev === nsfs ? `${at.dev}:${at.ino}` : undefined;
   } catch {
     return undefined; // whoever enters it says why
   }
 }
 
 /** The device that all namespaces are on. */
-let nsfs: bigint | undefined;
+let nsfs: number | undefined;
 
 /** Looks this often where the file system tells nothing: /proc. Milliseconds. */
 const LOOK_EVERY = 1_000;

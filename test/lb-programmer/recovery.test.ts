@@ -183,6 +183,17 @@ describe("drift", () => {
     expect(kernel("c1")).toBe(whole);
   });
 
+  test("where the backend is sure that there is none, nothing is read for it", async () => {
+    const { backend, clock, steps } = await started();
+    let sure = true;
+    Object.assign(backend, { unchanged: () => sure });
+    await clock.advance(100_000);
+    expect(steps("c1")).toEqual([]);
+    sure = false;
+    await clock.advance(30_000);
+    expect(steps("c1")).toEqual(["read"]);
+  });
+
   test("many words are one look, and a look that finds nothing changes nothing", async () => {
     const { backend, clock, steps, events } = await started();
     const before = events.length;

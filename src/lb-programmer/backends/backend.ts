@@ -28,6 +28,8 @@ export interface LbBackend {
   connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number>;
   /** Calls `changed` when the namespace's rules may have been changed by anyone; returns how to stop. Missing: found at the next read. */
   watch?(target: LbTarget, changed: () => void): () => void;
+  /** True: there is all that was read or applied last, for sure, so it need not be read now and then. Missing: nobody can tell. */
+  unchanged?(target: LbTarget): boolean;
   /** Removes everything of ours from there. */
   clear(target: LbTarget): Promise<void>;
   /** Ends helper processes and handles. */

@@ -1,6 +1,6 @@
 /**
  * What one namespace holds, as far as we know: as it was read, or as the last pass left it. Knows when to read again: at the start,
- * after a failure, when the backend says that something may have changed, and now and then without a reason.
+ * after a failure, when the backend says that something may have changed, and now and then where it can't tell.
  */
 import { Timers } from "../clock.ts";
 import { diff } from "../diff.ts";
@@ -31,7 +31,7 @@ export class KernelView {
 
   /** Reads the namespace, and watches it from the first time on; how many steps it is away from what was known. */
   async read(target: LbTarget): Promise<number> {
-    const { backend, intervals } = this.#options;
+    const { backend } = this.#options;
     const before = this.state;
     this.stale = false;
     if (this.#unwatch === undefined) {
@@ -39,7 +39,7 @@ export class KernelView {
       this.#unwatch = backend.watch?.(target, () => this.#mayHaveChanged()) ?? (() => {});
     }
     this.state = await backend.read(target, this.#keys);
-    this.#timers.set("drift", intervals.drift, () => this.distrust());
+    this.#checkLater(target);
     return before === undefined ? 0 : diff(this.state, before).length;
   }
 
@@ -75,6 +75,14 @@ export class KernelView {
   stop(): void {
     this.#timers.cancelAll();
     this.#stopWatching();
+  }
+
+  /** What nobody has told of is found by then, unless the backend is sure that there is nothing to be found. */
+  #checkLater(target: LbTarget): void {
+    this.#timers.set("drift", this.#options.intervals.drift, () => {
+      if (this.#options.backend.unchanged?.(target)) this.#checkLater(target);
+      else this.distrust();
+    });
   }
 
   /** Many words in a row are one read. Our own changes are announced, too, by backends that can't tell. */

@@ -1,97 +1,62 @@
 /**
- * Finds out whether somebody else changed our rules, by looking twice a second at something cheap that differs after any change.
- * It can't be had by listening: IPVS and legacy iptables announce nothing, and nftables announces only to open sockets in the
- * namespace, which would keep a namespace alive that everyone else has left.
+ * Finds out whether somebody else changed our rules, addresses or settings. What nftables announces, and addresses, is heard
+ * (os/netlink/listen.ts); IPVS, legacy iptables and settings announce nothing and are looked at now and then (watched.ts).
  */
-import { createHash } from "node:crypto";
-import { networkInterfaces } from "node:os";
-import { inNetns } from "../../../os/netns.ts";
+import { type Listen, listen } from "../../../os/netlink/listen.ts";
+import { Rounds } from "../../../os/rounds.ts";
 import type { LbTarget } from "../../state.ts";
+import { type Look, type ReadSettings, Watched, type WatchedOptions } from "./watched.ts";
 
-/** Milliseconds from look to look. */
+/** Milliseconds from look to look: at rules that announce nothing, and at settings. */
 const OFTEN = 500;
-
-/** Something that is another once somebody has changed it; called in the target's namespace. */
-export type Look = () => unknown;
+const SETTINGS = 3_000;
 
 export class Watches {
-  readonly #watches = new Set<Watch>();
+  readonly #options: WatchedOptions;
+  readonly #watched = new Set<Watched>();
+
+  constructor(settings: ReadSettings, hear: Listen = listen) {
+    this.#options = { settings, listen: hear, often: new Rounds(OFTEN), seldom: new Rounds(SETTINGS) };
+  }
 
   /** Calls `changed` after others have changed what one of `looks` sees; returns how to stop. */
   add(target: LbTarget, looks: readonly Look[], changed: () => void): () => void {
-    const watch = new Watch(target, looks, changed);
-    this.#watches.add(watch);
+    const watched = new Watched(target, looks, changed, this.#options);
+    this.#watched.add(watched);
     return () => {
-      this.#watches.delete(watch);
-      watch.stop();
+      this.#watched.delete(watched);
+      watched.stop();
     };
+  }
+
+  /** These settings of the target matter from now on. */
+  settings(target: LbTarget, keys: readonly string[]): void {
+    for (const watched of this.#at(target)) if (watched.target.id === target.id) watched.mind(keys);
   }
 
   /** `work` changes the namespace itself: that is not reported. Changes by others before it are; those meanwhile are left to the next read. */
   async during(target: LbTarget, work: () => Promise<void>): Promise<void> {
-    const here = [...this.#watches].filter((watch) => watch.target.netns === target.netns);
-    for (const watch of here) watch.hold();
+    const here = this.#at(target);
+    for (const watched of here) watched.hold();
     try {
       await work();
     } finally {
-      for (const watch of here) watch.resume();
+      for (const watched of here) watched.resume();
     }
   }
 
-  stop(): void {
-    for (const watch of this.#watches) watch.stop();
-    this.#watches.clear();
-  }
-}
-
-class Watch {
-  readonly target: LbTarget;
-  readonly #looks: readonly Look[];
-  readonly #changed: () => void;
-  readonly #timer: NodeJS.Timeout;
-  #known: string;
-  #held = 0;
-
-  constructor(target: LbTarget, looks: readonly Look[], changed: () => void) {
-    this.target = target;
-    this.#looks = looks;
-    this.#changed = changed;
-    this.#known = this.#look();
-    this.#timer = setInterval(() => this.#compare(), OFTEN).unref();
-  }
-
-  hold(): void {
-    this.#compare();
-    this.#held++;
-  }
-
-  resume(): void {
-    this.#known = this.#look();
-    this.#held--;
+  /** Nobody else has changed anything that is watched there since it was last read. A no may be caution. */
+  unchanged(target: LbTarget): boolean {
+    const its = this.#at(target).find((watched) => watched.target.id === target.id);
+    return its?.unchanged() ?? false;
   }
 
   stop(): void {
-    clearInterval(this.#timer);
+    for (const watched of this.#watched) watched.stop();
+    this.#watched.clear();
   }
 
-  #compare(): void {
-    if (this.#held > 0) return;
-    const known = this.#known;
-    this.#known = this.#look();
-    if (this.#known !== known) this.#changed();
-  }
-
-  /** "" if the namespace is gone, which whoever then reads will find out. */
-  #look(): string {
-    try {
-      const seen = inNetns(this.target.netns, () => this.#looks.map((look) => look()).join("\n"));
-      return createHash("sha1").update(seen).digest("base64");
-    } catch {
-      return "";
-    }
+  #at({ netns }: LbTarget): Watched[] {
+    return [...this.#watched].filter((watched) => watched.target.netns === netns);
   }
 }
-
-/** The addresses of the namespace's interfaces. */
-export const addressesThere: Look = () =>
-  Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ cidr }) => cidr));

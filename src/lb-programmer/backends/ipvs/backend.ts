@@ -17,7 +17,8 @@ import { isGone, type LbBackend, LbError } from "../backend.ts";
 import { inside } from "../common/failure.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
-import { addressesThere, type Look, Watches } from "../common/watch.ts";
+import { Watches } from "../common/watch.ts";
+import { addressesThere, type Look } from "../common/watched.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
 import type { Chain, Family } from "./chain.ts";
 import { forgetEarlyFlows } from "./flows.ts";
@@ -39,7 +40,7 @@ export interface IpvsOptions {
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
   readonly sysctls = ipvsSysctls;
-  readonly #watches = new Watches();
+  readonly #watches = new Watches(readSettings);
   readonly #localnet: Localnet;
   #flavour: Flavour | undefined;
 
@@ -59,6 +60,7 @@ export class IpvsBackend implements LbBackend {
   }
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
+    this.#watches.settings(target, keys);
     const saved = await savedRules(target, await this.#iptables(target));
     const ipvs = withIpvs(target, () =>
       FAMILIES.some((family) => marksOf(saved[family]).length > 0)
@@ -81,6 +83,7 @@ export class IpvsBackend implements LbBackend {
    */
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     await this.#watches.during(target, () => this.#apply(target, ops, desired));
+    this.#watches.settings(target, Object.keys(desired.sysctls));
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {

@@ -19,7 +19,8 @@ import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
 import { readSysctls, writeSysctls } from "../common/sysctls.ts";
 import { runTool, wordsOf } from "../common/tool.ts";
-import { addressesThere, type Look, Watches } from "../common/watch.ts";
+import { Watches } from "../common/watch.ts";
+import { addressesThere, type Look } from "../common/watched.ts";
 import { changeAddresses, present } from "./addresses.ts";
 import { endConnections, openConnections } from "./connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./forwarding.ts";
@@ -48,7 +49,7 @@ export class NftablesBackend implements LbBackend {
   readonly #localnet: Localnet;
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
-  readonly #watches = new Watches();
+  readonly #watches = new Watches(readSysctls);
 
   constructor({ library = true, chunk = 1000, localnet = new Localnet() }: NftablesOptions = {}) {
     this.#library = library && hasNft();
@@ -63,6 +64,7 @@ export class NftablesBackend implements LbBackend {
   }
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
+    this.#watches.settings(target, keys);
     const state = await this.#look(target);
     return {
       ...state,
@@ -74,6 +76,7 @@ export class NftablesBackend implements LbBackend {
 
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     await this.#watches.during(target, () => this.#apply(target, ops, desired));
+    this.#watches.settings(target, Object.keys(desired.sysctls));
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
@@ -103,6 +106,10 @@ export class NftablesBackend implements LbBackend {
 
   watch(target: LbTarget, changed: () => void): () => void {
     return this.#watches.add(target, LOOKS[target.kind], changed);
+  }
+
+  unchanged(target: LbTarget): boolean {
+    return this.#watches.unchanged(target);
   }
 
   /** On interfaces only what the target is configured with is ours to take away; in a container's namespace, nothing. */

@@ -1,0 +1,176 @@
+/** One namespace that is watched: what was known of it last, and what makes us compare. */
+import { createHash } from "node:crypto";
+import { statSync } from "node:fs";
+import { networkInterfaces } from "node:os";
+import type { Listen, News } from "../../../os/netlink/listen.ts";
+import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
+import { inNetns } from "../../../os/netns.ts";
+import type { Rounds } from "../../../os/rounds.ts";
+import type { LbTarget } from "../../state.ts";
+
+/** Something that is another once somebody has changed it; called in the target's namespace. */
+export type Look = () => unknown;
+
+/** The values of those settings that are there. */
+export type ReadSettings = (target: LbTarget, keys: readonly string[]) => Readonly<Record<string, string>>;
+
+export interface WatchedOptions {
+  readonly settings: ReadSettings;
+  readonly listen: Listen;
+  /** When to look at what announces nothing, and at settings. */
+  readonly often: Rounds;
+  readonly seldom: Rounds;
+}
+
+export class Watched {
+  readonly target: LbTarget;
+  readonly #looks: readonly Look[];
+  /** Those of them at what announces nothing. */
+  readonly #silent: readonly Look[];
+  readonly #changed: () => void;
+  readonly #options: WatchedOptions;
+  readonly #known = new Map<Look, unknown>();
+  readonly #leave: (() => void)[] = [];
+  readonly #settings: Look = () => this.#readSettings();
+  #keys: readonly string[] = [];
+  /** It has had keys. */
+  #minds = false;
+  #place: number | undefined;
+  #deafen: () => void;
+  #held = 0;
+  /** We have changed something ourselves: others may have done so in the same moment. */
+  #mixed = false;
+
+  constructor(target: LbTarget, looks: readonly Look[], changed: () => void, options: WatchedOptions) {
+    this.target = target;
+    this.#looks = looks;
+    this.#silent = looks.filter((look) => look !== nftGeneration && look !== addressesThere);
+    this.#changed = changed;
+    this.#options = options;
+    this.#place = placeOf(target);
+    this.#deafen = options.listen(target.netns, (news) => this.#hear(news)); // first, so that nothing comes between
+    this.#differs(this.#looks);
+    // Who attaches sandboxes sees to it that they are where they were. (sandbox/watch.ts)
+    if (this.#silent.length > 0 || target.kind !== "sandbox") this.#leave.push(options.often.add(() => this.#look()));
+  }
+
+  /** These settings matter. */
+  mind(keys: readonly string[]): void {
+    if (keys.join() === this.#keys.join()) return;
+    if (!this.#minds) this.#leave.push(this.#options.seldom.add(() => this.#compareSettings()));
+    this.#minds = true;
+    this.#keys = keys;
+    this.#differsInSettings();
+  }
+
+  hold(): void {
+    this.#compare(this.#looks);
+    this.#compareSettings();
+    this.#held++;
+  }
+
+  resume(): void {
+    this.#differs(this.#looks);
+    this.#differsInSettings();
+    this.#mixed = true;
+    this.#held--;
+  }
+
+  unchanged(): boolean {
+    const sure = this.#silent.length === 0 && !this.#mixed && this.#held === 0;
+    this.#mixed = false; // after a no, all of it is read
+    return sure && !this.#differs(this.#looks) && !this.#differsInSettings();
+  }
+
+  stop(): void {
+    this.#deafen();
+    for (const leave of this.#leave.splice(0)) leave();
+  }
+
+  #hear(news: News): void {
+    switch (news.kind) {
+      case "rules":
+        if (this.#looks.includes(nftGeneration)) this.#hearGeneration(news.generation);
+        return;
+      case "addresses":
+        if (this.#looks.includes(addressesThere)) this.#compare([addressesThere]);
+        return;
+      case "unsure":
+        this.#compare(this.#looks);
+    }
+  }
+
+  /** What we have done ourselves is announced, too: after it, we know better. The number begins anew after 2^32. */
+  #hearGeneration(generation: number): void {
+    const known = this.#known.get(nftGeneration);
+    if (this.#held > 0 || (typeof known === "number" && ((generation - known) | 0) <= 0)) return;
+    this.#known.set(nftGeneration, generation);
+    this.#changed();
+  }
+
+  #look(): void {
+    const place = placeOf(this.target);
+    if (place === this.#place) this.#compare(this.#silent);
+    else this.#moved(place);
+  }
+
+  #moved(place: number | undefined): void {
+    this.#place = place;
+    this.#deafen();
+    this.#deafen = this.#options.listen(this.target.netns, (news) => this.#hear(news));
+    this.#differs(this.#looks);
+    this.#changed();
+  }
+
+  #compare(looks: readonly Look[]): void {
+    if (this.#held === 0 && this.#differs(looks)) this.#changed();
+  }
+
+  #compareSettings(): void {
+    if (this.#held === 0 && this.#differsInSettings()) this.#changed();
+  }
+
+  /** Takes note of what is seen: true if it is not as it was. Nothing is seen if the namespace is gone, which the next read finds out. */
+  #differs(looks: readonly Look[]): boolean {
+    if (looks.length === 0) return false;
+    let seen: readonly unknown[] = [];
+    try {
+      seen = inNetns(this.target.netns, () => looks.map((look) => short(look())));
+    } catch {}
+    return looks.map((look, i) => this.#note(look, seen[i])).includes(true);
+  }
+
+  #differsInSettings(): boolean {
+    return this.#keys.length > 0 && this.#note(this.#settings, this.#settings());
+  }
+
+  #readSettings(): string {
+    try {
+      return JSON.stringify(this.#options.settings(this.target, this.#keys));
+    } catch {
+      return "";
+    }
+  }
+
+  #note(look: Look, seen: unknown): boolean {
+    const same = this.#known.get(look) === seen;
+    this.#known.set(look, seen);
+    return !same;
+  }
+}
+
+/** The addresses of the namespace's interfaces. */
+export const addressesThere: Look = () =>
+  Object.entries(networkInterfaces()).flatMap(([name, list]) => (list ?? []).map(({ cidr }) => `${cidr} ${name}`));
+
+/** A number as it is; of anything else enough to tell it apart. */
+function short(seen: unknown): unknown {
+  if (typeof seen === "number") return seen;
+  const text = String(seen);
+  return text.length <= 64 ? text : createHash("sha1").update(text).digest("base64");
+}
+
+/** Another namespace may come to be at the same path. */
+function placeOf({ netns }: LbTarget): number | undefined {
+  return netns === undefined ? 0 : statSync(netns, { throwIfNoEntry: false })?.ino;
+}
