@@ -48,12 +48,15 @@ class World {
   readonly #lists = new Map<string, Upstream[]>();
   readonly #lanes = new Map<number, { server: Server; kind: string }>();
   readonly #clients = new Map<string, Asked>();
+  #health: string[] = [];
 
   get #forwarder(): ForwarderCore {
     this.#core ??= createForwarderCore({
       now: () => this.#now,
       random: () => (this.#seed = (this.#seed * 25173 + 13849) & 0xffff),
       options: this.#options,
+      onHealth: ({ address }, up) =>
+        this.#health.push(`${this.#servers.findIndex((s) => s.address === address) + 1} ${up ? "up" : "down"}`),
       exchange: {
         open: (lane, kind, address, port) => {
           if (port !== 53) throw new Error(`port ${port}`);
@@ -87,6 +90,8 @@ class World {
     else if (subject === "repeat") this.#repeat(Number(verb), rest.join(" "));
     else if (subject === "close") this.#forwarder.close();
     else if (subject === "sockets") same(`${this.#lanes.size}`, verb);
+    else if (subject === "health") same(this.#health.splice(0).join(", ") || "nothing", text.slice(7));
+    else if (subject === "servers") same([...this.#forwarder.servers].map((s) => s.name).join(" "), text.slice(8));
     else throw new Error("no such line");
   }
 
