@@ -108,6 +108,7 @@ describe("tasks and containers", () => {
     ["c1", "3.web A", "NXDOMAIN"], // not answering yet; below a service's name nobody else is asked
     ["c1", "9.web A", "NXDOMAIN"],
     ["c1", "9.www.mynet A", "NXDOMAIN"],
+    ["c1", "9.shared A", "NXDOMAIN"], // a service's name, though a container has it, too
     ["c1", "x.web A", "forward"],
     ["c1", "nodeA.glob A", "10.0.1.23 ttl=5"],
     ["c1", "glob.nodeA.glob-nodeA-id A", "10.0.1.23 ttl=5"],
