@@ -108,6 +108,7 @@ describe("tasks and containers", () => {
     ["c1", "3.web A", "NXDOMAIN"], // not answering yet; below a service's name nobody else is asked
     ["c1", "9.web A", "NXDOMAIN"],
     ["c1", "9.www.mynet A", "NXDOMAIN"],
+    ["c1", "9.shared A", "NXDOMAIN"], // a service's name, though a container has it, too
     ["c1", "x.web A", "forward"],
     ["c1", "nodeA.glob A", "10.0.1.23 ttl=5"],
     ["c1", "glob.nodeA.glob-nodeA-id A", "10.0.1.23 ttl=5"],
@@ -276,6 +277,7 @@ describe("names with a meaning everywhere (RFC 6761, 6303, 9462)", () => {
     ["localhost A", "127.0.0.1 ttl=86400"],
     ["x.localhost AAAA", "::1 ttl=86400"],
     ["localhost MX", "NODATA"],
+    ["localhost ANY", "RFC8482| ttl=3600"],
     ["mylocalhost A", "forward"],
     ["a.invalid A", "NXDOMAIN"],
     ["xyz.onion A", "NXDOMAIN"],
@@ -283,6 +285,8 @@ describe("names with a meaning everywhere (RFC 6761, 6303, 9462)", () => {
     ["127.in-addr.arpa NS", "NODATA"],
     ["0.127.in-addr.arpa PTR", "NODATA"],
     ["9.9.9.127.in-addr.arpa PTR", "localhost ttl=86400"],
+    ["9.9.9.127.in-addr.arpa ANY", "RFC8482| ttl=3600"],
+    ["9.9.9.127.in-addr.arpa A", "NODATA"],
     ["x.0.0.127.in-addr.arpa PTR", "NXDOMAIN"],
     ["1127.in-addr.arpa PTR", "forward"],
     [`1.${"0.".repeat(31)}ip6.arpa PTR`, "localhost ttl=86400"],

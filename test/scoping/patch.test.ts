@@ -8,7 +8,7 @@ import { NamesReader } from "../../src/scoping/flat-names.ts";
 import type { ScopePatch } from "../../src/scoping/patch.ts";
 import { Tables } from "../../src/scoping/tables.ts";
 import { look } from "../support/look.ts";
-import { changes, taskId } from "../support/world.ts";
+import { changes, stateOf, taskId } from "../support/world.ts";
 
 const BASE = `
   network n overlay 10.0.1.0/24
@@ -20,7 +20,7 @@ const BASE = `
   sandbox c
   sandbox d`;
 
-function world() {
+function world(text = BASE) {
   const registry = new Registry();
   const compiler = new Compiler();
   const tables = new Tables();
@@ -30,7 +30,7 @@ function world() {
     patches.push(patch);
     tables.apply(patch);
   });
-  registry.apply(changes(BASE));
+  registry.apply(changes(text));
   const change = (batch: readonly Change[]): string => {
     const before = patches.length;
     registry.apply(batch);
@@ -93,6 +93,79 @@ describe("the patch of a change", () => {
     ],
   ])("%s", (_name, batch, expected) => expect(world().change(batch)).toBe(expected));
 
+  const ON_BOTH = `
+    network n overlay 10.0.1.0/24
+    network m overlay 10.0.2.0/24
+    service web on n vip=10.0.1.2 on m vip=10.0.2.2
+    container c on n ip=10.0.1.4
+    sandbox c`;
+
+  test("another TTL for a network: the names of who is on it, and no zone", () => {
+    const { registry, change, tables } = world(ON_BOTH);
+    const seen = () => ["web A", "web.m A", "c A"].map((question) => look(tables, "c", question));
+    expect(seen()).toEqual(["10.0.1.2 ttl=600", "forward", "10.0.1.4 ttl=5"]);
+    const said = change([
+      { kind: "network.put", network: { ...registry.state.networks.get("m")!, ttl: { stable: 30, dynamic: 3 } } },
+    ]);
+    expect(said).toMatch(/^n:web .*, m:web service 1\+16, .* \| zones {2}\| scopes c$/);
+    expect(said).not.toContain(":c ");
+    change([{ kind: "network.put", network: { ...registry.state.networks.get("n")!, ttl: { stable: 60 } } }]);
+    expect(seen()).toEqual(["10.0.1.2 ttl=60", "forward", "10.0.1.4 ttl=5"]);
+    change([{ kind: "network.put", network: { ...registry.state.networks.get("n")!, ttl: { dynamic: 7 } } }]);
+    expect(seen()).toEqual(["10.0.1.2 ttl=600", "forward", "10.0.1.4 ttl=7"]);
+  });
+
+  test("another name for a network: what leads to its services, too", () => {
+    const { registry, change, tables } = world(ON_BOTH);
+    change([{ kind: "network.put", network: { ...registry.state.networks.get("n")!, name: "nn" } }]);
+    expect(look(tables, "c", "2.1.0.10.in-addr.arpa PTR")).toBe("web.nn ttl=600");
+  });
+
+  test.each<[string, string, string, string]>([
+    [
+      "one alias in another's place",
+      "service web on n vip=10.0.1.2 alias=www",
+      "service web on n vip=10.0.1.2 alias=w3",
+      "n:web service 1+16, n:www gone, n:tasks.web, n:tasks.www gone, n:2.1.0.10.in-addr.arpa 12, " +
+        "n:w3 service 1+16, n:tasks.w3",
+    ],
+    [
+      "one network in another's, and no address that would tell",
+      "container e on n",
+      "container e on m",
+      "n:e gone, m:e 16",
+    ],
+    [
+      "a second address for a task that nothing leads back to",
+      `service ${"x".repeat(60)} on n\n task ${"x".repeat(60)}.1 on n ip=10.0.1.3`,
+      `task ${"x".repeat(60)}.1 on n ip=10.0.1.3 ip6=fd00::3`,
+      `n:1.${"x".repeat(60)} 1+28, n:tasks.${"x".repeat(60)} 1+28`,
+    ],
+  ])("%s", (_name, before, after, expected) => {
+    const compiler = new Compiler();
+    const base = changes(`network n overlay 10.0.1.0/24\n network m overlay 10.0.2.0/24\n ${before}`);
+    compiler.compile(stateOf(base), "all");
+    const state = stateOf([...base, ...changes(after)]);
+    const { services, tasks, containers } = state;
+    const none = { networks: new Set<string>(), sandboxes: new Set<string>() };
+    const all = (objects: ReadonlyMap<string, unknown>) => new Set(objects.keys());
+    const touched = { ...none, services: all(services), tasks: all(tasks), containers: all(containers) };
+    expect(textOf(compiler.compile(state, touched))).toBe(`${expected} | zones  | scopes `);
+    expect(textOf(compiler.compile(state, touched)), "once more").toBe(" | zones  | scopes ");
+  });
+
+  test("what a container says of itself, its address staying", () => {
+    const { registry, change, tables } = world();
+    const container = { ...registry.state.containers.get("d")!, labels: { tier: "db" } };
+    expect(change([{ kind: "container.put", container }])).toContain("m:d 1+16");
+    expect(look(tables, "d", "d TXT")).toBe("container=d|tier=db ttl=5");
+  });
+
+  test("two sandboxes of one member are looked at again, both", () => {
+    const { change } = world(`${BASE}\n sandbox twin of=d`);
+    expect(change(changes("container d on m ip=10.0.2.9"))).toMatch(/scopes d,twin$/);
+  });
+
   test("another name for a network: what points into it, and the suffix", () => {
     const { registry, change, tables } = world();
     const network = { ...registry.state.networks.get("m")!, name: "mm" };
@@ -122,6 +195,16 @@ describe("the patch of a change", () => {
     expect(change(changes("container d on m ip=10.0.2.9"))).toMatch(/scopes $/);
     expect(change(changes("task web.1 on n ip=10.0.1.9"))).toMatch(/scopes d$/);
   });
+});
+
+test("a network that went is not in a snapshot", () => {
+  const { registry, compiler, change } = world();
+  change([
+    { kind: "sandbox.remove", id: "d" },
+    { kind: "container.remove", id: "d" },
+  ]);
+  change([{ kind: "network.remove", id: "m" }]);
+  expect(compiler.snapshot(registry.state).zones).toEqual([{ id: "n", suffix: "\x01n" }]);
 });
 
 test("a snapshot is all there is, at its revision", () => {

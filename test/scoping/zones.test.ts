@@ -63,6 +63,36 @@ describe("what is above a name that stays here is not denied", () => {
     expect(asked("c", "in.the.link", "the.link")).toEqual(["blocked", "blocked above"]);
   });
 
+  test("but whoever else is called so is", () => {
+    const { asked, change } = world(INTERNAL);
+    change(gone("db"));
+    change(changes("container e on inn ip=10.0.9.4 alias=in.the.link"));
+    expect(asked("c", "in.the.link")).toEqual(["10.0.9.4 ttl=5"]);
+  });
+
+  test("where reverse zones are, nobody's address is needed for it: localhost has its own there", () => {
+    const { asked } = world("network inn overlay internal\n container c on inn\n sandbox c");
+    expect(asked("c", "arpa", "in-addr.arpa", "ip6.arpa", "10.in-addr.arpa", "x.in-addr.arpa", "example")).toEqual([
+      "blocked above",
+      "blocked above",
+      "blocked above",
+      "blocked above",
+      "blocked",
+      "blocked",
+    ]);
+  });
+
+  test("nor is the root, where the network's name is none in DNS", () => {
+    const text = "network in..n overlay internal 10.0.9.0/24\n container c on in..n ip=10.0.9.2\n sandbox c";
+    const tables = new Tables();
+    tables.apply(new Compiler().compile(stateOf(changes(text)), "all"));
+    expect(["", "n", "com"].map((name) => look(tables, "c", `${name} NS`))).toEqual([
+      "blocked above",
+      "blocked",
+      "blocked",
+    ]);
+  });
+
   test("a name put again is there once", () => {
     const { asked, change } = world(INTERNAL);
     change(changes("container db on inn ip=10.0.9.9 alias=a.b.example"));
@@ -155,18 +185,19 @@ test.each([
   ["12.web A", "NXDOMAIN"],
   ["0.web A", "NXDOMAIN"],
   ["1x.web A", "forward"],
+  ["1x1.web A", "forward"],
   ["x1.web A", "forward"],
   ["_x.tcp.web SRV", "forward"],
   ["_x._tcp.web SRV", "NXDOMAIN"],
   ["nosuch AAAA", "search"],
   ["web ANY", "RFC8482| ttl=3600"],
-  ["9.1.0.10.in-addr.arpa PTR", "NXDOMAIN"], // the upstream is for another domain
+  ["9.1.0.10.in-addr.arpa PTR", "NXDOMAIN"], // one upstream is for another domain, one for all there are
   ["x.corp A", "forward"],
 ])("below a service, and beside it: %s: %s", (question, expected) => {
   const tables = new Tables();
   const state = stateOf(
     changes(`
-      network n overlay 10.0.1.0/24 up=192.0.2.1@corp
+      network n overlay 10.0.1.0/24 up=192.0.2.1@corp,192.0.2.2@.
       service web on n vip=10.0.1.2
       container c on n ip=10.0.1.3
       sandbox c ndots=0`),

@@ -19,8 +19,9 @@ const STATE = stateOf(
   network dotted.net overlay 10.0.2.128/25
   network inn overlay internal 10.0.3.0/24
   service web port=http:80/tcp on mynet vip=10.0.1.2 alias=www,api.example.com,*.any
+  service sub on mynet vip=10.0.1.4 alias=sub.web,in-addr.arpa
   task web.1 on mynet ip=10.0.1.3
-  container c on mynet ip=10.0.1.9 alias=db.example.com,*.app on dotted.net ip=10.0.2.130
+  container c on mynet ip=10.0.1.9 alias=db.example.com,*.app,my.onion on dotted.net ip=10.0.2.130
   container shut on inn ip=10.0.3.9 alias=api.example.org
   sandbox c
   sandbox shut
@@ -67,6 +68,9 @@ test.each([
   ["c", "tasks.web.mynet MX", "NODATA aa web.mynet"],
   ["c", "9.web.mynet A", "NXDOMAIN aa web.mynet"],
   ["c", "web.1.web-1-id MX", "NODATA aa web.1.web-1-id"],
+  ["c", "sub.web MX", "NODATA aa sub.web"], // a service below another one
+  ["c", "9.sub.web A", "NXDOMAIN aa sub.web"],
+  ["c", "my.onion MX", "NODATA aa my.onion"], // ours, whatever the zone
   ["c", "c MX", "NODATA aa c"],
   ["c", "c.dotted.net MX", "NODATA aa c.dotted.net"],
   ["c", "db.example.com MX", "NODATA aa db.example.com"], // example.com is somebody else's
@@ -77,7 +81,7 @@ test.each([
   ["c", "web DS", "NODATA aa web"], // what the child says that is not the parent (RFC 4035 3.1.4.1)
   ["c", "2.1.0.10.in-addr.arpa MX", "NODATA aa 1.0.10.in-addr.arpa"],
   ["c", "99.1.0.10.in-addr.arpa PTR", "NXDOMAIN aa 1.0.10.in-addr.arpa"],
-  ["c", "1.0.10.in-addr.arpa NS", "NODATA aa 1.0.10.in-addr.arpa"],
+  ["c", "1.0.10.in-addr.arpa NS", "NODATA aa 1.0.10.in-addr.arpa"], // the subnet's zone, whatever a service above it is called
   ["c", "1.0.10.in-addr.arpa SOA", "SOA 1.0.10.in-addr.arpa"],
   ["c", "200.2.0.10.in-addr.arpa PTR", "NXDOMAIN aa 2.0.10.in-addr.arpa"],
   ["c", "x.200.2.0.10.in-addr.arpa PTR", "NXDOMAIN aa 2.0.10.in-addr.arpa"],
@@ -105,6 +109,7 @@ test.each([
   ["shut", "example.org A", "NODATA ."],
   ["shut", "example.org.inn A", "NODATA ."],
   ["shut", "xexample.org A", "NXDOMAIN ."],
+  ["shut", "org.net A", "NXDOMAIN ."], // org.inn exists, which is another
   ["shut", "arpa NS", "NODATA ."],
   ["shut", "resolver.arpa NS", "NODATA aa resolver.arpa"],
   ["shut", "99.3.0.10.in-addr.arpa PTR", "NXDOMAIN aa 3.0.10.in-addr.arpa"],
@@ -138,6 +143,7 @@ test.each([
   ["none", "dotted.net NS", 3, "NOERROR ."],
   ["none", "other A", 3, "NXDOMAIN nothing"],
   ["none", "otted.net A", 3, "NXDOMAIN nothing"],
+  ["none", "nosuch.mynet A", 3, "NXDOMAIN nothing"],
   ["none", "mynet A", 0, "NOERROR nothing"],
   ["none", "mynet A", 2, "SERVFAIL nothing"],
   ["docker", "mynet A", 3, "NXDOMAIN nothing"],

@@ -122,7 +122,6 @@ class Core implements ForwarderCore {
       case "answer":
       case "rejected":
       case "truncated":
-        lane.answers++;
         this.#lanes.settle(attempt);
         if (answered(attempt.server, now, lane.kind === "udp" ? attempt.sentAt : undefined))
           this.#onHealth(attempt.server, true);

@@ -92,8 +92,7 @@ export interface Lane {
   uses: number;
   /** Takes no new queries; closed when the last answer is in. */
   retired: boolean;
-  /** Messages that answered what was asked, and messages that did not. */
-  answers: number;
+  /** Messages that answered nothing that was asked. */
   strays: number;
   /** By query id, oldest first. */
   readonly waiting: Map<number, Try>;

@@ -167,7 +167,6 @@ export class Lanes {
       usedAt: now,
       uses: 0,
       retired: false,
-      answers: 0,
       strays: 0,
       waiting: new Map(),
     };

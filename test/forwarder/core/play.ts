@@ -48,12 +48,15 @@ class World {
   readonly #lists = new Map<string, Upstream[]>();
   readonly #lanes = new Map<number, { server: Server; kind: string }>();
   readonly #clients = new Map<string, Asked>();
+  #health: string[] = [];
 
   get #forwarder(): ForwarderCore {
     this.#core ??= createForwarderCore({
       now: () => this.#now,
       random: () => (this.#seed = (this.#seed * 25173 + 13849) & 0xffff),
       options: this.#options,
+      onHealth: ({ address }, up) =>
+        this.#health.push(`${this.#servers.findIndex((s) => s.address === address) + 1} ${up ? "up" : "down"}`),
       exchange: {
         open: (lane, kind, address, port) => {
           if (port !== 53) throw new Error(`port ${port}`);
@@ -87,6 +90,8 @@ class World {
     else if (subject === "repeat") this.#repeat(Number(verb), rest.join(" "));
     else if (subject === "close") this.#forwarder.close();
     else if (subject === "sockets") same(`${this.#lanes.size}`, verb);
+    else if (subject === "health") same(this.#health.splice(0).join(", ") || "nothing", text.slice(7));
+    else if (subject === "servers") same([...this.#forwarder.servers].map((s) => s.name).join(" "), text.slice(8));
     else throw new Error("no such line");
   }
 
@@ -246,7 +251,7 @@ class World {
    * `upstream 1 says example.com 60 A 192.0.2.1, example.com 30 A 192.0.2.2` answers the oldest query it got and has not
    * answered; words in brackets change the reply: [NXDOMAIN soa=300/60 tc aa opt], [wrong-id], [wrong-name], [wrong-type],
    * [other-socket], [a-query], [cut], [short]; those that make it useless leave the query open. [bare] has no question, [lower]
-   * a name in lower case, [broken] half a record, [ede=18] an OPT with that error. [twice] sends it twice, [open] leaves the query open.
+   * a name in lower case, [broken] half a record, [ede=18] an OPT with that error, [badvers] one with BADVERS. [twice] sends it twice, [open] leaves the query open.
    */
   #says(server: Server, words: readonly string[]): void {
     const text = words.join(" ");
@@ -312,13 +317,14 @@ function replyTo(query: Buffer, how: readonly string[], records: string): Buffer
     .split("/")
     .map(Number);
   const ede = how.find((w) => w.startsWith("ede="))?.slice(4);
-  const opt = how.includes("opt") || ede !== undefined;
+  const badvers = how.includes("badvers");
+  const opt = how.includes("opt") || badvers || ede !== undefined;
   head.writeUInt16BE(answers.length, 6);
   head.writeUInt16BE(soa === undefined ? 0 : 1, 8);
   head.writeUInt16BE(opt ? 1 : 0, 10);
   const authority = soa === undefined ? [] : [record("example.com", soa[0]!, 6, soaData(soa[1]!))];
   const option = ede === undefined ? [] : [0, 15, 0, 2, 0, Number(ede)];
-  const tail = opt ? [Buffer.from([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, option.length, ...option])] : [];
+  const tail = opt ? [Buffer.from([0, 0, 41, 4, 208, badvers ? 1 : 0, 0, 0, 0, 0, option.length, ...option])] : [];
   return Buffer.concat([head, ...answers.map(answer), ...authority, ...tail]);
 }
 

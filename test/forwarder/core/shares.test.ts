@@ -49,6 +49,7 @@ describe("who gives way", () => {
     ["nor for who has more", "a=3 b=1", "a", undefined],
     ["a newcomer counts", "a=4", "b", "a"],
     ["the one with most, wherever it stands", "b=0 a=1 c=3", "b", "c"],
+    ["of two that have as much the one that came first", "a=2 c=2", "b", "a"],
     ["whoever has nothing has no part", "a=2 c=0 d=0 b=1", "b", "a"],
     ["parts are rounded down", "a=2 c=1 b=1", "b", undefined],
     ["of five, nobody has one of four", "a=1 c=1 d=1 e=1", "b", undefined],
