@@ -71,7 +71,7 @@ export class Multicast {
   }
 
   close(): void {
-    closeSlowly(this.#fd);
+    closeSlowly(this.#fd, "home");
   }
 
   #set(level: number, option: number, value: Buffer): void {
