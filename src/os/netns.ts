@@ -5,7 +5,7 @@ import { OsError, osError } from "./error.ts";
 import { checked, libc } from "./libc.ts";
 import { O_PATH } from "./openat.ts";
 
-const CLONE_NEWNET = 0x40000000;
+export const CLONE_NEWNET = 0x40000000;
 /** Where namespaces are files: linux/magic.h. */
 const NSFS = 0x6e736673;
 const EINVAL = 22;
@@ -17,17 +17,22 @@ const EINVAL = 22;
  */
 export function inNetns<T>(path: string | undefined, work: () => T): T {
   if (path === undefined) return work();
-  const { setns } = libc();
   const there = openNamespace(path);
   try {
-    checked(setns(there, CLONE_NEWNET), "setns", path);
-    try {
-      return work();
-    } finally {
-      comeHome();
-    }
+    return away(() => checked(libc().setns(there, CLONE_NEWNET), "setns", path), work);
   } finally {
     closeSync(there);
+  }
+}
+
+/** Runs `work` where `leave` has brought this thread, and comes back whatever happens. */
+export function away<T>(leave: () => unknown, work: () => T): T {
+  homeNamespace();
+  leave();
+  try {
+    return work();
+  } finally {
+    comeHome();
   }
 }
 
@@ -41,10 +46,9 @@ function homeNamespace(): number {
 
 /**
  * The path may be in somebody's reach, and lead to anything: it is opened only once it is seen to lead to a namespace. To open a
- * FIFO would wait for a writer, to open a device can do whatever its driver likes.
+ * FIFO would wait for a writer, to open a device can do whatever its driver likes. The descriptor is the caller's.
  */
-function openNamespace(path: string): number {
-  homeNamespace();
+export function openNamespace(path: string): number {
   let seen: number | undefined;
   try {
     seen = openSync(path, O_PATH);
