@@ -6,6 +6,7 @@ import { familyOf } from "../model/address.ts";
 import { errnoName, OsError } from "../os/error.ts";
 import type { Netlink } from "../os/netlink/connection.ts";
 import { hasTable, NFGENMSG, withNetfilter } from "../os/netlink/nfnetlink.ts";
+import type { Refusal } from "../os/netlink/read.ts";
 import { MessageWriter } from "../os/netlink/write.ts";
 import { writeBatch } from "../os/nftables/batch.ts";
 import { FAMILY, type Family, NF_TABLES } from "../os/nftables/message.ts";
@@ -133,5 +134,7 @@ async function changed(at: Redirect, changes: readonly Change[]): Promise<string
 }
 
 /** The one place where this may have to wait for a transaction of the container's: to be done in another thread. */
-const transacted = async <T>({ netns }: Redirect, work: (netlink: Netlink) => T): Promise<Awaited<T>> =>
-  await withNetfilter(netns, work);
+const transacted = async (
+  { netns }: Redirect,
+  work: (netlink: Netlink) => ReadonlyMap<number, Refusal>,
+): Promise<ReadonlyMap<number, Refusal>> => withNetfilter(netns, work);
