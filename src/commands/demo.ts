@@ -5,10 +5,10 @@
 import { setImmediate } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { ElevenNode } from "../daemon.ts";
+import { NoSwarm } from "../demo/no-swarm.ts";
 import { beTheOnlyOne } from "../demo/only-one.ts";
 import { invitation, play } from "../demo/story.ts";
 import { Swarm } from "../demo/swarm.ts";
-import { exec } from "../os/exec.ts";
 import { libcProblem } from "../os/libc.ts";
 import { packetText, queryPacket } from "../server/object-edge.ts";
 import { startFile } from "./serve.ts";
@@ -35,23 +35,19 @@ const TOUR: readonly [sandbox: string, question: string, why: string][] = [
 export async function demo({ once = false }: { readonly once?: boolean | undefined } = {}): Promise<number> {
   const unread = new Promise<void>((resolve) => void process.stdout.on("error", () => resolve())); // `| head` has seen enough
   const stopped = Promise.race([untilStopped((message) => console.log(`eleven: ${message}`)), unread]);
-  const missing = await whatIsMissing();
-  return missing === undefined ? swarmDemo(once, stopped) : loopbackDemo(missing, once, stopped);
+  const missing = whatIsMissing() ?? (await swarmDemo(once, stopped));
+  return missing === undefined ? 0 : loopbackDemo(missing, once, stopped);
 }
 
-/** Why there can be no swarm here. */
-async function whatIsMissing(): Promise<string | undefined> {
+/** Why there can be no swarm here, as far as it is known before it is tried. */
+function whatIsMissing(): string | undefined {
   if (libcProblem() !== undefined) return libcProblem();
-  if (process.getuid?.() !== 0) return "root makes network namespaces, this user can't";
-  for (const tool of ["ip", "nft"]) {
-    const there = await exec(tool, ["--version"]).catch(() => undefined);
-    if (there === undefined) return `${tool} is not installed`;
-  }
-  return undefined;
+  return process.getuid?.() === 0 ? undefined : "root makes network namespaces, this user can't";
 }
 
-async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<number> {
-  let over = false;
+/** Why there could be none, if so. */
+async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<string | undefined> {
+  let [began, over] = [false, false];
   void stopped.then(() => {
     over = true;
   });
@@ -62,20 +58,22 @@ async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<number>
   const swarm = new Swarm((message) => console.log(`eleven: ${message}`));
   try {
     await swarm.start();
+    began = true;
     await play(swarm, () => over);
     if (!once && !over) {
       console.log(invitation());
       await stopped;
     }
   } catch (error) {
+    if (error instanceof NoSwarm) return error.message;
     await setImmediate();
     if (!over) throw error; // else Ctrl-C has ended a tool that had just been started
   } finally {
     await swarm.close();
     place.close();
-    console.log("\nEverything is cleaned up.");
+    if (began) console.log("\nEverything is cleaned up.");
   }
-  return 0;
+  return undefined;
 }
 
 async function loopbackDemo(missing: string, once: boolean, stopped: Promise<void>): Promise<number> {
@@ -84,7 +82,7 @@ async function loopbackDemo(missing: string, once: boolean, stopped: Promise<voi
   console.log(`A resolver for two sandboxes of examples/swarm.yaml. ${invited}\n`);
   for (const [sandbox, question, why] of TOUR) await show(node, sandbox, question, why);
   console.log(
-    `\nAs root, with iproute2 and nftables, this would be a whole swarm with virtual IPs (here: ${missing}).`,
+    `\nAs root, where the kernel has it all, this would be a whole swarm with virtual IPs (here: ${missing}).`,
   );
   if (!once) {
     console.log("Ctrl-C ends it.");

@@ -1,5 +1,6 @@
 /** What the demo shows: names from inside, requests that spread over tasks, and both while things change. */
-import { exec } from "../os/exec.ts";
+import { reasonOf } from "../os/error.ts";
+import { askFrom } from "./ask.ts";
 import { fetchFrom } from "./http.ts";
 import type { Swarm } from "./swarm.ts";
 import { nameOf, pathOf } from "./wiring.ts";
@@ -45,13 +46,14 @@ async function drain(swarm: Swarm, slot: number): Promise<void> {
   await swarm.removeTask("web", slot);
 }
 
-/** dig inside the client's namespace, as its own resolver answers it. */
+/** What the client's own resolver answers it. */
 async function dig(question: string): Promise<void> {
-  const words = ["@127.0.0.11", "+short", "+tries=1", ...question.split(" ")];
-  const answer = await exec("dig", words, { netns: pathOf("client") }).catch(() => undefined);
-  const text = answer === undefined ? "(dig is not installed)" : answer.stdout.trim().split("\n").join(" ");
-  console.log(`${`client$ dig +short ${question}`.padEnd(44)} ${text}`);
+  const [name, type] = question.startsWith("-x ") ? [reverseOf(question.slice(3)), "PTR"] : [question, "A"];
+  const answer = await askFrom(pathOf("client"), name, type).catch(reasonOf);
+  console.log(`${`client$ dig +short ${question}`.padEnd(44)} ${answer}`);
 }
+
+const reverseOf = (ip4: string): string => `${ip4.split(".").reverse().join(".")}.in-addr.arpa`;
 
 /** Who answers how often. */
 async function spread(from: string, address: string, port: number): Promise<void> {
@@ -90,7 +92,7 @@ async function under(vip: string, work: () => Promise<void>): Promise<void> {
 export const invitation = (): string =>
   [
     "",
-    "It stays until Ctrl-C. Try, from another terminal:",
+    "It stays until Ctrl-C. Try, from another terminal, what is installed:",
     `  ip netns exec ${nameOf("client")} dig @127.0.0.11 web`,
     `  ip netns exec ${nameOf("client")} ping 10.0.1.2`,
     `  ip netns exec ${nameOf("client")} nft list table inet eleven`,

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createNode, type ElevenNode } from "../daemon.ts";
 import type { Change, Endpoint, Network, Port, Service, Task } from "../model/types.ts";
 import { killWeb, startWeb } from "./http.ts";
+import { asNoSwarm, NoSwarm } from "./no-swarm.ts";
 import { pathOf, Wiring } from "./wiring.ts";
 
 const INGRESS = { ip4: "10.0.0.2", gateway: "172.30.0.2" };
@@ -33,13 +34,9 @@ export class Swarm {
     });
   }
 
+  /** Rejects with a NoSwarm if this machine has not what it takes. */
   async start(): Promise<void> {
-    await this.#wiring.start({ mynet: "10.0.1.1/24", ingress: undefined, gw: "172.30.0.1/24" });
-    await this.#wiring.namespace("ingress");
-    await this.#wiring.plug("ingress", "eth0", "ingress", `${INGRESS.ip4}/24`);
-    await this.#wiring.plug("ingress", "gw", "gw", `${INGRESS.gateway}/24`);
-    await this.#wiring.defaultRoute("ingress", "172.30.0.1");
-    await this.#wiring.forwarding("ingress");
+    this.#wire();
     const http: Port = { name: "http", protocol: "tcp", target: 80, published: 8080, mode: "ingress" };
     // The ingress sandbox's address is its sandbox's own: it is set aside as a container's.
     this.node.apply([
@@ -51,9 +48,29 @@ export class Swarm {
       service("db", "dnsrr", []),
     ]);
     await this.#join("client", this.node.state.containers.get("client")!.endpoints, "container");
+    this.#mustBalance();
     for (const slot of [1, 2, 3]) await this.addTask("web", slot);
     for (const slot of [1, 2]) await this.addTask("db", slot);
     await this.node.ready();
+  }
+
+  #wire(): void {
+    try {
+      this.#wiring.start({ mynet: "10.0.1.1/24", ingress: undefined, gw: "172.30.0.1/24" });
+      this.#wiring.namespace("ingress");
+      this.#wiring.plug("ingress", "eth0", "ingress", `${INGRESS.ip4}/24`);
+      this.#wiring.plug("ingress", "gw", "gw", `${INGRESS.gateway}/24`);
+      this.#wiring.defaultRoute("ingress", "172.30.0.1");
+      this.#wiring.forwarding("ingress");
+    } catch (error) {
+      throw asNoSwarm(error);
+    }
+  }
+
+  /** A node goes on without a backend, since one may come; a swarm of which nothing is balanced is nothing to be shown. */
+  #mustBalance(): void {
+    const stuck = this.node.balance.find(({ state, revision }) => state === "degraded" && revision < 0);
+    if (stuck !== undefined) throw new NoSwarm(stuck.reason);
   }
 
   /** A task: an address from the registry, a namespace, a server in it; then it is running. */
@@ -85,21 +102,20 @@ export class Swarm {
     await this.node.ready();
     killWeb(this.#servers.get(id)!);
     this.#servers.delete(id);
-    await this.#wiring.remove(`${service}.${slot}`);
+    this.#wiring.remove(`${service}.${slot}`);
   }
 
   async close(): Promise<void> {
     await this.node.close();
     for (const server of this.#servers.values()) killWeb(server);
-    await this.#wiring.close();
+    this.#wiring.close();
     rmSync(this.#state, { recursive: true, force: true });
   }
 
   /** Gives a member its namespace, with an interface for each endpoint, and a sandbox that is answered there. */
   async #join(name: string, endpoints: readonly Endpoint[], kind: "container" | "task", id = name): Promise<void> {
-    await this.#wiring.namespace(name);
-    for (const [i, { network, ip4 }] of endpoints.entries())
-      await this.#wiring.plug(name, `eth${i}`, network, `${ip4}/24`);
+    this.#wiring.namespace(name);
+    for (const [i, { network, ip4 }] of endpoints.entries()) this.#wiring.plug(name, `eth${i}`, network, `${ip4}/24`);
     const listen = [{ address: "127.0.0.11", port: 53 }];
     this.node.apply([
       {

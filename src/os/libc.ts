@@ -35,6 +35,9 @@ export interface Libc {
   readonly unlinkat: Call;
   readonly flock: Call;
   readonly setns: Call;
+  readonly unshare: Call;
+  readonly mount: Call;
+  readonly umount2: Call;
   readonly eventfd: Call;
   readonly epoll_create1: Call;
   readonly epoll_ctl: Call;
@@ -70,6 +73,9 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   unlinkat: "int unlinkat(int, const char *, int)",
   flock: "int flock(int, int)",
   setns: "int setns(int, int)",
+  unshare: "int unshare(int)",
+  mount: "int mount(const char *, const char *, const char *, unsigned long, void *)",
+  umount2: "int umount2(const char *, int)",
   eventfd: "int eventfd(unsigned int, int)",
   epoll_create1: "int epoll_create1(int)",
   epoll_ctl: "int epoll_ctl(int, int, int, void *)",

@@ -5,7 +5,7 @@ import { OsError, osError } from "./error.ts";
 import { checked, libc } from "./libc.ts";
 import { O_PATH } from "./openat.ts";
 
-const CLONE_NEWNET = 0x40000000;
+export const CLONE_NEWNET = 0x40000000;
 /** Where namespaces are files: linux/magic.h. */
 const NSFS = 0x6e736673;
 const EINVAL = 22;
@@ -17,17 +17,22 @@ const EINVAL = 22;
  */
 export function inNetns<T>(path: string | undefined, work: () => T): T {
   if (path === undefined) return work();
-  const { setns } = libc();
   const there = openNamespace(path);
   try {
-    checked(setns(there, CLONE_NEWNET), "setns", path);
-    try {
-      return work();
-    } finally {
-      comeHome();
-    }
+    return away(() => checked(libc().setns(there, CLONE_NEWNET), "setns", path), work);
   } finally {
     closeSync(there);
+  }
+}
+
+/** Runs `work` where `leave` has brought this thread, and comes back whatever happens. */
+export function away<T>(leave: () => unknown, work: () => T): T {
+  homeNamespace();
+  leave();
+  try {
+    return work();
+  } finally {
+    comeHome();
   }
 }
 

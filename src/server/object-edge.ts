@@ -10,8 +10,11 @@ export type AnswerBytes = (query: Uint8Array) => Promise<Uint8Array>;
  * client would get: never truncated.
  */
 export async function answerPacket(packet: DNS2.Packet, answer: AnswerBytes): Promise<DNS2.Packet> {
-  return DNS2.Packet.parse(Buffer.from(await answer(packet.toBuffer())));
+  return parsePacket(await answer(packet.toBuffer()));
 }
+
+/** Throws an Error if that is no packet. */
+export const parsePacket = (octets: Uint8Array): DNS2.Packet => DNS2.Packet.parse(Buffer.from(octets));
 
 /** A query for one name and type, RD set. */
 export function queryPacket(name: string, type: string): DNS2.Packet {

@@ -7,6 +7,7 @@ import { compile } from "../../src/os/nftables/compile.ts";
 import { idOf, octetsOf, sizeOf, type TypeName, textOf } from "../../src/os/nftables/datatype.ts";
 import { elementsOf, parseElements } from "../../src/os/nftables/element.ts";
 import { parseExpressions } from "../../src/os/nftables/expression.ts";
+import type { Family } from "../../src/os/nftables/message.ts";
 import { next, rangeOf, rangeText } from "../../src/os/nftables/range.ts";
 import { ruleText, type Statement } from "../../src/os/nftables/statement.ts";
 import { changeText } from "../../src/os/nftables/text.ts";
@@ -169,6 +170,25 @@ test.each<[string, readonly Statement[], string]>([
     "nfproto=>1 eq[1]0a network+24/16=>1 neq[1]00000000000000000000000000000001 counter 1=fd000000000000000000000000000005 dnat ip6 1",
   ],
   [
+    "ip daddr 127.0.0.11 meta l4proto udp th dport 53 dnat ip to 127.0.0.11:40001",
+    [
+      { kind: "match", what: "ip daddr", is: "127.0.0.11" },
+      { kind: "match", what: "meta l4proto", is: "udp" },
+      { kind: "match", what: "th dport", is: "53" },
+      { kind: "nat", type: "dnat", family: "ip", to: { address: "127.0.0.11", port: 40001 } },
+    ],
+    "nfproto=>1 eq[1]02 network+16/4=>1 eq[1]7f00000b l4proto=>1 eq[1]11 transport+2/2=>1 eq[1]0035 1=7f00000b 2=9c41 dnat ip 1:2",
+  ],
+  [
+    "meta l4proto tcp th sport 40001 snat ip6 to [fd00::b]:53",
+    [
+      { kind: "match", what: "meta l4proto", is: "tcp" },
+      { kind: "match", what: "th sport", is: "40001" },
+      { kind: "nat", type: "snat", family: "ip6", to: { address: "fd00::b", port: 53 } },
+    ],
+    "l4proto=>1 eq[1]06 transport+0/2=>1 eq[1]9c41 1=fd00000000000000000000000000000b 2=0035 snat ip6 1:2",
+  ],
+  [
     "meta nfproto ipv4 ip saddr @clients update @clients { ip saddr } goto t-1",
     [
       { kind: "match", what: "meta nfproto", is: "ipv4" },
@@ -181,6 +201,15 @@ test.each<[string, readonly Statement[], string]>([
 ])("%s", (text, statements, program) => {
   expect(ruleText(statements)).toBe(text);
   expect(compile(statements).map(expressionText).join(" ")).toBe(program);
+});
+
+test.each<[family: Family, what: "ip daddr" | "ip6 daddr", program: string]>([
+  ["inet", "ip daddr", "nfproto=>1 eq[1]02 network+16/4=>1 @x[1]"],
+  ["ip", "ip daddr", "network+16/4=>1 @x[1]"],
+  ["ip6", "ip6 daddr", "network+24/16=>1 @x[1]"],
+])("in a table of family %s, %s needs no more than that", (family, what, program) => {
+  const statements: Statement[] = [{ kind: "in set", key: [what], set: "x" }];
+  expect(compile(statements, family).map(expressionText).join(" ")).toBe(program);
 });
 
 function expressionText(e: ReturnType<typeof compile>[number]): string {

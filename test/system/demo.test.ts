@@ -54,6 +54,27 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("script"))("eleven 
     expect(left()).toEqual([]);
   }, 60_000);
 
+  // In mounts of its own, where these are no programs.
+  test.each([["ip", "dig", "iptables", "modprobe"]])("without %s and %s, %s and %s: all the same", async (...tools) => {
+    const hidden = tools.map((tool) => `mount --bind /dev/null $(readlink -f $(command -v ${tool}))`).join("; ");
+    const demo = `${process.execPath} dist/main.js demo --once`;
+    const { stdout } = await run("unshare", ["-m", "sh", "-ec", `${hidden}; ! ip -V 2>/dev/null; exec ${demo}`]);
+    expect(stdout.match(/none failed/g)).toHaveLength(2);
+    expect(stdout).toMatch(/dig \+short web +10\.0\.1\.2\n/);
+    expect(left()).toEqual([]);
+  });
+
+  test.each([
+    ["--bounding-set=-sys_admin", "network namespaces take CAP_SYS_ADMIN, which this root does not have"],
+    ["--bounding-set=-net_admin", "interfaces take CAP_NET_ADMIN, which this root does not have"],
+  ])("a root with %s gets the demo on loopback, and the reason: %s", async (rights, reason) => {
+    const words = [rights, process.execPath, "dist/main.js", "demo", "--once"];
+    const { stdout } = await run("setpriv", words);
+    expect(stdout).toMatch(/^dig @127\.0\.0\.1 .* web +#/m);
+    expect(stdout).toContain(`(here: ${reason}`);
+    expect(left()).toEqual([]);
+  });
+
   // As a terminal does it: to the command and everything that it has started.
   test.each([
     ["A swarm", 0],

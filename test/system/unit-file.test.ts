@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "v
 import { type Confinement, capabilitiesOf, confined, readUnit } from "./confinement.ts";
 import { have, serve } from "./dig.ts";
 import { eventually, Namespaces, withoutNamespaces } from "./namespaces.ts";
+import { ownRedirectTable } from "./owned-table.ts";
 
 const FILE = "examples/eleven.service";
 const unit = readUnit(FILE);
@@ -96,6 +97,7 @@ sandboxes:
       ["CAP_DAC_OVERRIDE", /resolv\.conf is left alone: .*EACCES/],
       ["CAP_FOWNER", /resolv\.conf is left alone: .*EPERM/],
     ])("needs %s", async (cap, misses) => {
+      if (cap === "CAP_SETPCAP") await ownRedirectTable(ns.path("redirect")); // it is for tools: for iptables, say
       const served = await started({ capabilities: capabilitiesOf(unit).filter((c) => c !== cap) });
       await eventually(served.errors, (text) => misses.test(text));
     });

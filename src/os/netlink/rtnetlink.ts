@@ -128,7 +128,7 @@ export function removeLocalRoute(address: string): boolean {
   });
 }
 
-function withRoutes<T>(work: (netlink: Netlink) => T): T {
+export function withRoutes<T>(work: (netlink: Netlink) => T): T {
   const netlink = new Netlink(NETLINK_ROUTE);
   try {
     return work(netlink);
@@ -158,8 +158,8 @@ function changeAddress(
   return netlink.execute(op, to)[0];
 }
 
-/** The interface's number. Not by ioctl(2): that would load a kernel module for a name that is not there. */
-function deviceIndex(netlink: Netlink, name: string): number | undefined {
+/** The interface's number; undefined if there is none. Not by ioctl(2): that would load a kernel module for a name that is not there. */
+export function deviceIndex(netlink: Netlink, name: string): number | undefined {
   if (name === "" || name.includes("\0") || Buffer.byteLength(name) > LONGEST_NAME) return undefined;
   const to = new MessageWriter();
   to.message(GET_LINK, 0, new Uint8Array(IFINFOMSG), () => to.text(IFLA.name, name).u32(IFLA.mask, WITHOUT_STATISTICS));

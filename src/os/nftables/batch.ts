@@ -12,7 +12,7 @@ import { MessageWriter } from "../netlink/write.ts";
 import { OWN_SET, writeChain, writeOwnSet, writeRule, writeSet, writeTable } from "./attributes.ts";
 import { type Compiled, compile, type OwnSet } from "./compile.ts";
 import { elementAt, writeElements, writeOwnElements } from "./element.ts";
-import { NF_TABLES } from "./message.ts";
+import { FAMILY, type Family, NF_TABLES } from "./message.ts";
 import { changeText } from "./text.ts";
 import type { Change, Element, NamedSet, Rule } from "./types.ts";
 
@@ -49,8 +49,13 @@ export interface WrittenBatch {
 }
 
 /** The whole batch, octet by octet but for sequence numbers. */
-export function writeBatch(table: string, changes: readonly Change[], generation?: number): WrittenBatch {
-  const writer = new BatchWriter(table);
+export function writeBatch(
+  table: string,
+  changes: readonly Change[],
+  generation?: number,
+  family: Family = "inet",
+): WrittenBatch {
+  const writer = new BatchWriter(table, family);
   writer.bracket(BEGIN, generation);
   const of = [-1];
   for (const [i, change] of changes.entries()) {
@@ -77,11 +82,13 @@ const MOST = 200;
 class BatchWriter {
   readonly to = new MessageWriter(16_384);
   readonly #table: string;
+  readonly #family: Family;
   /** Of the next set, by which later messages of the batch find one that has no name yet. */
   #id = 1;
 
-  constructor(table: string) {
+  constructor(table: string, family: Family) {
     this.#table = table;
+    this.#family = family;
   }
 
   bracket(type: number, generation?: number): void {
@@ -130,7 +137,7 @@ class BatchWriter {
   }
 
   #rule({ chain, statements, comment }: Rule): void {
-    const expressions = compile(statements).map((expression) => this.#withSet(expression));
+    const expressions = compile(statements, this.#family).map((expression) => this.#withSet(expression));
     this.#message("NEWRULE", CREATE | APPEND, (to) => writeRule(to, this.#table, chain, expressions, comment));
   }
 
@@ -161,7 +168,7 @@ class BatchWriter {
   }
 
   #message(type: keyof typeof NF_TABLES, flags: number, attributes: (to: MessageWriter) => unknown): void {
-    this.to.message(NF_TABLES[type], flags, [1, 0, 0, 0], attributes);
+    this.to.message(NF_TABLES[type], flags, [FAMILY[this.#family], 0, 0, 0], attributes);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { octetsOf, sizeOf, TYPES, type TypeName } from "./datatype.ts";
 import type { Expression } from "./expression.ts";
+import type { Family } from "./message.ts";
 import { known, type Selector } from "./selector.ts";
 import type { Key, Mapped, Statement } from "./statement.ts";
 
@@ -22,8 +23,8 @@ export interface OwnSet {
 }
 
 /** Throws an Error if a value is not of its type. */
-export function compile(statements: readonly Statement[]): readonly Compiled[] {
-  const facts: Facts = new Map();
+export function compile(statements: readonly Statement[], family: Family = "inet"): readonly Compiled[] {
+  const facts: Facts = new Map(family === "inet" ? [] : [["meta nfproto", family === "ip" ? "ipv4" : "ipv6"]]);
   return statements.flatMap((statement) => compiled(statement, facts));
 }
 
@@ -107,6 +108,12 @@ function nat({ type, family, to }: Extract<Statement, { kind: "nat" }>, facts: F
   const done = { kind: "nat", type, family, address: FIRST } as const;
   const address = family === "ip" ? "ipv4_addr" : "ipv6_addr";
   if (typeof to === "string") return [{ kind: "immediate", register: FIRST, value: octetsOf([address], to) }, done];
+  if ("address" in to)
+    return [
+      { kind: "immediate", register: FIRST, value: octetsOf([address], to.address) },
+      { kind: "immediate", register: SECOND, value: octetsOf(["inet_service"], String(to.port)) },
+      { ...done, port: SECOND },
+    ];
   return [...looked(to, facts), to.port ? { ...done, port: register(sizeOf([address])) } : done];
 }
 

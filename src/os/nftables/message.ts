@@ -1,4 +1,4 @@
-/** Types of nf_tables' messages: its subsystem and the command. */
+/** Types of nf_tables' messages: its subsystem and the command. And of what family of tables they speak. */
 const SUBSYSTEM = 10 << 8;
 
 export const NF_TABLES = {
@@ -18,3 +18,7 @@ export const NF_TABLES = {
   GETSETELEM: SUBSYSTEM | 13,
   DELSETELEM: SUBSYSTEM | 14,
 } as const;
+
+export const FAMILY = { inet: 1, ip: 2, ip6: 10 } as const;
+
+export type Family = keyof typeof FAMILY;

@@ -35,6 +35,7 @@ export const SELECTORS = {
   "ip6 saddr": { type: "ipv6_addr", load: octets("network", 8, 16), needs: IP6 },
   "ip6 daddr": { type: "ipv6_addr", load: octets("network", 24, 16), needs: IP6 },
   /** Of TCP, UDP and SCTP: whoever asks has made sure that it is one of them. */
+  "th sport": { type: "inet_service", load: octets("transport", 0, 2) },
   "th dport": { type: "inet_service", load: octets("transport", 2, 2) },
   "icmp type": { type: "icmp_type", load: octets("transport", 0, 1), needs: [...IP4, ["meta l4proto", "icmp"]] },
   "icmpv6 type": { type: "icmpv6_type", load: octets("transport", 0, 1), needs: [...IP6, ["meta l4proto", "icmpv6"]] },

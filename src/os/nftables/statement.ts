@@ -20,12 +20,12 @@ export type Statement =
   | { readonly kind: "in set"; readonly key: readonly Selector[]; readonly set: string }
   /** `ip daddr vmap @local4` */
   | { readonly kind: "vmap"; readonly key: readonly Key[]; readonly map: string }
-  /** Leads elsewhere: to an address, or to what a map has, an address or (`port`) an address and a port. */
+  /** Leads elsewhere: to an address, to an address and a port, or to what a map has, an address or (`port`) an address and a port. */
   | {
       readonly kind: "nat";
       readonly type: "dnat" | "snat";
       readonly family: "ip" | "ip6";
-      readonly to: string | Mapped;
+      readonly to: string | { readonly address: string; readonly port: number } | Mapped;
     }
   | { readonly kind: "masquerade" | "redirect" | "counter" }
   | { readonly kind: "reject"; readonly with: "tcp reset" | "icmpx port-unreachable" }
@@ -54,7 +54,9 @@ function statementText(statement: Statement): string {
       return `${keyText(statement.key)} vmap @${statement.map}`;
     case "nat": {
       const { type, family, to } = statement;
-      return `${type} ${family} to ${typeof to === "string" ? to : `${keyText(to.key)} map @${to.map}`}`;
+      if (typeof to === "string") return `${type} ${family} to ${to}`;
+      if ("address" in to) return `${type} ${family} to ${family === "ip" ? to.address : `[${to.address}]`}:${to.port}`;
+      return `${type} ${family} to ${keyText(to.key)} map @${to.map}`;
     }
     case "masquerade":
     case "redirect":
