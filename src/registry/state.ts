@@ -30,6 +30,7 @@ export interface Touching extends Touched {
   readonly tasks: Set<string>;
   readonly containers: Set<string>;
   readonly sandboxes: Set<string>;
+  readonly tasksOf: Set<string>;
 }
 
 export const nothingTouched = (): Touching => ({
@@ -38,4 +39,5 @@ export const nothingTouched = (): Touching => ({
   tasks: new Set(),
   containers: new Set(),
   sandboxes: new Set(),
+  tasksOf: new Set(),
 });

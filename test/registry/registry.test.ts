@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ChangeInput } from "../../src/model/input.ts";
 import type { Change, Port, Service } from "../../src/model/types.ts";
 import { RegistryError } from "../../src/registry/error.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -342,6 +343,20 @@ describe("revision and events", () => {
     expect(seen).toEqual([2, ["web"], ["web-1-id", "web-2-id"], [{ kind: "service.remove", id: "web" }]]);
     r.apply(changes("container c on n"));
     expect(seen[7]).toMatchObject([{ container: { endpoints: [{ ip4: "10.0.1.5" }] } }]);
+  });
+
+  test.each<[string, ChangeInput[], string[]]>([
+    ["is put", changes("task web.2 on n"), ["web"]],
+    ["goes to another service", [{ kind: "task.patch", id: "web-1-id", patch: { service: "api" } }], ["api", "web"]],
+    ["is removed", [{ kind: "task.remove", id: "web-1-id" }], ["web"]],
+    ["goes with its service", [{ kind: "service.remove", id: "web" }], ["web"]],
+    ["is none", changes("service web on n alias=www\n container c on n"), []],
+  ])("the event has the services of tasks: one that %s", (_, given, expected) => {
+    const r = filled(`${NET} service web on n\n service api on n\n task web.1 on n`);
+    const seen: string[][] = [];
+    r.on("change", ({ touched }) => seen.push([...touched.tasksOf].sort()));
+    r.apply(given);
+    expect(seen).toEqual([expected]);
   });
 
   test("waitFor", async () => {
