@@ -222,7 +222,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     const { touched, revision } = applied;
     const { state } = this.#registry;
     this.#waiting.push(this.#compiler.compile(state, touched));
-    if (this.#balancing?.active) this.#balancing.follow();
+    if (this.#balancing?.active) this.#balancing.follow(applied);
     else void this.#changeNames(revision);
     for (const id of touched.sandboxes) this.#attachments.follow(id, state.sandboxes.get(id));
     if (this.listenerCount("change") === 0) return;
