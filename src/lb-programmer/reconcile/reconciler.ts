@@ -173,9 +173,12 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
           late: late.map(([id, keeper]) => this.#status(id, keeper)),
         });
       };
+      let last: Keeper | undefined; // of those at work: where there are hundreds, the others end before it, one by one
       const look = (): void => {
-        for (const keeper of this.#keepers.values()) if (atWork(keeper)) return;
-        done([]);
+        if (last !== undefined && this.#keepers.get(last.target.id) === last && atWork(last)) return;
+        last = undefined;
+        for (const keeper of this.#keepers.values()) if (atWork(keeper)) last = keeper;
+        if (last === undefined) done([]);
       };
       this.#waiting.add(look);
       timers.set("timeout", timeout, () => done(unsettled()));
