@@ -1,34 +1,57 @@
-/** From a change of the registry to names and kernel, the whole node: registry, plan, diff, nftables, names. Root and nft. */
+/**
+ * From a change of the registry to names and kernel, the whole node: registry, plan, diff, nftables, names. Root. And all of it but the
+ * kernel: what a change costs in this process, whatever the backend is.
+ */
 import { execFileSync } from "node:child_process";
+import { setTimeout } from "node:timers/promises";
 import { createNode, type ElevenNode } from "../src/daemon.ts";
-import type { Change } from "../src/model/types.ts";
-import { report } from "./measure.ts";
+import type { LbBackend } from "../src/lb-programmer/backends/backend.ts";
+import { FakeBackend } from "../src/lb-programmer/backends/fake.ts";
+import { NftablesBackend } from "../src/lb-programmer/backends/nftables/backend.ts";
+import { percentile, report } from "./measure.ts";
+import { timing } from "./timing.ts";
+import { attached, services as servicesOf, task } from "./world.ts";
+
+/** Milliseconds of one change. */
+interface Bars {
+  readonly p50?: number;
+  readonly p99?: number;
+}
 
 export async function run(): Promise<void> {
   if (process.getuid?.() !== 0) return console.log("balance: skipped, it needs root");
-  for (const services of [1_000, 10_000]) await oneSandbox(services);
-  await manySandboxes(100, 100);
+  await oneSandbox("no kernel", 1_000, new FakeBackend(), {});
+  await oneSandbox("no kernel", 10_000, new FakeBackend(), {});
+  await oneSandbox("nftables", 1_000, new NftablesBackend(), { p99: 3 });
+  await oneSandbox("nftables", 10_000, new NftablesBackend(), { p50: 5 });
+  await manySandboxes("no kernel", new FakeBackend());
+  await manySandboxes("nftables", new NftablesBackend(), 0.5);
 }
 
-async function oneSandbox(services: number): Promise<void> {
-  await withNode(1, services, async (node, load) => {
-    report(`balance: ${services} services, all in names and kernel`, load / 1_000, "s");
+async function oneSandbox(how: string, services: number, backend: LbBackend, bars: Bars): Promise<void> {
+  const name = `balance, ${how}, ${services} services`;
+  const timed = timing(backend);
+  await withNode(1, services, timed.backend, async (node, load) => {
+    report(`${name}: all in names and kernel`, load / 1_000, "s");
     const times: number[] = [];
-    for (let i = 0; i < 100; i++) {
-      const service = (i * 7919) % services;
+    const inBackend: number[] = [];
+    for (let i = 0; i < 300; i++) {
+      timed.reset();
       const started = performance.now();
-      node.apply([task(service, 10 + i)]);
+      node.apply([task((i * 7919) % services, 10 + i)]);
       await node.applied();
       times.push(performance.now() - started);
+      inBackend.push(timed.spent);
     }
-    times.sort((a, b) => a - b);
-    report(`balance: ${services} services, change to kernel and names, p50`, times[50]!, "ms");
-    report(`balance: ${services} services, change to kernel and names, p99`, times[98]!, "ms");
+    report(`${name}: one task, p50`, percentile(times, 0.5), "ms", bars.p50);
+    report(`${name}: one task, p99`, percentile(times, 0.99), "ms", bars.p99);
+    report(`${name}: of which in the backend, p50`, percentile(inBackend, 0.5), "ms");
   });
 }
 
-async function manySandboxes(sandboxes: number, services: number): Promise<void> {
-  await withNode(sandboxes, services, async (node) => {
+async function manySandboxes(how: string, backend: LbBackend, bar?: number): Promise<void> {
+  const [sandboxes, services] = [100, 1_000];
+  await withNode(sandboxes, services, backend, async (node) => {
     const times: number[] = [];
     for (let i = 0; i < 5; i++) {
       const started = performance.now();
@@ -36,8 +59,8 @@ async function manySandboxes(sandboxes: number, services: number): Promise<void>
       await node.applied();
       times.push(performance.now() - started);
     }
-    times.sort((a, b) => a - b);
-    report(`balance: ${sandboxes} sandboxes x ${services} services, one scaled`, times[2]! / 1_000, "s", 1);
+    const name = `balance, ${how}, ${sandboxes} sandboxes x ${services} services: one scaled`;
+    report(name, percentile(times, 0.5) / 1_000, "s", bar);
     const not = node.balance.filter((t) => t.state !== "equal");
     if (not.length > 0) throw new Error(`${not.length} are not equal: ${JSON.stringify(not[0])}`);
   });
@@ -47,19 +70,20 @@ async function manySandboxes(sandboxes: number, services: number): Promise<void>
 async function withNode(
   sandboxes: number,
   services: number,
+  backend: LbBackend,
   work: (node: ElevenNode, load: number) => Promise<void>,
 ): Promise<void> {
   const names = Array.from({ length: sandboxes }, (_, i) => `e11l-${process.pid}-${i}`);
   const ip = (verb: string) =>
     execFileSync("ip", ["-force", "-batch", "-"], { input: names.map((n) => `netns ${verb} ${n}\n`).join("") });
   ip("add");
-  const node = createNode({ workers: 0, balance: { backend: "nftables" } });
+  const node = createNode({ workers: 0, balance: { backend } });
   try {
-    node.apply([network, client]);
     const started = performance.now();
-    node.apply(Array.from({ length: services }, (_, s) => [service(s), task(s, 1), task(s, 2), task(s, 3)]).flat());
-    node.apply(names.map(sandbox));
+    node.apply(servicesOf(services));
+    node.apply(names.map(attached));
     await node.ready();
+    while (node.balance.length < sandboxes || node.balance.some((t) => t.state !== "equal")) await setTimeout(1);
     if (node.problems.size > 0) throw [...node.problems.values()][0];
     await work(node, performance.now() - started);
   } finally {
@@ -67,65 +91,3 @@ async function withNode(
     ip("del");
   }
 }
-
-const network: Change = {
-  kind: "network.put",
-  network: {
-    id: "n",
-    name: "n",
-    driver: "overlay",
-    ingress: false,
-    defaultBridge: false,
-    internal: false,
-    subnets: [{ cidr: "10.0.0.0/8" }],
-  },
-};
-
-const client: Change = {
-  kind: "container.put",
-  container: {
-    id: "client",
-    name: "client",
-    state: "running",
-    endpoints: [{ network: "n", aliases: [], links: [], priority: 0 }],
-    labels: {},
-  },
-};
-
-const service = (s: number): Change => ({
-  kind: "service.put",
-  service: {
-    id: `s${s}`,
-    name: `s${s}`,
-    mode: "vip",
-    publish: "healthy",
-    networks: [{ network: "n", aliases: [] }],
-    ports: [],
-    labels: {},
-  },
-});
-
-const task = (s: number, slot: number): Change => ({
-  kind: "task.put",
-  task: {
-    id: `s${s}t${slot}`,
-    service: `s${s}`,
-    slot,
-    node: "node-1",
-    state: "running",
-    health: "none",
-    endpoints: [{ network: "n", aliases: [], links: [], priority: 0 }],
-    labels: {},
-  },
-});
-
-const sandbox = (name: string): Change => ({
-  kind: "sandbox.put",
-  sandbox: {
-    id: name,
-    member: { kind: "container", id: "client" },
-    listen: [{ address: "127.0.0.11", port: 53 }],
-    upstreams: [],
-    netns: `/run/netns/${name}`,
-  },
-});

@@ -18,3 +18,14 @@ export function report(name: string, value: number, unit: string, below?: number
   console.log(`${name.padEnd(58, ".")} ${figure}${bar}`);
   if (below !== undefined && value >= below) process.exitCode = 1;
 }
+
+export const percentile = (values: readonly number[], share: number): number =>
+  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
+
+export const median = (values: readonly number[]): number => percentile(values, 0.5);
+
+export async function seconds(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return (performance.now() - started) / 1000;
+}

@@ -1,6 +1,6 @@
 /**
  * The nftables backend on the real kernel, in namespaces of its own: loading, changing, reading and repairing, and what connecting
- * through a VIP costs. Needs root and nft.
+ * through a VIP costs. Beside it, what loading and changing cost others (rulesets.ts). Needs root and nft.
  */
 import { NftablesBackend } from "../src/lb-programmer/backends/nftables/backend.ts";
 import { diff } from "../src/lb-programmer/diff.ts";
@@ -9,48 +9,70 @@ import { exec } from "../src/os/exec.ts";
 import { freshNamespace } from "../test/kernel/namespaces.ts";
 import type { Peer } from "../test/kernel/peer.ts";
 import { addressOf, makeWorld, PORT } from "../test/kernel/world.ts";
-import { report } from "./measure.ts";
+import { median, percentile, report, seconds } from "./measure.ts";
+import { kubeProxy, type Ruleset, script } from "./rulesets.ts";
 
 const TASKS = 3;
 
 export async function run(): Promise<void> {
   if (process.getuid?.() !== 0) return void console.log("nftables: skipped, it needs root");
-  await loading(1_000, 0.5);
-  await loading(10_000, 5);
+  await loading(1_000, { load: 0.1, repair: 0.3 });
+  await loading(10_000, { load: 1.5 });
   await manySandboxes();
   await connecting();
 }
 
-async function loading(services: number, bar: number): Promise<void> {
-  const name = `nftables, ${services.toLocaleString("en").replace(",", " ")} services`;
+async function loading(services: number, bars: { readonly load: number; readonly repair?: number }): Promise<void> {
+  const name = `nftables, ${services} services`;
   const backend = new NftablesBackend();
   const state = stateOf(services);
   const loads: number[] = [];
-  for (let i = 0; i < (services > 1_000 ? 1 : 5); i++) {
+  for (let i = 0; i < (services > 1_000 ? 1 : 5); i++)
     await inNamespace(async (target) => {
-      const ops = diff(EMPTY, state);
-      loads.push(await seconds(() => backend.apply(target, ops, state)));
+      await backend.read(target, []);
+      loads.push(await seconds(() => backend.apply(target, diff(EMPTY, state), state)));
     });
-  }
-  report(`${name}: load from empty`, median(loads), "s", bar);
+  report(`${name}: load from empty`, median(loads), "s", bars.load);
 
   await inNamespace(async (target) => {
-    let now = state;
-    await backend.apply(target, diff(await backend.read(target, []), now), now);
+    await backend.apply(target, diff(await backend.read(target, []), state), state);
     const times: number[] = [];
-    for (let i = 0; i < 60; i++) {
+    let now = state;
+    for (let i = 0; i < 300; i++) {
       const next = oneTaskMore(now, (i * 7919) % services);
       const ops = diff(now, next);
       times.push((await seconds(() => backend.apply(target, ops, next))) * 1000);
       now = next;
     }
-    report(`${name}: one task added, p50`, percentile(times, 0.5), "ms", services > 1_000 ? undefined : 10);
+    report(`${name}: one task added, p50`, percentile(times, 0.5), "ms", services > 1_000 ? undefined : 1);
     report(`${name}: one task added, p99`, percentile(times, 0.99), "ms");
-    await backend.apply(target, diff(now, state), state);
     report(`${name}: read and compare`, await seconds(() => backend.read(target, [])), "s");
     await exec("nft", ["flush", "ruleset"], { netns: target.netns });
-    const repair = async () => backend.apply(target, diff(await backend.read(target, []), state), state);
-    report(`${name}: repair of a flushed table`, await seconds(repair), "s", services > 1_000 ? undefined : 1);
+    const repair = async () => backend.apply(target, diff(await backend.read(target, []), now), now);
+    report(`${name}: repair of a flushed table`, await seconds(repair), "s", bars.repair);
+  });
+  for (const ruleset of [script, kubeProxy]) await others(services, ruleset);
+}
+
+/** The same services and the same changes, as others have them. */
+async function others(services: number, ruleset: Ruleset): Promise<void> {
+  const name = `${ruleset.name}, ${services} services`;
+  let { servers } = stateOf(services);
+  await inNamespace(async ({ netns }) => {
+    const nft = async (input: string): Promise<void> => {
+      const { status, stderr } = await exec("nft", ["-f", "-"], { netns, input, timeout: 120_000 });
+      if (status !== 0) throw new Error(`${ruleset.name}: ${stderr.slice(0, 500)}`);
+    };
+    const text = ruleset.load(servers);
+    report(`${name}: load from empty`, await seconds(() => nft(text)), "s");
+    const times: number[] = [];
+    for (let i = 0; i < (services > 1_000 ? 2 : 10); i++) {
+      const index = (i * 7919) % services;
+      servers = oneTaskMore({ ...EMPTY, servers }, index).servers;
+      const change = ruleset.oneTask(servers[index]!, servers);
+      times.push((await seconds(() => nft(change))) * 1000);
+    }
+    report(`${name}: one task added, p50`, percentile(times, 0.5), "ms");
   });
 }
 
@@ -159,14 +181,3 @@ async function inNamespace(work: (target: LbTarget) => Promise<void>): Promise<v
     await namespace.remove();
   }
 }
-
-async function seconds(work: () => Promise<unknown>): Promise<number> {
-  const started = performance.now();
-  await work();
-  return (performance.now() - started) / 1000;
-}
-
-const percentile = (values: readonly number[], share: number): number =>
-  values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))]!;
-
-const median = (values: readonly number[]): number => percentile(values, 0.5);

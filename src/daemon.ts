@@ -226,7 +226,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     const { touched, revision } = applied;
     const { state } = this.#registry;
     this.#names.wait(this.#compiler.compile(state, touched));
-    if (this.#balancing?.active) this.#balancing.follow();
+    if (this.#balancing?.active) this.#balancing.follow(applied);
     else this.#names.become(revision).catch(this.#namesFailed);
     for (const id of touched.sandboxes) this.#attachments.follow(id, state.sandboxes.get(id));
     if (this.listenerCount("change") === 0) return;

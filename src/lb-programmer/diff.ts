@@ -52,23 +52,32 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
   ];
 }
 
-const samePublished = (a: PublishedPort, b: PublishedPort): boolean =>
+export const samePublished = (a: PublishedPort, b: PublishedPort): boolean =>
   a.to === b.to && a.toPort === b.toPort && a.bridge === b.bridge;
 
 /**
- * What is left of two lists without their common beginning and their common end: of a thousand services, mostly the one that
- * changed. So that a small change to a large state costs little, lists are cut like this before they are compared entry by entry.
+ * What is left of two lists without the objects that are in both: of ten thousand services, mostly the one that changed. So that a
+ * small change to a large state costs little, lists are cut like this before they are compared entry by entry.
  */
-export function withoutCommonEnds<T>(
-  a: readonly T[],
-  b: readonly T[],
-  same: (a: T, b: T) => boolean,
-): [readonly T[], readonly T[]] {
+export function withoutCommon<T extends object>(a: readonly T[], b: readonly T[]): [readonly T[], readonly T[]] {
+  if (a === b) return [[], []];
   const most = Math.min(a.length, b.length);
   let [start, end] = [0, 0];
-  while (start < most && same(a[start]!, b[start]!)) start++;
-  while (end < most - start && same(a[a.length - 1 - end]!, b[b.length - 1 - end]!)) end++;
-  return [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+  while (start < most && a[start] === b[start]) start++;
+  while (end < most - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
+  let [olds, news] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
+  if (olds.length === news.length) [olds, news] = [unlike(olds, news), unlike(news, olds)];
+  return [without(olds, news), without(news, olds)];
+}
+
+/** Changes in place, the rule, leave everything else where it was. */
+const unlike = <T>(entries: readonly T[], others: readonly T[]): T[] =>
+  entries.filter((entry, i) => entry !== others[i]);
+
+function without<T>(entries: readonly T[], others: readonly T[]): readonly T[] {
+  if (entries.length === 0 || others.length === 0) return entries;
+  const there = new Set(others);
+  return entries.filter((entry) => !there.has(entry));
 }
 
 interface Changed<T> {
@@ -79,14 +88,14 @@ interface Changed<T> {
   removed: T[];
 }
 
-function changed<T>(
+function changed<T extends object>(
   actual: readonly T[],
   desired: readonly T[],
   keyOf: (entry: T) => string,
   same: (a: T, b: T) => boolean,
 ): Changed<T> {
   const out: Changed<T> = { added: [], replaced: [], removed: [] };
-  const [olds, news] = withoutCommonEnds(actual, desired, (a, b) => keyOf(a) === keyOf(b) && same(a, b));
+  const [olds, news] = withoutCommon(actual, desired);
   const there = new Map(olds.map((entry) => [keyOf(entry), entry]));
   for (const entry of news) {
     const key = keyOf(entry);
@@ -100,9 +109,9 @@ function changed<T>(
   return out;
 }
 
-/** Servers that a plan did not change are the very same objects as before (plan/planner.ts), so `Object.is` finds the common ends. */
+/** Servers that a plan did not change are the very same objects as before (plan/planner.ts), so they are left out. */
 function diffServers(actual: readonly VirtualServer[], desired: readonly VirtualServer[]) {
-  const [olds, news] = withoutCommonEnds(actual, desired, Object.is);
+  const [olds, news] = withoutCommon(actual, desired);
   const there = new Map(olds.map((server) => [server.key, server]));
   const added: VirtualServer[] = [];
   const replaced: VirtualServer[] = [];

@@ -42,16 +42,19 @@ export class Marks {
     }
   }
 
-  /** Frees the marks of all other keys. Keys of servers that still drain must be among those to keep. */
-  keep(keys: Iterable<string>): void {
+  /** Frees the marks of all other keys, and says which. Keys of servers that still drain must be among those to keep. */
+  keep(keys: Iterable<string>): readonly string[] {
     const kept = new Set(keys);
+    const freed: string[] = [];
     for (const [key, mark] of this.#marks) {
       if (kept.has(key)) continue;
       this.#marks.delete(key);
       this.#used.delete(mark);
       this.#lowest = Math.min(this.#lowest, mark);
       this.#changed();
+      freed.push(key);
     }
+    return freed;
   }
 
   /** Who has which. */

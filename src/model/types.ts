@@ -234,4 +234,6 @@ export interface Touched {
   readonly tasks: ReadonlySet<TaskId>;
   readonly containers: ReadonlySet<ContainerId>;
   readonly sandboxes: ReadonlySet<SandboxId>;
+  /** Services that these tasks are of, or were. */
+  readonly tasksOf: ReadonlySet<ServiceId>;
 }

@@ -33,6 +33,7 @@ export interface Touching extends Touched {
   readonly tasks: Set<string>;
   readonly containers: Set<string>;
   readonly sandboxes: Set<string>;
+  readonly tasksOf: Set<string>;
 }
 
 export const nothingTouched = (): Touching => ({
@@ -41,4 +42,5 @@ export const nothingTouched = (): Touching => ({
   tasks: new Set(),
   containers: new Set(),
   sandboxes: new Set(),
+  tasksOf: new Set(),
 });

@@ -37,6 +37,7 @@ export function putTask(step: Step, given: GivenTask): Task | undefined {
   else undo.add(siblings, task.id);
   undo.set(state.tasks, task.id, task);
   touched.tasks.add(task.id);
+  touched.tasksOf.add(task.service);
   return task;
 }
 
@@ -56,7 +57,8 @@ function onMesh({ mesh }: Service, given: readonly Endpoint[], before: readonly 
 export const taskOwner = (service: Service, { slot, node }: Pick<Task, "slot" | "node">): string =>
   `task ${service.name}.${slot ?? brief(node)}`;
 
-function leave({ state, undo }: Step, { id, service }: Task): void {
+function leave({ state, undo, touched }: Step, { id, service }: Task): void {
+  touched.tasksOf.add(service);
   const siblings = state.tasksOf.get(service)!;
   undo.remove(siblings, id);
   if (siblings.size === 0) undo.delete(state.tasksOf, service);

@@ -223,6 +223,7 @@ const everything = (state: ReadonlyState): Touched => ({
   tasks: new Set(state.tasks.keys()),
   containers: new Set(state.containers.keys()),
   sandboxes: new Set(state.sandboxes.keys()),
+  tasksOf: new Set(state.tasksOf.keys()),
 });
 
 /**

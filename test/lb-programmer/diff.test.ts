@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
-import { diff, normal, occupies, withoutCommonEnds } from "../../src/lb-programmer/diff.ts";
+import { diff, normal, occupies, withoutCommon } from "../../src/lb-programmer/diff.ts";
 import type { LbState } from "../../src/lb-programmer/state.ts";
 import { randomState } from "./random-state.ts";
 import { opText, parseState, stateText } from "./state-text.ts";
@@ -188,11 +188,24 @@ test.each([
   ["abc", "xbc", "a", "x"],
   ["abc", "axyc", "b", "xy"],
   ["ac", "abc", "", "b"],
-  ["aa", "a", "a", ""],
-  ["ab", "ba", "ab", "ba"],
-])("%j and %j without their common ends", (a, b, restOfA, restOfB) => {
-  const rests = withoutCommonEnds([...a], [...b], (x, y) => x === y);
-  expect(rests.map((rest) => rest.join(""))).toEqual([restOfA, restOfB]);
+  ["ab", "ba", "", ""],
+  ["abcde", "aXcYe", "bd", "XY"],
+  ["abcde", "bcdeX", "a", "X"],
+  ["abcd", "bXdY", "ac", "XY"],
+  ["abcde", "axcye", "bd", "xy"],
+  ["abc", "", "abc", ""],
+])("%j and %j without what is the same object in both", (a, b, restOfA, restOfB) => {
+  const objects = new Map([...a, ...b].map((letter) => [letter, { letter }]));
+  const of = (letters: string) => [...letters].map((letter) => objects.get(letter)!);
+  const rests = withoutCommon(of(a), of(b));
+  expect(rests.map((rest) => rest.map(({ letter }) => letter).join(""))).toEqual([restOfA, restOfB]);
+});
+
+test("one list is like itself, and equal objects are not the same", () => {
+  const list = [{ of: "one" }, { of: "two" }];
+  expect(withoutCommon(list, list)).toEqual([[], []]);
+  const copy = structuredClone(list);
+  expect(withoutCommon(list, copy)).toEqual([list, copy]);
 });
 
 test("the canonical form: sorted, and without what is not in its type", () => {

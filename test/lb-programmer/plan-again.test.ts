@@ -2,7 +2,6 @@
 import { describe, expect, test } from "vitest";
 import { Marks } from "../../src/lb-programmer/marks.ts";
 import { Planner } from "../../src/lb-programmer/plan/planner.ts";
-import { VipIndex } from "../../src/lb-programmer/plan/vip-index.ts";
 import type { LbTarget } from "../../src/lb-programmer/state.ts";
 import type { ReadonlyState, Service } from "../../src/model/types.ts";
 import { lbWorld } from "./lb-world.ts";
@@ -111,53 +110,35 @@ test("tasks of other nodes are nothing to servers that have none of them", () =>
 });
 
 describe("which services have VIPs on a network", () => {
-  const WORLD = `${NETS}
-    service web on mynet vip=10.0.1.4
+  const WORLD = `${CLIENT_WEB}
     service six on mynet vip6=fd00:1::8
     service none on mynet
     service rr dnsrr on mynet vip=10.0.1.9
     service last on mynet vip=10.0.1.12`;
-  const names = (index: VipIndex, state: ReadonlyState): string[] =>
-    index.on("mynet", state).map(({ service }) => service.name);
+  const keys = (plans: Planner, state: ReadonlyState): string[] => plans.plan(state, CLIENT).servers.map((s) => s.key);
 
   test("those in vip mode that have one", () => {
-    expect(names(new VipIndex(), lbWorld(WORLD))).toEqual(["web", "six", "last"]);
-    expect(new VipIndex().on("ingress", lbWorld(WORLD))).toEqual([]);
-  });
-
-  test("is not found out again as long as services are what they were", () => {
-    const index = new VipIndex();
-    const state = lbWorld(WORLD);
-    const found = index.on("mynet", state);
-    expect(index.on("mynet", state)).toBe(found);
-    const later = { ...state, revision: 2 };
-    expect([index.on("mynet", later) === found, index.on("mynet", later) === found]).toEqual([true, true]);
+    expect(keys(planner(), lbWorld(WORLD))).toEqual(["web/mynet/4", "six/mynet/6", "last/mynet/4"]);
   });
 
   test.each<[string, (services: Map<string, Service>) => void, string[]]>([
-    ["went last", (services) => services.delete("last"), ["web", "six"]],
+    ["went last", (services) => services.delete("last"), ["web/mynet/4", "six/mynet/6"]],
     [
       "came",
-      (services) => services.set("new", { ...services.get("web")!, name: "new" }),
-      ["web", "six", "last", "new"],
+      (services) => services.set("new", { ...services.get("web")!, id: "new" }),
+      ["web/mynet/4", "six/mynet/6", "last/mynet/4", "new/mynet/4"],
     ],
     [
       "was put again",
-      (services) => services.set("six", { ...services.get("six")!, name: "seven" }),
-      ["web", "seven", "last"],
+      (services) => services.set("six", { ...services.get("six")!, mode: "dnsrr" }),
+      ["web/mynet/4", "last/mynet/4"],
     ],
-  ])("is, when one %s", (_, change, expected) => {
-    const index = new VipIndex();
+  ])("is found out again by who was not told, when one %s", (_, change, expected) => {
+    const plans = planner();
     const state = lbWorld(WORLD);
     const services = new Map(state.services);
-    index.on("mynet", { ...state, services });
+    keys(plans, state);
     change(services);
-    expect(names(index, { ...state, services, revision: 2 })).toEqual(expected);
-  });
-
-  test("and when the state is another, whatever its revision", () => {
-    const index = new VipIndex();
-    index.on("mynet", lbWorld(WORLD));
-    expect(names(index, lbWorld(`${NETS}\n service api on mynet vip=10.0.1.4`))).toEqual(["api"]);
+    expect(keys(plans, { ...state, services, revision: 2 })).toEqual(expected);
   });
 });

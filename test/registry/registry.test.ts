@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ChangeInput } from "../../src/model/input.ts";
 import type { Change, Port, Service } from "../../src/model/types.ts";
 import { RegistryError } from "../../src/registry/error.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -353,6 +354,20 @@ describe("revision and events", () => {
     r.on("change", ({ revision }) => heard.push(`heard ${revision}`));
     r.apply(changes(NET));
     expect(heard).toEqual(["applied 2", "heard 1", "applied 3", "heard 2", "heard 3"]);
+  });
+
+  test.each<[string, ChangeInput[], string[]]>([
+    ["is put", changes("task web.2 on n"), ["web"]],
+    ["goes to another service", [{ kind: "task.patch", id: "web-1-id", patch: { service: "api" } }], ["api", "web"]],
+    ["is removed", [{ kind: "task.remove", id: "web-1-id" }], ["web"]],
+    ["goes with its service", [{ kind: "service.remove", id: "web" }], ["web"]],
+    ["is none", changes("service web on n alias=www\n container c on n"), []],
+  ])("the event has the services of tasks: one that %s", (_, given, expected) => {
+    const r = filled(`${NET} service web on n\n service api on n\n task web.1 on n`);
+    const seen: string[][] = [];
+    r.on("change", ({ touched }) => seen.push([...touched.tasksOf].sort()));
+    r.apply(given);
+    expect(seen).toEqual([expected]);
   });
 
   test("waitFor", async () => {

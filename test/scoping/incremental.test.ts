@@ -106,6 +106,7 @@ const none = () => ({
   tasks: new Set<string>(),
   containers: new Set<string>(),
   sandboxes: new Set<string>(),
+  tasksOf: new Set<string>(),
 });
 
 function touch(touched: ReturnType<typeof none> & Touched, id: string): void {

@@ -147,7 +147,7 @@ describe("the patch of a change", () => {
     compiler.compile(stateOf(base), "all");
     const state = stateOf([...base, ...changes(after)]);
     const { services, tasks, containers } = state;
-    const none = { networks: new Set<string>(), sandboxes: new Set<string>() };
+    const none = { networks: new Set<string>(), sandboxes: new Set<string>(), tasksOf: new Set<string>() };
     const all = (objects: ReadonlyMap<string, unknown>) => new Set(objects.keys());
     const touched = { ...none, services: all(services), tasks: all(tasks), containers: all(containers) };
     expect(textOf(compiler.compile(state, touched))).toBe(`${expected} | zones  | scopes `);

@@ -14,6 +14,7 @@ import type { StateDir } from "../../os/state-dir.ts";
 import { isGone, type LbBackend, sysctlsOf } from "../backends/backend.ts";
 import { Localnet } from "../backends/common/localnet.ts";
 import { Planner } from "../plan/planner.ts";
+import type { Told } from "../plan/touched-services.ts";
 import { createReconciler, type Reconciler, type TargetStatus } from "../reconcile/reconciler.ts";
 import type { LbState, LbTarget } from "../state.ts";
 import { type Choice, chooseBackend } from "./choose.ts";
@@ -56,6 +57,7 @@ export class Balancing {
   readonly #start: Start;
   /** From when there is a backend. */
   #backend: LbBackend | undefined;
+  #planner: Planner | undefined;
   #reconciler: Reconciler | undefined;
   #marks: KeptMarks | undefined;
   /** Something of ours stayed in a namespace, since the kernel did not let us remove it. */
@@ -87,8 +89,9 @@ export class Balancing {
     return this.#targets.size > 0 || this.#fixedTargets().length > 0;
   }
 
-  /** The state is another: kernel, names, kernel. Changes that come meanwhile are taken together. */
-  follow(): void {
+  /** The state is another: kernel, names, kernel. Changes that come meanwhile are taken together. `told`: what has changed, if anything. */
+  follow(told?: Told): void {
+    if (told !== undefined) this.#planner?.follow(told);
     this.#again = true;
     this.#running ??= this.#run();
   }
@@ -175,7 +178,7 @@ export class Balancing {
     const planner = new Planner({ placement, node, marks: (key) => marks.of(key), sysctls: sysctlsOf(backend, idle) });
     const reconciler = createReconciler({
       backend,
-      marks,
+      marks: { adopt: (servers) => marks.adopt(servers), keep: (keys) => planner.freed(marks.keep(keys)) },
       plan: (target) => planner.plan(state(), target),
       reserve: (target, planned) => (backend.dryRun ? planned : this.#reserve(target, planned)),
       revision: () => state().revision,
@@ -194,6 +197,7 @@ export class Balancing {
       this.#once.over(target);
     });
     this.#backend = backend;
+    this.#planner = planner;
     this.#marks = kept;
     this.#reconciler = reconciler;
     for (const target of this.#targets.values()) reconciler.add(target);

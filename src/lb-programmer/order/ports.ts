@@ -14,6 +14,8 @@ export class PortReservations {
   /** A descriptor each; none for a protocol of which this kernel has no sockets, so that nobody else can have the port either. */
   readonly #held = new Map<string, number | undefined>();
   #refused = new Map<string, string>();
+  /** What was asked for last, if all of it could be had. */
+  #had: readonly PublishedPort[] | undefined;
 
   /** `netns`: path of the host's namespace, if it is not this process's own. */
   constructor(netns: string | undefined) {
@@ -21,7 +23,8 @@ export class PortReservations {
   }
 
   /** Reserves these and no others; gives back those that could be had. `taken` says which could not. */
-  keep(published: readonly PublishedPort[]): PublishedPort[] {
+  keep(published: readonly PublishedPort[]): readonly PublishedPort[] {
+    if (published === this.#had) return published;
     const wanted = new Map(published.map((p) => [keyOf(p), p]));
     for (const [key, fd] of this.#held) {
       if (wanted.has(key)) continue;
@@ -35,7 +38,8 @@ export class PortReservations {
         for (const [key, port] of missing) this.#take(key, port);
       });
     }
-    return published.filter((p) => this.#held.has(keyOf(p)));
+    this.#had = this.#refused.size === 0 ? published : undefined;
+    return this.#had ?? published.filter((p) => this.#held.has(keyOf(p)));
   }
 
   /** Why ports are not published: "8080/tcp (IPv4): bind 0.0.0.0:8080: EADDRINUSE". */
@@ -46,6 +50,7 @@ export class PortReservations {
   close(): void {
     for (const fd of this.#held.values()) if (fd !== undefined) closeFd(fd);
     this.#held.clear();
+    this.#had = undefined;
   }
 
   #take(key: string, { protocol, port, to }: PublishedPort): void {

@@ -1,7 +1,10 @@
 /** What is planned with, beside the registry's state and the target. */
-import type { Placement } from "../state.ts";
+import type { Network } from "../../model/types.ts";
+import type { HostTarget, IngressTarget, NetworkTarget, Placement, PublishedPort } from "../state.ts";
+import type { Balanced } from "./balanced.ts";
+import type { PerService } from "./per-service.ts";
 import type { ServerCache } from "./servers.ts";
-import type { VipIndex } from "./vip-index.ts";
+import type { TouchedServices } from "./touched-services.ts";
 
 /** What a plan depends on beside the registry's state and the target. */
 export interface PlanContext {
@@ -16,6 +19,9 @@ export interface PlanContext {
 
 /** The context, and what the planner keeps between plans. */
 export interface Planning extends PlanContext {
-  readonly vips: VipIndex;
+  readonly touched: TouchedServices;
   readonly servers: ServerCache;
+  /** For all sandboxes of a network together, and for each target that others' connections pass through. */
+  readonly balanced: WeakMap<Network | NetworkTarget | IngressTarget, Balanced>;
+  readonly published: WeakMap<HostTarget, PerService<PublishedPort>>;
 }

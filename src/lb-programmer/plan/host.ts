@@ -1,27 +1,43 @@
 /** The host's own namespace: where published ports are reached. */
 import { answering } from "../../model/answering.ts";
 import type { ReadonlyState, Service, Task } from "../../model/types.ts";
-import { entryKey } from "../diff.ts";
+import { entryKey, samePublished } from "../diff.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
-import type { PlanContext } from "./context.ts";
+import { keptFor } from "./balanced.ts";
+import type { PlanContext, Planning } from "./context.ts";
 import { forwardingFor } from "./passing.ts";
+import { PerService } from "./per-service.ts";
 import { meshPorts } from "./sandbox.ts";
 import { FAMILIES } from "./servers.ts";
 
 /** Ports on the routing mesh go to the ingress sandbox, ports in host mode to this node's tasks. Of two for one port the first counts. */
-export function planHost(state: ReadonlyState, target: HostTarget, context: PlanContext): LbState {
+export function planHost(state: ReadonlyState, target: HostTarget, planning: Planning): LbState {
+  const wanted = keptFor(planning.published, target, () => entries(target, planning)).list(state);
+  const published = keptFor(firsts, wanted, () => firstOfEach(wanted));
+  return { ...EMPTY, published, sysctls: forwardingFor(published.map(({ to }) => to)) };
+}
+
+const firsts = new WeakMap<readonly PublishedPort[], readonly PublishedPort[]>();
+
+function firstOfEach(wanted: readonly PublishedPort[]): readonly PublishedPort[] {
   const published = new Map<string, PublishedPort>();
-  const put = (port: PublishedPort): void => {
+  for (const port of wanted) {
     const key = entryKey.published(port);
     if (!published.has(key)) published.set(key, port);
-  };
-  for (const service of state.services.values()) {
-    meshEntries(service, target).forEach(put);
-    hostEntries(state, service, target, context).forEach(put);
   }
-  const to = [...published.values()].map((p) => p.to);
-  return { ...EMPTY, published: [...published.values()], sysctls: forwardingFor(to) };
+  return [...published.values()];
 }
+
+/** All that services ask for. */
+const entries = (target: HostTarget, planning: Planning): PerService<PublishedPort> =>
+  new PerService(planning.touched, (state, service, before) => {
+    const ports = [...meshEntries(service, target), ...hostEntries(state, service, target, planning)];
+    const there = new Map(before.map((port) => [entryKey.published(port), port]));
+    return ports.map((port) => {
+      const old = there.get(entryKey.published(port));
+      return old !== undefined && samePublished(old, port) ? old : port;
+    });
+  });
 
 /** A port is open for an address family if the mesh has that family: what accepted and led nowhere would hang. */
 function meshEntries(service: Service, target: HostTarget): PublishedPort[] {

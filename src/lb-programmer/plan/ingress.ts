@@ -1,6 +1,7 @@
 /** The sandbox through which connections to published ports enter the routing mesh. */
 import type { ReadonlyState, Service } from "../../model/types.ts";
 import type { IngressTarget, LbState, VirtualServer } from "../state.ts";
+import { Balanced, keptFor } from "./balanced.ts";
 import type { Planning } from "./context.ts";
 import { planPassing } from "./passing.ts";
 import { meshPorts } from "./sandbox.ts";
@@ -10,8 +11,9 @@ import { meshPorts } from "./sandbox.ts";
  * their own: tasks of this node only, and those see the client (their replies must be routed back through this sandbox).
  */
 export function planIngress(state: ReadonlyState, target: IngressTarget, planning: Planning): LbState {
-  const servers = [...state.services.values()].flatMap((service) => meshServers(state, service, target, planning));
-  return planPassing(state, target, servers, planning);
+  const serversOf = (now: ReadonlyState, service: Service) => meshServers(now, service, target, planning);
+  const balanced = keptFor(planning.balanced, target, () => new Balanced(planning, target.device, serversOf));
+  return planPassing(state, target, balanced, planning);
 }
 
 function meshServers(

@@ -1,14 +1,14 @@
 /** A network's load-balancer sandbox on this node: Docker's layout since 18.09. */
 import type { ReadonlyState } from "../../model/types.ts";
 import { EMPTY, type LbState, type NetworkTarget } from "../state.ts";
+import { Balanced, keptFor, reachedOn } from "./balanced.ts";
 import type { Planning } from "./context.ts";
 import { planPassing } from "./passing.ts";
 
 /** The VIPs of the network's services are addresses of this namespace, and tasks see its own address as the client's. */
 export function planNetwork(state: ReadonlyState, target: NetworkTarget, planning: Planning): LbState {
   if (planning.placement !== "network") return EMPTY;
-  const servers = planning.vips
-    .on(target.network, state)
-    .flatMap(({ service, vips }) => planning.servers.of(state, service, vips, { from: "arriving" }));
-  return planPassing(state, target, servers, planning);
+  const { balanced } = planning;
+  const make = () => new Balanced(planning, target.device, reachedOn(target.network, "arriving", planning));
+  return planPassing(state, target, keptFor(balanced, target, make), planning);
 }

@@ -9,19 +9,22 @@ import {
   type Snat,
   type VirtualServer,
 } from "../state.ts";
+import type { Balanced } from "./balanced.ts";
 import type { PlanContext } from "./context.ts";
 
 /** These servers in a namespace of their own: their VIPs are its addresses, and their connections leave with its address as source. */
 export function planPassing(
   state: ReadonlyState,
   target: NetworkTarget | IngressTarget,
-  servers: readonly VirtualServer[],
+  balanced: Balanced,
   context: PlanContext,
 ): LbState {
-  const vips = [...new Set(servers.map(({ vip }) => vip))];
+  const servers = balanced.servers.list(state);
+  const addresses = balanced.addresses.list(state);
+  const vips = addresses.map(({ address }) => address);
   return {
     ...EMPTY,
-    addresses: vips.map((address) => ({ address, device: target.device })),
+    addresses,
     servers,
     snats: snatsOf(state, target.network, servers, target),
     sysctls: { ...forwardingFor(vips, target.device), ...sysctlsFor(servers, context) },

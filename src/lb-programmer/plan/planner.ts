@@ -14,19 +14,38 @@ import { planHost } from "./host.ts";
 import { planIngress } from "./ingress.ts";
 import { planNetwork } from "./network.ts";
 import { planSandbox } from "./sandbox.ts";
-import { ServerCache } from "./servers.ts";
-import { VipIndex } from "./vip-index.ts";
+import { ServerCache, servicesOf } from "./servers.ts";
+import { type Told, TouchedServices } from "./touched-services.ts";
 
 /**
  * Owns identity: a virtual server that can't have changed since it was last planned comes back as the very same object, whatever
  * target it is planned for. Who compares two plans of one planner (diff.ts, reconcile/leaving.ts) may therefore take `Object.is` for
  * "nothing to do here", which is what makes one change among a thousand services cheap. Different objects may still be equal.
+ *
+ * Who tells it of every change (`follow`) has plans made from what was touched, and whole lists that are the same objects, for all
+ * sandboxes of a network. Who does not has all services looked at each time.
  */
 export class Planner {
   readonly #planning: Planning;
 
   constructor(context: PlanContext) {
-    this.#planning = { ...context, vips: new VipIndex(), servers: new ServerCache(context) };
+    this.#planning = {
+      ...context,
+      touched: new TouchedServices(),
+      servers: new ServerCache(context),
+      balanced: new WeakMap(),
+      published: new WeakMap(),
+    };
+  }
+
+  /** What a batch of changes touched, before anything is planned from it. */
+  follow(told: Told): void {
+    this.#planning.touched.follow(told);
+  }
+
+  /** The marks of these keys are not theirs any more. */
+  freed(keys: readonly string[]): void {
+    for (const key of keys) this.#planning.touched.add(servicesOf(key));
   }
 
   /** The whole state that `target` must hold; empty if what the target is for does not exist (any more). */

@@ -1,8 +1,10 @@
 /** A container's own namespace. */
-import type { Container, Endpoint, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
-import { EMPTY, type LbState, type PortRedirect, type SandboxTarget, type VirtualServer } from "../state.ts";
+import type { Container, Endpoint, Network, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
+import { EMPTY, type LbState, type PortRedirect, type SandboxTarget } from "../state.ts";
+import { Balanced, keptFor, reachedOn } from "./balanced.ts";
 import type { Planning } from "./context.ts";
 import { sysctlsFor } from "./passing.ts";
+import { joined } from "./per-service.ts";
 import { FAMILIES } from "./servers.ts";
 
 /**
@@ -16,13 +18,13 @@ export function planSandbox(state: ReadonlyState, target: SandboxTarget, plannin
   const members = [target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []);
   const endpoints = members.flatMap((member) => member.endpoints);
   const networks = planning.placement === "sandbox" ? networksOf(state, endpoints) : [];
-  const servers: VirtualServer[] = [];
-  for (const network of networks)
-    for (const { service, vips } of planning.vips.on(network, state))
-      servers.push(...planning.servers.of(state, service, vips, { from: "local" }));
+  const balanced = networks.map((network) =>
+    keptFor(planning.balanced, network, () => new Balanced(planning, "lo", reachedOn(network.id, "local", planning))),
+  );
+  const servers = joined(balanced.map((b) => b.servers.list(state)));
   return {
     ...EMPTY,
-    addresses: servers.map(({ vip }) => ({ address: vip, device: "lo" })),
+    addresses: joined(balanced.map((b) => b.addresses.list(state))),
     servers,
     redirects: members.flatMap((member) => redirectsOf(state, member)),
     sysctls: sysctlsFor(servers, planning),
@@ -35,12 +37,9 @@ function memberOf(state: ReadonlyState, sandbox: SandboxId): Task | Container | 
 }
 
 /** Those on which services are reached by VIP. */
-function networksOf(state: ReadonlyState, endpoints: readonly Endpoint[]): string[] {
-  const networks = endpoints.map(({ network }) => network);
-  return [...new Set(networks)].filter((id) => {
-    const network = state.networks.get(id);
-    return network !== undefined && !network.ingress && !network.defaultBridge;
-  });
+function networksOf(state: ReadonlyState, endpoints: readonly Endpoint[]): Network[] {
+  const networks = endpoints.flatMap(({ network }) => state.networks.get(network) ?? []);
+  return [...new Set(networks)].filter(({ ingress, defaultBridge }) => !ingress && !defaultBridge);
 }
 
 function redirectsOf(state: ReadonlyState, member: Task | Container): PortRedirect[] {

@@ -98,6 +98,10 @@ export const FAMILIES = [4, 6] as const;
 const serverKey = (service: string, network: string, family: 4 | 6, local = false): string =>
   `${service}/${network}/${family}${local ? "/local" : ""}`;
 
+/** The ids of services whose key this may be: ids may have slashes, too. */
+export const servicesOf = (key: string): readonly string[] =>
+  [...key.matchAll(/\//g)].map(({ index }) => key.slice(0, index));
+
 function tasksOf(state: ReadonlyState, service: Service, node: string | undefined): Task[] {
   const tasks: Task[] = [];
   for (const id of state.tasksOf.get(service.id) ?? NONE) {

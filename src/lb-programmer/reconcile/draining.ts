@@ -1,7 +1,7 @@
 /** Tasks that take nothing new: how long they have been like that, whether their connections are over, when to look again. */
 import { isGone, type LbBackend } from "../backends/backend.ts";
 import type { Clock } from "../clock.ts";
-import { withoutCommonEnds } from "../diff.ts";
+import { withoutCommon } from "../diff.ts";
 import type { Destination, LbState, LbTarget, VirtualServer } from "../state.ts";
 import type { DrainingTask } from "./leaving.ts";
 
@@ -25,7 +25,7 @@ export class Draining {
 
   /** Takes note of tasks that have weight 0 in the kernel by now: the time that they are given counts from here. */
   note({ servers }: LbState): void {
-    const [olds, news] = withoutCommonEnds(this.#noted, servers, Object.is);
+    const [olds, news] = withoutCommon(this.#noted, servers);
     const idle = new Set(idleNames(news));
     for (const name of idleNames(olds)) if (!idle.has(name)) this.#idleSince.delete(name);
     for (const name of idle) if (!this.#idleSince.has(name)) this.#idleSince.set(name, this.#clock.now());

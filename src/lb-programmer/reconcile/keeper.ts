@@ -8,7 +8,7 @@
 
 import { isGone } from "../backends/backend.ts";
 import { diff } from "../diff.ts";
-import { EMPTY, type LbState, type LbTarget } from "../state.ts";
+import { EMPTY, type LbState, type LbTarget, type VirtualServer } from "../state.ts";
 import { Draining } from "./draining.ts";
 import type { KeeperOptions } from "./keeper-options.ts";
 import { KernelView } from "./kernel-view.ts";
@@ -115,11 +115,10 @@ export class Keeper {
     return this.state === "degraded" && !this.#passes.busy;
   }
 
-  /** Adds the keys of servers that are there or wanted; false if it is not known which are. */
-  keys(into: Set<string>): boolean {
-    for (const { key } of this.#desired.servers) into.add(key);
-    for (const { key } of this.#kernel.state?.servers ?? []) into.add(key);
-    return this.#kernel.state !== undefined;
+  /** Servers that are wanted, and those that are there; undefined if it is not known which are. */
+  get servers(): readonly (readonly VirtualServer[])[] | undefined {
+    const there = this.#kernel.state;
+    return there && [this.#desired.servers, there.servers];
   }
 
   /** No more passes; resolves when the one at work has ended. What is in the kernel stays. */

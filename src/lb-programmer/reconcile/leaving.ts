@@ -7,7 +7,7 @@
  * A pass finds out once what leaves (`leavingFrom`), asks which of the tasks among it are drained, and has from both what the
  * namespace must hold next (`stage`). Pure: what has to be known from pass to pass is `Left`, handed in and out.
  */
-import { entryKey, occupies, withoutCommonEnds } from "../diff.ts";
+import { entryKey, occupies, withoutCommon } from "../diff.ts";
 import type { Destination, LbState, LocalAddress, PortRedirect, PublishedPort, Snat, VirtualServer } from "../state.ts";
 
 /** Known from pass to pass. */
@@ -35,8 +35,8 @@ export interface DrainingTask {
 
 /** What of a namespace the plan is without. */
 export interface Leaving {
-  /** Of servers that stay, by key: tasks that they are to lose. */
-  readonly tasks: ReadonlyMap<string, readonly Destination[]>;
+  /** Servers that stay, as they will be, and tasks that they are to lose. */
+  readonly tasks: ReadonlyMap<VirtualServer, readonly Destination[]>;
   readonly servers: readonly VirtualServer[];
   readonly addresses: readonly LocalAddress[];
   readonly snats: readonly Snat[];
@@ -58,7 +58,12 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
     since.set(name, before.since.get(name) ?? permit.revision);
     return mayGo(name);
   };
-  const gone = <T>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>, name: KeyOf<T>): readonly T[] => {
+  const gone = <T extends object>(
+    there: readonly T[],
+    wanted: readonly T[],
+    keyOf: KeyOf<T>,
+    name: KeyOf<T>,
+  ): readonly T[] => {
     const entries = missing(there, wanted, keyOf);
     for (const entry of entries) leaves(name(entry));
     return entries;
@@ -75,7 +80,7 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
     return server;
   });
   return {
-    tasks: new Map([...tasks].map(([{ key }, lost]) => [key, lost])),
+    tasks,
     servers: leavers,
     addresses: gone(actual.addresses, desired.addresses, entryKey.address, nameOf.address),
     snats: gone(actual.snats, desired.snats, entryKey.snat, nameOf.snat),
@@ -107,7 +112,9 @@ export function stage(desired: LbState, leaving: Leaving, drained: ReadonlySet<D
     });
 
   const losing = (server: VirtualServer): VirtualServer => {
-    const tasks = staying(leaving.tasks.get(server.key) ?? [], (task) => nameOf.task(server, task), open);
+    const lost = leaving.tasks.get(server);
+    if (lost === undefined) return server;
+    const tasks = staying(lost, (task) => nameOf.task(server, task), open);
     return tasks.length === 0 ? server : { ...server, destinations: [...server.destinations, ...tasks.map(idle)] };
   };
   const kept = leaving.tasks.size === 0 ? desired.servers : desired.servers.map(losing);
@@ -159,7 +166,7 @@ const nameOf = {
 
 /** Servers that are to lose tasks, as they will be, with those tasks; and servers that are to go, as they are. */
 function serversLeaving(actual: LbState, desired: LbState) {
-  const [olds, news] = withoutCommonEnds(actual.servers, desired.servers, Object.is);
+  const [olds, news] = withoutCommon(actual.servers, desired.servers);
   const there = new Map(olds.map((server) => [server.key, server]));
   const tasks = new Map<VirtualServer, readonly Destination[]>();
   for (const server of news) {
@@ -168,15 +175,16 @@ function serversLeaving(actual: LbState, desired: LbState) {
     const lost = missing(old?.destinations ?? [], server.destinations, ({ address }) => address);
     if (lost.length > 0) tasks.set(server, lost);
   }
-  // A server whose VIP, mark or port another one has by now can't stay: diff removes it before that one is added.
-  const taken = there.size === 0 ? new Set<string>() : new Set(desired.servers.flatMap(occupies));
+  // A server whose VIP, mark or port another one has by now can't stay: diff removes it before that one is added. Servers that are there
+  // already, the very same, have nothing that it has.
+  const taken = there.size === 0 ? new Set<string>() : new Set(news.flatMap(occupies));
   const servers = [...there.values()].filter((server) => !occupies(server).some((what) => taken.has(what)));
   return { tasks, servers };
 }
 
 /** Entries of `there` whose key none of `wanted` has. */
-function missing<T>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>): readonly T[] {
-  const [olds, news] = withoutCommonEnds(there, wanted, (a, b) => a === b || keyOf(a) === keyOf(b));
+function missing<T extends object>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>): readonly T[] {
+  const [olds, news] = withoutCommon(there, wanted);
   const keys = new Set(news.map(keyOf));
   return olds.filter((entry) => !keys.has(keyOf(entry)));
 }

@@ -10,7 +10,7 @@ import { EventEmitter } from "eventemitter3";
 import type { LbBackend, LbError } from "../backends/backend.ts";
 import { type Clock, systemClock, Timers } from "../clock.ts";
 import type { Marks } from "../marks.ts";
-import type { LbState, LbTarget } from "../state.ts";
+import type { LbState, LbTarget, VirtualServer } from "../state.ts";
 import { Gate } from "./gate.ts";
 import { isOwn, Keeper } from "./keeper.ts";
 import type { Intervals, KeeperOptions } from "./keeper-options.ts";
@@ -25,7 +25,7 @@ export interface ReconcilerOptions {
   /** What `plan` plans is of this revision, which may be ahead of what was requested. Default: the newest requested. */
   readonly revision?: () => number;
   /** Learns what marks are in the host's own namespaces, and which are free again. */
-  readonly marks?: Pick<Marks, "adopt" | "keep">;
+  readonly marks?: Pick<Marks, "adopt"> & { readonly keep: (keys: ReadonlySet<string>) => void };
   /** Told what a listener of ours has thrown; it has no other consequence. */
   readonly onError?: (error: unknown) => void;
   /** Default: the machine's. */
@@ -163,8 +163,8 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
   installed(revision: number, { timeout = 5_000, slow = true }: InstalledOptions = {}): Promise<Installed> {
     return new Promise((resolve) => {
       const timers = new Timers(this.#clock);
-      const unsettled = () =>
-        [...this.#keepers].filter(([, keeper]) => !keeper.settled(revision) && (slow || !keeper.slow));
+      const atWork = (keeper: Keeper): boolean => !keeper.settled(revision) && (slow || !keeper.slow);
+      const unsettled = () => [...this.#keepers].filter(([, keeper]) => atWork(keeper));
       const done = (late: readonly (readonly [string, Keeper])[]): void => {
         timers.cancelAll();
         this.#waiting.delete(look);
@@ -173,8 +173,12 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
           late: late.map(([id, keeper]) => this.#status(id, keeper)),
         });
       };
+      let last: Keeper | undefined; // of those at work: where there are hundreds, the others end before it, one by one
       const look = (): void => {
-        if (unsettled().length === 0) done([]);
+        if (last !== undefined && this.#keepers.get(last.target.id) === last && atWork(last)) return;
+        last = undefined;
+        for (const keeper of this.#keepers.values()) if (atWork(keeper)) last = keeper;
+        if (last === undefined) done([]);
       };
       this.#waiting.add(look);
       timers.set("timeout", timeout, () => done(unsettled()));
@@ -245,8 +249,13 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
 
   /** When everything is at rest: a mark is free if no namespace has it, or is about to. */
   #freeMarks(): void {
+    const lists = new Set<readonly VirtualServer[]>(); // many sandboxes have the same
+    for (const { busy, servers } of this.#keepers.values()) {
+      if (busy || servers === undefined) return;
+      for (const list of servers) lists.add(list);
+    }
     const keys = new Set<string>();
-    for (const keeper of this.#keepers.values()) if (keeper.busy || !keeper.keys(keys)) return;
+    for (const list of lists) for (const { key } of list) keys.add(key);
     this.#marksToFree = false;
     this.#options.marks?.keep(keys);
   }

@@ -46,7 +46,7 @@ describe("a change", () => {
         onNotice: (message) => void said.push(message),
       },
     );
-    registry.on("change", () => balancing.follow());
+    registry.on("change", (applied) => balancing.follow(applied));
     onTestFinished(() => balancing.close({ clear: false }));
   }
 
