@@ -15,6 +15,7 @@ import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
 import { isGone, type LbBackend, LbError } from "../backend.ts";
 import { inside } from "../common/failure.ts";
+import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
 import { addressesThere, type Look, Watches } from "../common/watch.ts";
@@ -26,26 +27,28 @@ import { notedAddresses, notedVips, stateOf } from "./read.ts";
 import { chainsOf, IDLE } from "./rules.ts";
 import { EVERY_CHAIN, marksOf, restoreText } from "./saved.ts";
 import { changeServices, deleteServices, familiesWithNewIdlers, removeServices } from "./services.ts";
-import { ipvsSysctls, readSettings, writeSettings } from "./sysctls.ts";
+import { ipvsSysctls, readSettings, SETTINGS } from "./sysctls.ts";
 import { type Flavour, NO_IPVS, restoreRules, run, savedRules, withIpvs } from "./tools.ts";
 
 export interface IpvsOptions {
   /** Which iptables holds the rules: "legacy" or "nft". Missing: the system's choice, or the other if that does not work. */
   readonly iptables?: "legacy" | "nft";
-  /** What was so on the host before. Default: known as long as this process lives. */
-  readonly localnet?: Localnet;
+  /** What settings were before us. Default: known as long as this process lives. */
+  readonly found?: Found;
 }
 
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
   readonly sysctls = ipvsSysctls;
   readonly #watches = new Watches();
+  readonly #found: Found;
   readonly #localnet: Localnet;
   #flavour: Flavour | undefined;
 
-  constructor({ iptables, localnet = new Localnet() }: IpvsOptions = {}) {
+  constructor({ iptables, found = new Found() }: IpvsOptions = {}) {
     this.#flavour = iptables && `-${iptables}`;
-    this.#localnet = localnet;
+    this.#found = found;
+    this.#localnet = new Localnet(found);
   }
 
   async probe(target: LbTarget): Promise<void> {
@@ -84,7 +87,8 @@ export class IpvsBackend implements LbBackend {
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    writeSettings(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    const settings = new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value] as const] : [])));
+    this.#found.set(target, settings, SETTINGS);
     if (ops.some((op) => op.op === "server.remove")) withIpvs(target, () => removeServices(ops, desired));
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published); // while the rules still guard it
@@ -114,7 +118,7 @@ export class IpvsBackend implements LbBackend {
     try {
       const flavour = await this.#iptables(target);
       const saved = await savedRules(target, flavour);
-      if (target.kind !== "sandbox") this.#localnet.close(target);
+      this.#found.putBack(target, SETTINGS); // while the rules still guard it
       for (const family of FAMILIES) {
         const services = marksOf(saved[family]).map((mark) => ({ mark, family }));
         if (services.length > 0) withIpvs(target, () => deleteServices(services));

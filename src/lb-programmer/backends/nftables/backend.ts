@@ -15,9 +15,10 @@ import { canRunNft, hasNft } from "../../../os/nft.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
 import { isGone, type LbBackend, LbError } from "../backend.ts";
+import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
-import { readSysctls, writeSysctls } from "../common/sysctls.ts";
+import { readSysctls } from "../common/sysctls.ts";
 import { runTool, wordsOf } from "../common/tool.ts";
 import { addressesThere, type Look, Watches } from "../common/watch.ts";
 import { changeAddresses, present } from "./addresses.ts";
@@ -34,8 +35,8 @@ export interface NftablesOptions {
   readonly library?: boolean;
   /** Servers per transaction: a huge one would keep the kernel busy for seconds. Default 1000. */
   readonly chunk?: number;
-  /** What was so on the host before. Default: known as long as this process lives. */
-  readonly localnet?: Localnet;
+  /** What settings were before us. Default: known as long as this process lives. */
+  readonly found?: Found;
 }
 
 /** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
@@ -45,15 +46,17 @@ export class NftablesBackend implements LbBackend {
   readonly name = "nftables";
   readonly #library: boolean;
   readonly #chunk: number;
+  readonly #found: Found;
   readonly #localnet: Localnet;
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches();
 
-  constructor({ library = true, chunk = 1000, localnet = new Localnet() }: NftablesOptions = {}) {
+  constructor({ library = true, chunk = 1000, found = new Found() }: NftablesOptions = {}) {
     this.#library = library && hasNft();
     this.#chunk = chunk;
-    this.#localnet = localnet;
+    this.#found = found;
+    this.#localnet = new Localnet(found);
   }
 
   /** Tries the whole skeleton without installing it (`nft --check`): a kernel that lacks a piece says so. */
@@ -77,7 +80,7 @@ export class NftablesBackend implements LbBackend {
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    this.#found.set(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
     if (!this.#known.has(whereOf(target))) await this.#look(target);
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published);
@@ -109,7 +112,7 @@ export class NftablesBackend implements LbBackend {
   async clear(target: LbTarget): Promise<void> {
     try {
       const { addresses, published, servers } = await this.#look(target);
-      if (published.length > 0 || target.kind === "host") this.#localnet.close(target);
+      this.#found.putBack(target); // while the rules still guard it
       changeAddresses(target, [], onOwnDevice(target, addresses));
       await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
       if (published.length > 0 || target.kind === "host") await closeForwarding(target);
