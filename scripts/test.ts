@@ -23,6 +23,9 @@ const TOOLS: Record<string, string> = {
 const KERNEL_TOOLS: Record<string, string> = {
   "linux.uml": "user-mode-linux",
   ipvsadm: "ipvsadm",
+  firewalld: "firewalld",
+  "dbus-daemon": "dbus-daemon",
+  ufw: "ufw",
   conntrack: "conntrack",
 };
 

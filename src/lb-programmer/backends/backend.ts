@@ -28,6 +28,11 @@ export interface LbBackend {
   connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number>;
   /** Calls `changed` when the namespace's rules may have been changed by anyone; returns how to stop. Missing: found at the next read. */
   watch?(target: LbTarget, changed: () => void): () => void;
+  /**
+   * What others have there that keeps ours from working, and how they would allow it, as it was at the last `read` or `apply`: the
+   * target is degraded as long as it is so.
+   */
+  blocked?(target: LbTarget): string | undefined;
   /** Removes everything of ours from there. */
   clear(target: LbTarget): Promise<void>;
   /** Ends helper processes and handles. */

@@ -51,6 +51,8 @@ export class NftablesBackend implements LbBackend {
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches();
+  /** What others drop, by target and namespace, as it was when we last looked. */
+  readonly #blocked = new Map<string, string | undefined>();
 
   constructor({ library = true, chunk = 1000, found = new Found() }: NftablesOptions = {}) {
     this.#library = library && hasNft();
@@ -67,10 +69,12 @@ export class NftablesBackend implements LbBackend {
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
     const state = await this.#look(target);
+    const { published, blocked } = await reachable(target, state.published, this.#localnet);
+    this.#blocked.set(whereOf(target), blocked);
     return {
       ...state,
       addresses: present(target, state.addresses),
-      published: await reachable(target, state.published, this.#localnet),
+      published,
       sysctls: readSysctls(target, keys),
     };
   }
@@ -94,14 +98,19 @@ export class NftablesBackend implements LbBackend {
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
     changeAddresses(target, added, removed);
     if (publishing) {
-      if (desired.published.length > 0) await openForwarding(target, desired.published, this.#localnet);
-      else await closeForwarding(target);
+      this.#blocked.delete(whereOf(target));
+      if (desired.published.length === 0) await closeForwarding(target);
+      else this.#blocked.set(whereOf(target), await openForwarding(target, desired.published, this.#localnet));
     }
     endConnections(target, ops, desired);
   }
 
   async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
     return openConnections(target, server, destination);
+  }
+
+  blocked(target: LbTarget): string | undefined {
+    return this.#blocked.get(whereOf(target));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
@@ -122,6 +131,7 @@ export class NftablesBackend implements LbBackend {
       if (!isGone(error)) throw error;
     } finally {
       this.#known.delete(whereOf(target));
+      this.#blocked.delete(whereOf(target));
     }
   }
 
