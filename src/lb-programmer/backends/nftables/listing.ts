@@ -111,7 +111,7 @@ function expression(name: Name, json: Json | undefined): string {
 function word(name: Name, json: Json | undefined): string {
   if (typeof json === "number") return `${json}`;
   const text = textOf(json);
-  if (name === "bridges" || name === "hairpins") return `"${text}"`;
+  if (name === "bridges") return `"${text}"`;
   if (Object.hasOwn(PROTOCOLS, text)) return `${PROTOCOLS[text as keyof typeof PROTOCOLS]}`;
   return text.includes(":") ? (canonicalAddress(text) ?? foreign()) : text;
 }

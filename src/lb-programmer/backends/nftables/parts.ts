@@ -161,10 +161,7 @@ export const publishedElement = ({ protocol, port, to, toPort, bridge }: Publish
 
 /** Bridges that published ports lead over. */
 export function bridgeElements(published: readonly PublishedPort[]): readonly Element[] {
-  return [...new Set(published.map(({ bridge }) => bridge))].flatMap((bridge): Element[] => [
-    { in: "bridges", key: `"${bridge}"` },
-    { in: "hairpins", key: `"${bridge}" . "${bridge}"` },
-  ]);
+  return [...new Set(published.map(({ bridge }) => bridge))].map((bridge) => ({ in: "bridges", key: `"${bridge}"` }));
 }
 
 /** Everything but the servers. */

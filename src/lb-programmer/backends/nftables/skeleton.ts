@@ -48,7 +48,6 @@ const ONCE = {
   // Ends of comments that are too long for one: mark of the server . number of the piece.
   names: "set mark . mark",
   bridges: "set ifname",
-  hairpins: "set ifname . ifname",
 };
 
 export type Keyed = keyof typeof PER_FAMILY;
@@ -89,6 +88,9 @@ const NAT = "-105";
 const RAW = "-300";
 const SOURCE_NAT = "95";
 const FILTER = "-5";
+
+/** Connection mark of those that come from the host's bridge and are led back to it, as ipvs has it; the other bits are others'. */
+const HAIRPIN = { mark: "0xe1100000", bits: "0xfff00000", others: "0x000fffff" };
 
 const REFUSE = ["meta l4proto 6 reject with tcp reset", "reject with icmpx port-unreachable"];
 const refused = (match: string) => REFUSE.map((how) => `${TRANSPORT} ${match} ${how}`);
@@ -133,6 +135,8 @@ export const BASES: Readonly<Record<string, Base>> = {
       `meta nfproto ipv6 fib daddr type local ${PORT} vmap @ports6`,
       `dnat ip to ip daddr . ${PORT} map @redirects4`,
       `dnat ip6 to ip6 daddr . ${PORT} map @redirects6`,
+      // For postrouting, which does not see by which bridge a packet came where bridges call these hooks (bridge-nf-call-iptables).
+      `iifname @bridges fib daddr type local ct mark set ct mark & ${HAIRPIN.others} | ${HAIRPIN.mark}`,
       `fib daddr type local dnat ip to ${PORT} map @host4`,
       `fib daddr type local dnat ip6 to ${PORT} map @host6`,
     ],
@@ -150,7 +154,7 @@ export const BASES: Readonly<Record<string, Base>> = {
       "ct status dnat snat ip6 to ip6 daddr map @snats6",
       // Ports published on the host: its own connections, loopback ones too, and those of the bridge's other members.
       "ct status dnat oifname @bridges fib saddr type local masquerade",
-      "ct status dnat iifname . oifname @hairpins masquerade",
+      `ct status dnat oifname @bridges ct mark & ${HAIRPIN.bits} == ${HAIRPIN.mark} masquerade`,
     ],
   },
   "refuse-leaving": { hook: `type filter hook output priority ${FILTER};`, rules: refusedVips },
