@@ -11,13 +11,23 @@ import { exec } from "../../../os/exec.ts";
 import { ipvsConnections, ipvsDestinations, ipvsList, ipvsServices } from "../../../os/netlink/ipvs.ts";
 import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { localRoutes } from "../../../os/netlink/rtnetlink.ts";
+import { forwardChains } from "../../../os/nftables/forward.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
-import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
+import {
+  type Destination,
+  EMPTY,
+  type LbOp,
+  type LbState,
+  type LbTarget,
+  type PublishedPort,
+  type VirtualServer,
+} from "../../state.ts";
 import { isGone, type LbBackend, LbError } from "../backend.ts";
 import { inside } from "../common/failure.ts";
 import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
+import { inTheWay } from "../common/passage.ts";
 import { addressesThere, type Look, Watches } from "../common/watch.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
 import type { Chain, Family } from "./chain.ts";
@@ -44,6 +54,8 @@ export class IpvsBackend implements LbBackend {
   readonly #found: Found;
   readonly #localnet: Localnet;
   #flavour: Flavour | undefined;
+  /** What others drop, by target, as it was when we last looked. */
+  readonly #blocked = new Map<string, string | undefined>();
 
   constructor({ iptables, found = new Found() }: IpvsOptions = {}) {
     this.#flavour = iptables && `-${iptables}`;
@@ -71,6 +83,7 @@ export class IpvsBackend implements LbBackend {
     const interfaces = inside(target, "addresses", interfacesHere);
     const found = stateOf({ saved, ...ipvs, ...interfaces });
     const state = found !== undefined && mayHold(target, found) ? found : EMPTY;
+    this.#lookAround(target, state.published);
     return {
       ...state,
       published: inside(target, "route_localnet", () => state.published.filter((p) => this.#localnet.isOpenFor(p))),
@@ -94,6 +107,7 @@ export class IpvsBackend implements LbBackend {
     if (publishing) this.#localnet.close(target, desired.published); // while the rules still guard it
     await this.#changeRules(target, ops, desired);
     if (publishing) this.#localnet.open(target, desired.published);
+    if (publishing) this.#lookAround(target, desired.published);
     if (ops.some((op) => "server" in op)) withIpvs(target, () => changeServices(ops, desired));
     inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
     inside(target, "addresses", () =>
@@ -103,6 +117,19 @@ export class IpvsBackend implements LbBackend {
 
   async connections(target: LbTarget, _server: VirtualServer, destination: Destination): Promise<number> {
     return withIpvs(target, () => ipvsConnections(destination.address));
+  }
+
+  blocked(target: LbTarget): string | undefined {
+    return this.#blocked.get(target.id);
+  }
+
+  /** At nftables' chains of others. In iptables' own we have let them pass. */
+  #lookAround(target: LbTarget, published: readonly PublishedPort[]): void {
+    this.#blocked.delete(target.id);
+    if (published.length === 0) return;
+    const chains = inside(target, "nftables", () => forwardChains(undefined, ""));
+    const others = chains.filter(({ table, name }) => table !== "filter" || name !== "FORWARD");
+    this.#blocked.set(target.id, inTheWay(others, published));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
@@ -137,6 +164,8 @@ export class IpvsBackend implements LbBackend {
       });
     } catch (error) {
       if (!isGone(error)) throw error;
+    } finally {
+      this.#blocked.delete(target.id);
     }
   }
 
