@@ -26,6 +26,9 @@ const KERNEL_TOOLS: Record<string, string> = {
   busybox: "busybox-static",
   cpio: "cpio",
   ipvsadm: "ipvsadm",
+  firewalld: "firewalld",
+  "dbus-daemon": "dbus-daemon",
+  ufw: "ufw",
   conntrack: "conntrack",
 };
 

@@ -1,7 +1,7 @@
 /** `eleven-dns/backends`: what puts balancing into a kernel, and the parts to build another such. Re-exports only. */
 
 export { type LbBackend, LbError } from "./lb-programmer/backends/backend.ts";
-export { Localnet } from "./lb-programmer/backends/common/localnet.ts";
+export { Found } from "./lb-programmer/backends/common/found.ts";
 export { DryRunBackend, type DryRunOptions } from "./lb-programmer/backends/dry-run.ts";
 export { IpvsBackend, type IpvsOptions } from "./lb-programmer/backends/ipvs/backend.ts";
 export { NftablesBackend, type NftablesOptions } from "./lb-programmer/backends/nftables/backend.ts";

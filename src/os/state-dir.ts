@@ -73,8 +73,11 @@ export class StateDir {
     return undefined;
   }
 
-  /** Replaces what was there, whole or not at all, and on disk when this returns. Throws as `read` does. */
-  write(name: string, value: unknown): void {
+  /**
+   * Replaces what was there, whole or not at all, and on disk when this returns; unless `durable` is false: then it outlives this process,
+   * and the machine only if it ends in good order. Throws as `read` does.
+   */
+  write(name: string, value: unknown, { durable = true }: { readonly durable?: boolean } = {}): void {
     this.#check();
     const beside = this.#file(`.${name}.${randomBytes(8).toString("hex")}`);
     try {
@@ -85,12 +88,12 @@ export class StateDir {
       );
       try {
         writeFileSync(fd, JSON.stringify(value));
-        fsyncSync(fd);
+        if (durable) fsyncSync(fd);
       } finally {
         closeSync(fd);
       }
       renameSync(beside, this.#file(name));
-      this.#sync();
+      if (durable) this.#sync();
     } catch (error) {
       rmSync(beside, { force: true });
       throw this.#problem(`${name} can't be written: ${codeOf(error)}`);

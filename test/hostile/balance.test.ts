@@ -90,7 +90,7 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
     [
       "a path in the place of a bridge",
       `add element inet eleven host4 { 6 . 80 comment "../../.." : 10.0.0.9 . 80 };
-       add element inet eleven bridges { "../../.." }; add element inet eleven hairpins { "../../.." . "../../.." }`,
+       add element inet eleven bridges { "../../.." }`,
     ],
     ["commands for nft in the name of an interface", elementJson("bridges", '"}\ninclude "/')],
     [

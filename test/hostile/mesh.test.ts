@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
-import { Localnet } from "../../src/lb-programmer/backends/common/localnet.ts";
+import { Found } from "../../src/lb-programmer/backends/common/found.ts";
 import { IpvsBackend } from "../../src/lb-programmer/backends/ipvs/backend.ts";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
@@ -36,9 +36,9 @@ const PUBLISHED: LbState = {
   published: [{ protocol: "tcp", port: 8080, to: "172.30.0.2", toPort: 8080, bridge: "gw" }],
 };
 
-const BACKENDS: readonly (readonly [string, (localnet: Localnet) => LbBackend])[] = [
-  ["nftables", (localnet) => new NftablesBackend({ localnet })],
-  ["iptables, as ipvs has it", (localnet) => new IpvsBackend({ localnet, iptables: "nft" })],
+const BACKENDS: readonly (readonly [string, (found: Found) => LbBackend])[] = [
+  ["nftables", (found) => new NftablesBackend({ found })],
+  ["iptables, as ipvs has it", (found) => new IpvsBackend({ found, iptables: "nft" })],
 ];
 
 describe.skipIf(withoutNamespaces()).each(BACKENDS)("beside the host's bridge: %s", (_, make) => {
@@ -46,7 +46,7 @@ describe.skipIf(withoutNamespaces()).each(BACKENDS)("beside the host's bridge: %
   let folder: string;
   let backend: LbBackend;
   let target: LbTarget;
-  const process = () => make(new Localnet(new StateDir(folder)));
+  const process = () => make(new Found(new StateDir(folder)));
 
   beforeEach(async () => {
     containers = new Containers();

@@ -2,6 +2,7 @@
 import { describe } from "vitest";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { exec } from "../../src/os/exec.ts";
+import { hairpinSuite } from "./hairpin.ts";
 import { privileged } from "./namespaces.ts";
 import { publishedSuite } from "./published.ts";
 import { trafficSuite } from "./traffic.ts";
@@ -15,4 +16,5 @@ describe.skipIf(!privileged())("nftables", () => {
   for (const placement of ["sandbox", "network"] as const)
     trafficSuite("nftables", () => new NftablesBackend(), placement, options);
   publishedSuite("nftables", () => new NftablesBackend(), options);
+  hairpinSuite("nftables", () => new NftablesBackend(), {});
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { LbError } from "../../src/lb-programmer/backends/backend.ts";
+import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
 import { rest } from "./fake-clock.ts";
 import { lines, network, rig, sandbox, statusText } from "./rig.ts";
 import { parseState } from "./state-text.ts";
@@ -438,3 +439,18 @@ function hold(backend: ReturnType<typeof rig>["backend"], call: "read" | "apply"
   };
   return { reached, go };
 }
+
+test("what others drop makes a target degraded, until they do not; what it holds is there all the same", async () => {
+  let blocked: string | undefined = "dropped by inet filter forward";
+  const backend = Object.assign(new FakeBackend(), { blocked: () => blocked });
+  const { reconciler, want, events, clock, kernel } = rig({}, backend);
+  reconciler.add(sandbox("c1"));
+  const revision = want("c1", "server web/mynet/4 10.0.1.4 mark 256 local rr\n10.0.1.5 1");
+  const { degraded, late } = await reconciler.installed(revision);
+  expect([degraded.length, late.length]).toEqual([1, 0]);
+  expect(events.at(-1)).toBe(`c1 degraded at ${revision}: dropped by inet filter forward`);
+  expect(kernel("c1")).toContain("10.0.1.5 1");
+  blocked = undefined;
+  await clock.advance(30_000);
+  expect(events.at(-1)).toBe(`c1 equal at ${revision}`);
+});

@@ -144,6 +144,16 @@ test.each<[string, readonly Statement[], string]>([
     "ct status=>1 &20000000^00000000 neq[1]00000000 iifname=>1 oifname=>2 @hairpins[1] masq",
   ],
   [
+    "ct mark & 0xfff00000 == 0xe1100000 masquerade",
+    [{ kind: "marked", bits: 0xfff00000, mark: 0xe1100000 }, { kind: "masquerade" }],
+    "ct mark=>1 &0000f0ff^00000000 eq[1]000010e1 masq",
+  ],
+  [
+    "ct mark set ct mark & 0x000fffff | 0xe1100000",
+    [{ kind: "set mark", bits: 0xfff00000, mark: 0xe1100000 }],
+    "ct mark=>1 &ffff0f00^000010e1 ct mark<=1",
+  ],
+  [
     "dnat ip to jhash ip saddr mod 2 seed 0x11 offset 1024 map @slots",
     [
       {
@@ -219,7 +229,7 @@ function expressionText(e: ReturnType<typeof compile>[number]): string {
     case "payload":
       return `${e.base}+${e.offset}/${e.length}=>${e.register}`;
     case "ct":
-      return `ct ${e.key}=>${e.register}`;
+      return e.from === undefined ? `ct ${e.key}=>${e.register}` : `ct ${e.key}<=${e.from}`;
     case "fib":
       return `fib ${e.of}=>${e.register}`;
     case "cmp":

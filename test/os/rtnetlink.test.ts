@@ -155,6 +155,8 @@ describe.skipIf(withoutNamespaces())("in a namespace", () => {
     const a = { address: "10.7.1.1", prefix: 32, device: odd };
     here(() => addAddress(a));
     expect(here(interfaceAddresses)).toContainEqual(a);
+    here(() => addAddress({ ...a, address: "10.7.1.2", protocol: 11 }));
+    expect(here(interfaceAddresses)).toContainEqual({ ...a, address: "10.7.1.2", protocol: 11 });
     expect(here(() => removeAddress(a))).toBe(true);
   });
 

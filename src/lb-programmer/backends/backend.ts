@@ -30,6 +30,11 @@ export interface LbBackend {
   watch?(target: LbTarget, changed: () => void): () => void;
   /** True: there is all that was read or applied last, for sure, so it need not be read now and then. Missing: nobody can tell. */
   unchanged?(target: LbTarget): boolean;
+  /**
+   * What others have there that keeps ours from working, and how they would allow it, as it was at the last `read` or `apply`: the
+   * target is degraded as long as it is so.
+   */
+  blocked?(target: LbTarget): string | undefined;
   /** Removes everything of ours from there. */
   clear(target: LbTarget): Promise<void>;
   /** Ends helper processes and handles. */

@@ -1,14 +1,14 @@
 /** The backends there are: the one table that the config's schema, "auto" and the docs go by. */
 import type { BackendName } from "../../model/backends.ts";
 import type { LbBackend } from "./backend.ts";
-import type { Localnet } from "./common/localnet.ts";
+import type { Found } from "./common/found.ts";
 import { DryRunBackend } from "./dry-run.ts";
 import { IpvsBackend } from "./ipvs/backend.ts";
 import { NftablesBackend } from "./nftables/backend.ts";
 
 export interface BackendOptions {
-  /** Remembers what `route_localnet` was on the host before us. */
-  readonly localnet: Localnet;
+  /** Remembers what the kernel's settings were before us. */
+  readonly found: Found;
 }
 
 export interface BackendEntry {

@@ -12,7 +12,7 @@ import { harmless, type Notice } from "../../model/notice.ts";
 import type { ReadonlyState, Sandbox, SandboxId } from "../../model/types.ts";
 import type { StateDir } from "../../os/state-dir.ts";
 import { isGone, type LbBackend, sysctlsOf } from "../backends/backend.ts";
-import { Localnet } from "../backends/common/localnet.ts";
+import { Found } from "../backends/common/found.ts";
 import { Planner } from "../plan/planner.ts";
 import type { Told } from "../plan/touched-services.ts";
 import { createReconciler, type Reconciler, type TargetStatus } from "../reconcile/reconciler.ts";
@@ -50,7 +50,7 @@ export class Balancing {
   readonly #hooks: BalancingHooks;
   readonly #notice: Notice;
   readonly #once: SayOnce;
-  readonly #localnet: Localnet;
+  readonly #found: Found;
   readonly #targets = new Map<string, LbTarget>();
   readonly #sharedNamespaces = new SharedNamespaces();
   readonly #ports: PortReservations;
@@ -74,7 +74,7 @@ export class Balancing {
     this.#hooks = hooks;
     this.#notice = harmless(hooks.onNotice);
     this.#once = new SayOnce(this.#notice);
-    this.#localnet = new Localnet(hooks.stateDir, (problem) => this.#once.say("route_localnet", problem));
+    this.#found = new Found(hooks.stateDir, (problem) => this.#once.say("found", problem));
     this.#ports = new PortReservations(options.mesh?.host.netns);
     this.#start = new Start({
       choose: (target) => this.#choose(target),
@@ -165,7 +165,7 @@ export class Balancing {
   }
 
   #choose(target: LbTarget): Promise<Choice> {
-    return chooseBackend(this.#options.backend, target, { localnet: this.#localnet });
+    return chooseBackend(this.#options.backend, target, { found: this.#found });
   }
 
   /** There is a backend: all targets that have come so far are kept from now on. */

@@ -156,7 +156,9 @@ export class Keeper {
     const stillDraining = leaving.draining.filter(({ task }) => !drained.has(task));
     const again = this.#draining.next(stillDraining, intervals.drain);
     this.#draining.note(next.state);
-    this.#tell(this.#pending === NONE ? "equal" : "working");
+    const blocked = backend.blocked?.(this.target);
+    if (blocked !== undefined) this.#tell("degraded", blocked);
+    else this.#tell(this.#pending === NONE ? "equal" : "working");
     return again;
   }
 

@@ -22,6 +22,8 @@ export interface InterfaceAddress {
   readonly address: string;
   readonly prefix: number;
   readonly device: string;
+  /** Who put it there, as a number of his own choice (since Linux 5.18); missing: he says nothing. */
+  readonly protocol?: number;
 }
 
 /** An address that is local wherever it is not on an interface; what is sent to it comes from `source`. */
@@ -41,7 +43,7 @@ const IFLA = { name: 3, mask: 29 };
 const WITHOUT_STATISTICS = 8;
 /** Octets of a name, without its NUL. */
 const LONGEST_NAME = 15;
-const IFA = { address: 1, local: 2, lifetimes: 6, flags: 8 };
+const IFA = { address: 1, local: 2, lifetimes: 6, flags: 8, protocol: 11 };
 const IFA_F_NODAD = 2;
 const FOREVER = 0xffff_ffff;
 const RTA = { to: 1, interface: 4, source: 7 };
@@ -73,6 +75,7 @@ export function addAddress(a: InterfaceAddress, { deprecated = false }: { readon
   withRoutes((netlink) => {
     const refusal = changeAddress(netlink, op, NEW_ADDRESS, a, (to) => {
       to.u32(IFA.flags, familyOf(a.address) === 6 ? IFA_F_NODAD : 0);
+      if (a.protocol !== undefined) to.u8(IFA.protocol, a.protocol);
       if (deprecated) to.raw(IFA.lifetimes, lifetimes(0, FOREVER));
     });
     if (refusal !== undefined) throw refused(op, refusal, nameOfAddress(a));
@@ -181,7 +184,9 @@ export function parseAddress(
   const attributes = parseAttributes(entry.subarray(IFADDRMSG));
   const address = attributes.address(IFA.local) ?? attributes.address(IFA.address); // the other one is the peer's
   const device = nameOf(entry.readUInt32LE(4));
-  return address === undefined || device === undefined ? undefined : { address, prefix: entry[1]!, device };
+  if (address === undefined || device === undefined) return undefined;
+  const protocol = attributes.u8(IFA.protocol);
+  return { address, prefix: entry[1]!, device, ...(protocol !== undefined && { protocol }) };
 }
 
 /** From rtmsg on; undefined if it is no route as localRoutes() promises. */

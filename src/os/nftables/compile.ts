@@ -41,6 +41,13 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
   switch (statement.kind) {
     case "match":
       return match(statement.what, statement.is, statement.not === true, facts);
+    case "marked":
+      return [
+        ...maskedMark(statement.bits, 0),
+        { kind: "cmp", register: FIRST, op: "eq", value: bits(statement.mark) },
+      ];
+    case "set mark":
+      return [...maskedMark(~statement.bits, statement.mark), { kind: "ct", key: "mark", from: FIRST }];
     case "one of": {
       const { what, values } = statement;
       const set = ownSet(known(what).type, values);
@@ -88,6 +95,14 @@ function match(what: Selector, is: string, not: boolean, facts: Facts): readonly
     { kind: "cmp", register: FIRST, op: not ? "eq" : "neq", value: nothing },
   ];
 }
+
+const bits = (number: number): string => octetsOf(["mark"], `${number >>> 0}`);
+
+/** The connection's mark, of which some bits are kept and some are turned. */
+const maskedMark = (mask: number, xor: number): readonly Compiled[] => [
+  { kind: "ct", key: "mark", register: FIRST },
+  { kind: "bitwise", from: FIRST, register: FIRST, length: 4, mask: bits(mask), xor: bits(xor) },
+];
 
 /** Of an address that begins like this one, only as many octets are looked at. */
 function within(what: Selector, range: string, not: boolean, facts: Facts): readonly Compiled[] {

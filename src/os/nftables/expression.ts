@@ -36,7 +36,14 @@ export type Expression =
       readonly length: number;
       readonly register: number;
     }
-  | { readonly kind: "ct"; readonly key: keyof typeof CT; readonly direction?: number; readonly register: number }
+  /** Loads it, or sets it to what is in the register `from`. */
+  | {
+      readonly kind: "ct";
+      readonly key: keyof typeof CT;
+      readonly direction?: number;
+      readonly register?: number;
+      readonly from?: number;
+    }
   | { readonly kind: "fib"; readonly result: "type"; readonly of: keyof typeof FIB; readonly register: number }
   | {
       readonly kind: "numgen";
@@ -100,7 +107,7 @@ export type Expression =
 
 const META = { mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
 const HEADER = { network: 1, transport: 2 } as const;
-const CT = { direction: 1, status: 2, "proto-dst": 12, "ip daddr": 20, "ip6 daddr": 22 } as const;
+const CT = { direction: 1, status: 2, mark: 3, "proto-dst": 12, "ip daddr": 20, "ip6 daddr": 22 } as const;
 const FIB = { saddr: 1, daddr: 2 } as const;
 const FAMILY = { ip: 2, ip6: 10 } as const;
 const REJECT = { icmp: 0, "tcp reset": 1, icmpx: 2 } as const;
@@ -114,7 +121,7 @@ type Fields<Kind extends Known["kind"]> = Omit<Extract<Known, { kind: Kind }>, "
 const LAYOUTS: { readonly [Kind in Known["kind"]]: Layout<Fields<Kind>> } = {
   meta: { register: [1, be32], key: [2, named(META)] },
   payload: { register: [1, be32], base: [2, named(HEADER)], offset: [3, be32], length: [4, be32] },
-  ct: { register: [1, be32], key: [2, named(CT)], direction: [3, u8] },
+  ct: { register: [1, be32], key: [2, named(CT)], direction: [3, u8], from: [4, be32] },
   fib: { register: [1, be32], result: [2, named({ type: 3 })], of: [3, named(FIB)] },
   numgen: { register: [1, be32], mod: [2, be32], mode: [3, named({ inc: 0, random: 1 })], offset: [4, be32] },
   hash: {

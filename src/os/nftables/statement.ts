@@ -14,6 +14,8 @@ export type Key =
 export type Statement =
   /** `fib daddr type local`, `ip6 daddr != ::1`, `ip daddr 127.0.0.0/8`; of flags (`ct status dnat`): has it. */
   | { readonly kind: "match"; readonly what: Selector; readonly is: string; readonly not?: true }
+  /** Of the connection's mark, the bits that are ours: `ct mark & 0xfff00000 == 0xe1100000`, or they become so, and the others stay. */
+  | { readonly kind: "marked" | "set mark"; readonly bits: number; readonly mark: number }
   /** `meta l4proto { tcp, udp }` */
   | { readonly kind: "one of"; readonly what: Selector; readonly values: readonly string[] }
   /** `iifname . oifname @hairpins` */
@@ -46,6 +48,10 @@ function statementText(statement: Statement): string {
   switch (statement.kind) {
     case "match":
       return `${statement.what} ${statement.not ? "!= " : ""}${statement.is}`;
+    case "marked":
+      return `ct mark & ${hex(statement.bits)} == ${hex(statement.mark)}`;
+    case "set mark":
+      return `ct mark set ct mark & ${hex(~statement.bits)} | ${hex(statement.mark)}`;
     case "one of":
       return `${statement.what} { ${statement.values.join(", ")} }`;
     case "in set":
@@ -70,6 +76,8 @@ function statementText(statement: Statement): string {
       return statement.verdict;
   }
 }
+
+const hex = (bits: number): string => `0x${(bits >>> 0).toString(16).padStart(8, "0")}`;
 
 const keyText = (key: readonly Key[]): string => key.map(partText).join(" . ");
 

@@ -2,14 +2,14 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type LbBackend, LbError } from "../../../src/lb-programmer/backends/backend.ts";
-import { Localnet } from "../../../src/lb-programmer/backends/common/localnet.ts";
+import { Found } from "../../../src/lb-programmer/backends/common/found.ts";
 import { BACKENDS } from "../../../src/lb-programmer/backends/table.ts";
 import { chooseBackend } from "../../../src/lb-programmer/order/choose.ts";
 import type { LbTarget } from "../../../src/lb-programmer/state.ts";
 import { BACKEND_NAMES } from "../../../src/model/backends.ts";
 
 const ROOT = new URL("../../../", import.meta.url);
-const options = { localnet: new Localnet() };
+const options = { found: new Found() };
 const names = Object.keys(BACKENDS);
 const TARGET: LbTarget = { kind: "sandbox", id: "sandbox/c", sandbox: "c", netns: "/nowhere/at/all" };
 

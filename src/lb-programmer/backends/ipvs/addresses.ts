@@ -2,12 +2,8 @@
 import { familyOf } from "../../../model/address.ts";
 import type { InterfaceAddress, LocalRoute } from "../../../os/netlink/rtnetlink.ts";
 import type { LbOp, LbState, LocalAddress, VirtualServer } from "../../state.ts";
+import type { AddressChange } from "../common/own-addresses.ts";
 import { balancedHere, isReal } from "./rules.ts";
-
-export interface AddressChange {
-  readonly added: readonly InterfaceAddress[];
-  readonly removed: readonly InterfaceAddress[];
-}
 
 /**
  * What makes the addresses of these steps what `desired` has. Servers of a namespace for its own connections decide whether their

@@ -11,12 +11,23 @@ import { exec } from "../../../os/exec.ts";
 import { ipvsConnections, ipvsDestinations, ipvsList, ipvsServices } from "../../../os/netlink/ipvs.ts";
 import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { localRoutes } from "../../../os/netlink/rtnetlink.ts";
+import { forwardChains } from "../../../os/nftables/forward.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
-import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
+import {
+  type Destination,
+  EMPTY,
+  type LbOp,
+  type LbState,
+  type LbTarget,
+  type PublishedPort,
+  type VirtualServer,
+} from "../../state.ts";
 import { isGone, type LbBackend, LbError } from "../backend.ts";
 import { inside } from "../common/failure.ts";
+import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
+import { inTheWay } from "../common/passage.ts";
 import { Watches } from "../common/watch.ts";
 import { addressesThere, type Look } from "../common/watched.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
@@ -27,26 +38,30 @@ import { notedAddresses, notedVips, stateOf } from "./read.ts";
 import { chainsOf, IDLE } from "./rules.ts";
 import { EVERY_CHAIN, marksOf, restoreText } from "./saved.ts";
 import { changeServices, deleteServices, familiesWithNewIdlers, removeServices } from "./services.ts";
-import { ipvsSysctls, readSettings, writeSettings } from "./sysctls.ts";
+import { ipvsSysctls, readSettings, SETTINGS } from "./sysctls.ts";
 import { type Flavour, NO_IPVS, restoreRules, run, savedRules, withIpvs } from "./tools.ts";
 
 export interface IpvsOptions {
   /** Which iptables holds the rules: "legacy" or "nft". Missing: the system's choice, or the other if that does not work. */
   readonly iptables?: "legacy" | "nft";
-  /** What was so on the host before. Default: known as long as this process lives. */
-  readonly localnet?: Localnet;
+  /** What settings were before us. Default: known as long as this process lives. */
+  readonly found?: Found;
 }
 
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
   readonly sysctls = ipvsSysctls;
   readonly #watches = new Watches(readSettings);
+  readonly #found: Found;
   readonly #localnet: Localnet;
   #flavour: Flavour | undefined;
+  /** What others drop, by target, as it was when we last looked. */
+  readonly #blocked = new Map<string, string | undefined>();
 
-  constructor({ iptables, localnet = new Localnet() }: IpvsOptions = {}) {
+  constructor({ iptables, found = new Found() }: IpvsOptions = {}) {
     this.#flavour = iptables && `-${iptables}`;
-    this.#localnet = localnet;
+    this.#found = found;
+    this.#localnet = new Localnet(found);
   }
 
   async probe(target: LbTarget): Promise<void> {
@@ -70,6 +85,7 @@ export class IpvsBackend implements LbBackend {
     const interfaces = inside(target, "addresses", interfacesHere);
     const found = stateOf({ saved, ...ipvs, ...interfaces });
     const state = found !== undefined && mayHold(target, found) ? found : EMPTY;
+    this.#lookAround(target, state.published);
     return {
       ...state,
       published: inside(target, "route_localnet", () => state.published.filter((p) => this.#localnet.isOpenFor(p))),
@@ -87,12 +103,14 @@ export class IpvsBackend implements LbBackend {
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    writeSettings(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    const settings = new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value] as const] : [])));
+    this.#found.set(target, settings, SETTINGS);
     if (ops.some((op) => op.op === "server.remove")) withIpvs(target, () => removeServices(ops, desired));
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published); // while the rules still guard it
     await this.#changeRules(target, ops, desired);
     if (publishing) this.#localnet.open(target, desired.published);
+    if (publishing) this.#lookAround(target, desired.published);
     if (ops.some((op) => "server" in op)) withIpvs(target, () => changeServices(ops, desired));
     inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
     inside(target, "addresses", () =>
@@ -102,6 +120,19 @@ export class IpvsBackend implements LbBackend {
 
   async connections(target: LbTarget, _server: VirtualServer, destination: Destination): Promise<number> {
     return withIpvs(target, () => ipvsConnections(destination.address));
+  }
+
+  blocked(target: LbTarget): string | undefined {
+    return this.#blocked.get(target.id);
+  }
+
+  /** At nftables' chains of others. In iptables' own we have let them pass. */
+  #lookAround(target: LbTarget, published: readonly PublishedPort[]): void {
+    this.#blocked.delete(target.id);
+    if (published.length === 0) return;
+    const chains = inside(target, "nftables", () => forwardChains(undefined, ""));
+    const others = chains.filter(({ table, name }) => table !== "filter" || name !== "FORWARD");
+    this.#blocked.set(target.id, inTheWay(others, published));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
@@ -117,7 +148,7 @@ export class IpvsBackend implements LbBackend {
     try {
       const flavour = await this.#iptables(target);
       const saved = await savedRules(target, flavour);
-      if (target.kind !== "sandbox") this.#localnet.close(target);
+      this.#found.putBack(target, SETTINGS); // while the rules still guard it
       for (const family of FAMILIES) {
         const services = marksOf(saved[family]).map((mark) => ({ mark, family }));
         if (services.length > 0) withIpvs(target, () => deleteServices(services));
@@ -136,6 +167,8 @@ export class IpvsBackend implements LbBackend {
       });
     } catch (error) {
       if (!isGone(error)) throw error;
+    } finally {
+      this.#blocked.delete(target.id);
     }
   }
 

@@ -1,13 +1,8 @@
 /** Addresses and local routes of the namespace that this thread is in: looked at, and changed. */
-import {
-  addAddress,
-  addLocalRoute,
-  interfaceAddresses,
-  localRoutes,
-  removeAddress,
-  removeLocalRoute,
-} from "../../../os/netlink/rtnetlink.ts";
-import type { AddressChange, RouteChange } from "./addresses.ts";
+import { familyOf } from "../../../model/address.ts";
+import { addLocalRoute, interfaceAddresses, localRoutes, removeLocalRoute } from "../../../os/netlink/rtnetlink.ts";
+import { type AddressChange, changeOwnAddresses } from "../common/own-addresses.ts";
+import type { RouteChange } from "./addresses.ts";
 
 export interface Interfaces {
   /** "10.0.1.4/32 eth0" for every address of every interface. */
@@ -17,16 +12,20 @@ export interface Interfaces {
 }
 
 export const interfacesHere = (): Interfaces => ({
-  addresses: new Set(interfaceAddresses().map(({ address, prefix, device }) => `${address}/${prefix} ${device}`)),
+  addresses: new Set(
+    interfaceAddresses().map(({ address, prefix, device }) => `${address}/${known(address, prefix)} ${device}`),
+  ),
   selfRoutes: new Set(localRoutes().map(({ to, source }) => `${to} ${source}`)),
 });
+
+/** An IPv6 VIP that somebody else has put there is there, whatever its range. */
+const known = (address: string, prefix: number): number => (familyOf(address) === 6 ? 128 : prefix);
 
 /** What is there, or gone, already is no error. IPv6 VIPs are never the source of a connection (deprecated). */
 export function changeInterfaces(routes: RouteChange, addresses: AddressChange): void {
   for (const to of routes.removed) removeLocalRoute(to);
   for (const route of routes.added) addLocalRoute(route);
-  for (const address of addresses.added) addAddress(address, { deprecated: address.prefix === 128 });
-  for (const address of addresses.removed) removeAddress(address);
+  changeOwnAddresses(addresses, { deprecated: true });
 }
 
 /** Every address of the namespace. */

@@ -1,6 +1,7 @@
 /** Settings that IPVS needs, and those of IPVS itself that are no files. */
 import { ipvsTimeouts, setIpvsTimeouts } from "../../../os/netlink/ipvs.ts";
 import type { Idle, LbTarget } from "../../state.ts";
+import type { Access } from "../common/found.ts";
 import { readSysctls, writeSysctls } from "../common/sysctls.ts";
 import { withIpvs } from "./tools.ts";
 
@@ -43,8 +44,11 @@ export function readSettings(target: LbTarget, keys: readonly string[]): Record<
   return values;
 }
 
-export function writeSettings(target: LbTarget, values: ReadonlyMap<string, string>): void {
+function writeSettings(target: LbTarget, values: ReadonlyMap<string, string>): void {
   writeSysctls(target, new Map([...values].filter(([key]) => !isTimeout(key))));
   for (const [key, value] of values)
     if (isTimeout(key)) withIpvs(target, () => setIpvsTimeouts({ [TIMEOUTS.get(key)!]: Number(value) }));
 }
+
+/** For what is left as it was found. */
+export const SETTINGS: Access = { read: readSettings, write: writeSettings };

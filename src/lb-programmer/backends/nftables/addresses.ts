@@ -1,8 +1,9 @@
 /** VIPs as addresses of real interfaces. */
 import { familyOf } from "../../../model/address.ts";
-import { addAddress, interfaceAddresses, removeAddress } from "../../../os/netlink/rtnetlink.ts";
+import { interfaceAddresses } from "../../../os/netlink/rtnetlink.ts";
 import type { LbTarget, LocalAddress } from "../../state.ts";
 import { inside } from "../common/failure.ts";
+import { changeOwnAddresses } from "../common/own-addresses.ts";
 
 /** Adds and removes; what is there, or gone, already is no error. */
 export function changeAddresses(
@@ -10,12 +11,9 @@ export function changeAddresses(
   added: readonly LocalAddress[],
   removed: readonly LocalAddress[],
 ): void {
-  const [add, remove] = [added.filter(isReal), removed.filter(isReal)];
-  if (add.length + remove.length === 0) return;
-  inside(target, "addresses", () => {
-    for (const address of add) addAddress({ ...address, prefix: prefixOf(address) });
-    for (const address of remove) removeAddress({ ...address, prefix: prefixOf(address) });
-  });
+  const [add, remove] = [added.filter(isReal).map(whole), removed.filter(isReal).map(whole)];
+  if (add.length + remove.length > 0)
+    inside(target, "addresses", () => changeOwnAddresses({ added: add, removed: remove }));
 }
 
 /** Those of `addresses` that their interfaces really have. */
@@ -30,4 +28,4 @@ export function present(target: LbTarget, addresses: readonly LocalAddress[]): r
 /** One on "lo" is there for ping only, which the table sees to. */
 const isReal = ({ device }: LocalAddress): boolean => device !== "lo";
 
-const prefixOf = ({ address }: LocalAddress): number => (familyOf(address) === 6 ? 128 : 32);
+const whole = (a: LocalAddress) => ({ ...a, prefix: familyOf(a.address) === 6 ? 128 : 32 });

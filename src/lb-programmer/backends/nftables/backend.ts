@@ -15,9 +15,10 @@ import type { Change } from "../../../os/nftables/types.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
 import { isGone, type LbBackend, LbError } from "../backend.ts";
+import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
-import { readSysctls, writeSysctls } from "../common/sysctls.ts";
+import { readSysctls } from "../common/sysctls.ts";
 import { Watches } from "../common/watch.ts";
 import { addressesThere, type Look } from "../common/watched.ts";
 import { changeAddresses, present } from "./addresses.ts";
@@ -32,8 +33,8 @@ import { understand } from "./understand.ts";
 export interface NftablesOptions {
   /** Servers per transaction: a huge one would keep the kernel busy for seconds. Default 1000. */
   readonly chunk?: number;
-  /** What was so on the host before. Default: known as long as this process lives. */
-  readonly localnet?: Localnet;
+  /** What settings were before us. Default: known as long as this process lives. */
+  readonly found?: Found;
 }
 
 /** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
@@ -42,16 +43,20 @@ type Known = undefined | "damaged" | { readonly servers: Map<string, VirtualServ
 export class NftablesBackend implements LbBackend {
   readonly name = "nftables";
   readonly #chunk: number;
+  readonly #found: Found;
   readonly #localnet: Localnet;
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches(readSysctls);
+  /** What others drop, by target and namespace, as it was when we last looked. */
+  readonly #blocked = new Map<string, string | undefined>();
   /** The kernel has all that we need. */
   #rehearsed = false;
 
-  constructor({ chunk = 1000, localnet = new Localnet() }: NftablesOptions = {}) {
+  constructor({ chunk = 1000, found = new Found() }: NftablesOptions = {}) {
     this.#chunk = chunk;
-    this.#localnet = localnet;
+    this.#found = found;
+    this.#localnet = new Localnet(found);
   }
 
   /** Tries the whole skeleton without installing it, once: a kernel that lacks a piece says so. */
@@ -64,10 +69,12 @@ export class NftablesBackend implements LbBackend {
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
     this.#watches.settings(target, keys);
     const state = this.#look(target);
+    const { published, blocked } = await reachable(target, state.published, this.#localnet);
+    this.#blocked.set(whereOf(target), blocked);
     return {
       ...state,
       addresses: present(target, state.addresses),
-      published: await reachable(target, state.published, this.#localnet),
+      published,
       sysctls: readSysctls(target, keys),
     };
   }
@@ -78,7 +85,7 @@ export class NftablesBackend implements LbBackend {
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    this.#found.set(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
     if (!this.#known.has(whereOf(target))) this.#look(target);
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published);
@@ -92,14 +99,19 @@ export class NftablesBackend implements LbBackend {
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
     changeAddresses(target, added, removed);
     if (publishing) {
-      if (desired.published.length > 0) await openForwarding(target, desired.published, this.#localnet);
-      else await closeForwarding(target);
+      this.#blocked.delete(whereOf(target));
+      if (desired.published.length === 0) await closeForwarding(target);
+      else this.#blocked.set(whereOf(target), await openForwarding(target, desired.published, this.#localnet));
     }
     endConnections(target, ops, desired);
   }
 
   async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
     return openConnections(target, server, destination);
+  }
+
+  blocked(target: LbTarget): string | undefined {
+    return this.#blocked.get(whereOf(target));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
@@ -114,7 +126,7 @@ export class NftablesBackend implements LbBackend {
   async clear(target: LbTarget): Promise<void> {
     try {
       const { addresses, published, servers } = this.#look(target);
-      if (published.length > 0 || target.kind === "host") this.#localnet.close(target);
+      this.#found.putBack(target); // while the rules still guard it
       changeAddresses(target, [], onOwnDevice(target, addresses));
       await transaction(target, this.#removal(target));
       if (published.length > 0 || target.kind === "host") await closeForwarding(target);
@@ -124,6 +136,7 @@ export class NftablesBackend implements LbBackend {
       if (!isGone(error)) throw error;
     } finally {
       this.#known.delete(whereOf(target));
+      this.#blocked.delete(whereOf(target));
     }
   }
 

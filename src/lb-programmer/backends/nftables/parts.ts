@@ -169,10 +169,7 @@ export const publishedElement = ({ protocol, port, to, toPort, bridge }: Publish
 
 /** Bridges that published ports lead over. */
 export function bridgeElements(published: readonly PublishedPort[]): readonly Placed[] {
-  return [...new Set(published.map(({ bridge }) => bridge))].flatMap((bridge): Placed[] => [
-    { in: "bridges", key: `"${bridge}"` },
-    { in: "hairpins", key: `"${bridge}" . "${bridge}"` },
-  ]);
+  return [...new Set(published.map(({ bridge }) => bridge))].map((bridge) => ({ in: "bridges", key: `"${bridge}"` }));
 }
 
 /** Everything but the servers. */

@@ -51,7 +51,6 @@ const ONCE = {
   // Ends of comments that are too long for one: mark of the server . number of the piece.
   names: { key: ["mark", "mark"] },
   bridges: { key: ["ifname"] },
-  hairpins: { key: ["ifname", "ifname"] },
 } satisfies Record<string, Shape>;
 
 export type Keyed = keyof typeof PER_FAMILY;

@@ -57,6 +57,10 @@ const RAW = -300;
 const SOURCE_NAT = 95;
 const FILTER = -5;
 
+/** Connection mark of those that come from the host's bridge and are led back to it, as ipvs has it; the other bits are others'. */
+const HAIRPIN = { mark: 0xe1100000, bits: 0xfff00000 };
+const TO_BRIDGE: Statement = { kind: "in set", key: ["oifname"], set: "bridges" };
+
 const filter = (hook: Base["hook"], priority: number): Base => ({ type: "filter", hook, priority, policy: "accept" });
 const nat = (hook: Base["hook"], priority: number): Base => ({ type: "nat", hook, priority, policy: "accept" });
 
@@ -93,6 +97,8 @@ export const BASES: Readonly<Record<string, BaseChain>> = {
       ...both((f) => [led(f, "arriving")]),
       ...both((f) => [[inFamily(f), LOCAL, { kind: "vmap", key: PORT, map: `ports${f}` }]]),
       ...both((f) => [[dnat(f, [`${IP[f]} daddr`, ...PORT], "redirects")]]),
+      // For postrouting, which does not see by which bridge a packet came where bridges call these hooks (bridge-nf-call-iptables).
+      [{ kind: "in set", key: ["iifname"], set: "bridges" }, LOCAL, { kind: "set mark", ...HAIRPIN }],
       ...both((f) => [[LOCAL, dnat(f, PORT, "host")]]),
     ],
   },
@@ -108,13 +114,8 @@ export const BASES: Readonly<Record<string, BaseChain>> = {
         [TRANSLATED, { kind: "nat", type: "snat", family: IP[f], to: { key: [`${IP[f]} daddr`], map: `snats${f}` } }],
       ]),
       // Ports published on the host: its own connections, loopback ones too, and those of the bridge's other members.
-      [
-        TRANSLATED,
-        { kind: "in set", key: ["oifname"], set: "bridges" },
-        { kind: "match", what: "fib saddr type", is: "local" },
-        MASQUERADE,
-      ],
-      [TRANSLATED, { kind: "in set", key: ["iifname", "oifname"], set: "hairpins" }, MASQUERADE],
+      [TRANSLATED, TO_BRIDGE, { kind: "match", what: "fib saddr type", is: "local" }, MASQUERADE],
+      [TRANSLATED, TO_BRIDGE, { kind: "marked", ...HAIRPIN }, MASQUERADE],
     ],
   },
   "refuse-leaving": { base: filter("output", FILTER), rules: refusedVips },
