@@ -31,11 +31,12 @@ export class Localnet {
   /** Puts back what was there before us for all bridges of the target but those of these ports. Throws an LbError. */
   close(target: LbTarget, except: readonly PublishedPort[] = []): void {
     const kept = new Set(bridgesOf(except.filter(isFour)).map(keyOf));
-    this.#found.putBack(target, undefined, (key) => key.endsWith(`/${NAME}`) && !kept.has(key));
+    this.#found.putBack(target, undefined, (key) => OF_BRIDGE.test(key) && !kept.has(key));
   }
 }
 
-const NAME = "route_localnet";
+/** Not the setting of all interfaces, nor that of new ones: who sets those does so for another reason. */
+const OF_BRIDGE = /^net\/ipv4\/conf\/(?!(all|default)\/)[^/]+\/route_localnet$/;
 
 /** Bridges that published ports lead over, each once. */
 export const bridgesOf = (published: readonly Pick<PublishedPort, "bridge">[]): string[] => [
@@ -44,7 +45,7 @@ export const bridgesOf = (published: readonly Pick<PublishedPort, "bridge">[]): 
 
 const isFour = ({ to }: PublishedPort): boolean => familyOf(to) === 4;
 
-const keyOf = (bridge: string): string => `net/ipv4/conf/${bridge}/${NAME}`;
+const keyOf = (bridge: string): string => `net/ipv4/conf/${bridge}/route_localnet`;
 
 /** Undefined: there is no such bridge. */
 function current(bridge: string): string | undefined {
