@@ -22,10 +22,43 @@ test("names come out of the flat form as they went in", () => {
   const seen: string[] = [];
   while (reader.next()) {
     const { network, key, gone, same, service, count } = reader;
+    if (gone || same) expect(service).toBe(false);
     const types = Array.from({ length: count }, (_, i) => `${reader.set(i).type}/${reader.set(i).data.charCodeAt(3)}`);
     seen.push(`${network} ${key.slice(1)} ${gone ? "gone" : same ? "same" : `${service} ${types}`}`.trim());
   }
   expect(seen).toEqual(["n web true 1/1,28/2", "m w same", "n old gone", "n known false"]);
+});
+
+/** "a 1, b same, c gone": names, the records they have, or why they have none. */
+function textOf({ names }: ScopePatch): string {
+  const said: string[] = [];
+  for (const reader = new NamesReader(names); reader.next(); )
+    said.push(`${reader.key.slice(1)} ${reader.gone ? "gone" : reader.same ? "same" : reader.count}`);
+  return said.join(", ");
+}
+
+test.each([
+  ["as few as there may be: the patch itself", 23, ["a 1, b same, c gone, d same, e same, x 0"]],
+  ["one less: what comes behind the last is empty", 22, ["a 1, b same, c gone, d same, e same, x 0", ""]],
+  [
+    "names are whole; what is the same is written out once in each part",
+    12,
+    ["a 1, b same, c gone", "d 1, e same, x 0", ""],
+  ],
+  ["a part of which a name is more than all", 3, ["a 1", "b 1", "c gone", "d 1", "e 1", "x 0", ""]],
+])("parts: %s", (_name, most, expected) => {
+  const out = new NamesWriter();
+  out.records("n", "\x01a", [record(1)], false);
+  out.same("n", "\x01b");
+  out.gone("n", "\x01c");
+  out.same("n", "\x01d");
+  out.same("n", "\x01e");
+  out.records("n", "\x01x", [], false);
+  const patch: ScopePatch = { revision: 1, names: out.names, zones: [], scopes: [], removedScopes: ["s"] };
+  const parts = inParts(patch, most);
+  expect(parts.map(textOf)).toEqual(expected);
+  expect(parts.map(({ removedScopes }) => removedScopes.length)).toEqual([...Array(parts.length - 1).fill(0), 1]);
+  expect(parts[0] === patch).toBe(parts.length === 1);
 });
 
 test("a patch in parts, applied in order, is the patch", () => {

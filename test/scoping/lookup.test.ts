@@ -224,6 +224,19 @@ describe("SRV and TXT", () => {
   ])("%s asks %s: %s", (sandbox, question, expected) => expect(look(tables(), sandbox, question)).toBe(expected));
 });
 
+test("a name that a service's ports and a container's alias make has what both say", () => {
+  const t = tablesOf(`
+    network n overlay 10.0.1.0/24
+    service web port=80/tcp on n vip=10.0.1.2
+    container c on n ip=10.0.1.5 alias=_web._tcp
+    sandbox c`);
+  expect(["SRV", "TXT", "A"].map((type) => look(t, "c", `_web._tcp ${type}`))).toEqual([
+    "80/web.n ttl=600",
+    "container=c ttl=5",
+    "10.0.1.5 ttl=5",
+  ]);
+});
+
 describe("which reverse names a subnet has", () => {
   test.each([
     ["10.0.0.0/8", "10.in-addr.arpa", "NODATA"],

@@ -26,3 +26,13 @@ test("containers have no service", () => {
     ttlOf(DEFAULT_POLICY, "dynamic", network({ dynamic: 3 })),
   ]).toEqual([5, 3]);
 });
+
+test("what an operator has who chooses nothing", () => {
+  expect(DEFAULT_POLICY).toEqual({
+    compat: "none",
+    ttl: { stable: 600, dynamic: 5, negative: 5 },
+    hostnames: false,
+    upstreams: [],
+    ndots: false,
+  });
+});

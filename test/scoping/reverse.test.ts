@@ -25,6 +25,7 @@ test.each<[string, string | undefined]>([
   ["1000.0.0.10.in-addr.arpa", "other"],
   ["1a.0.0.10.in-addr.arpa", "other"],
   ["a.0.0.10.in-addr.arpa", "other"],
+  ["1x.0.0.10.in-addr.arpa", "other"],
   ["f.ip6.arpa", "prefix"],
   ["a.ip6.arpa", "prefix"],
   ["g.ip6.arpa", "other"],
@@ -52,6 +53,7 @@ describe("the zone of the first subnet that holds it", () => {
     ["10.0.1.0/24", "1.0.10.in-addr.arpa", "1.0.10.in-addr.arpa"],
     ["10.0.1.0/24", "0.10.in-addr.arpa", undefined],
     ["10.0.1.0/24", "9.2.0.10.in-addr.arpa", undefined],
+    ["10.0.0.0/24", "0.10.in-addr.arpa", undefined],
     ["10.0.1.0/24", "9.1.0.11.in-addr.arpa", undefined],
     ["10.0.1.0/25", "9.1.0.10.in-addr.arpa", "1.0.10.in-addr.arpa"],
     ["10.0.1.0/25", "128.1.0.10.in-addr.arpa", undefined],
@@ -67,7 +69,8 @@ describe("the zone of the first subnet that holds it", () => {
     ["fc00::/7", "0.c.f.ip6.arpa", "c.f.ip6.arpa"],
     ["fc00::/7", "0.e.f.ip6.arpa", undefined],
     ["fd00::/8 10.0.1.0/24", "9.1.0.10.in-addr.arpa", "1.0.10.in-addr.arpa"],
-    ["a000::/4", "1.0.0.10.in-addr.arpa", undefined],
+    ["a00::/8", "1.0.0.10.in-addr.arpa", undefined], // the same octets, in another family
+    ["10.0.0.0/8", "1.a.0.ip6.arpa", undefined],
   ])("%s, %s: %s", (subnets, name, expected) => {
     const key = nameKey(name);
     readReverse(key);

@@ -4,6 +4,7 @@ import type { Change } from "../../src/model/types.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
 import { DEFAULT_POLICY, type Policy } from "../../src/scoping/policy.ts";
+import { specialZone, under } from "../../src/scoping/special.ts";
 import { Tables } from "../../src/scoping/tables.ts";
 import { look } from "../support/look.ts";
 import { changes, stateOf } from "../support/world.ts";
@@ -63,6 +64,23 @@ describe("what is above a name that stays here is not denied", () => {
     expect(asked("c", "in.the.link", "the.link")).toEqual(["blocked", "blocked above"]);
   });
 
+  test("a link is for the network it is on", () => {
+    const { asked } = world(`
+      network n overlay 10.0.1.0/24
+      network m overlay 10.0.2.0/24
+      container c on n ip=10.0.1.2 link=db:x,e:y on m ip=10.0.2.2
+      container db on m ip=10.0.2.3
+      container e on n ip=10.0.1.4
+      sandbox c`);
+    expect(asked("c", "db", "x", "x.m", "y", "y.n")).toEqual([
+      "10.0.2.3 ttl=5",
+      "forward",
+      "forward",
+      "10.0.1.4 ttl=5",
+      "10.0.1.4 ttl=5",
+    ]);
+  });
+
   test("but whoever else is called so is", () => {
     const { asked, change } = world(INTERNAL);
     change(gone("db"));
@@ -71,8 +89,12 @@ describe("what is above a name that stays here is not denied", () => {
   });
 
   test("where reverse zones are, nobody's address is needed for it: localhost has its own there", () => {
-    const { asked } = world("network inn overlay internal\n container c on inn\n sandbox c");
-    expect(asked("c", "arpa", "in-addr.arpa", "ip6.arpa", "10.in-addr.arpa", "x.in-addr.arpa", "example")).toEqual([
+    const tables = new Tables();
+    tables.apply(
+      new Compiler().compile(stateOf(changes("network n overlay internal\n container c on n\n sandbox c")), "all"),
+    );
+    const names = ["arpa", "in-addr.arpa", "ip6.arpa", "10.in-addr.arpa", "x.in-addr.arpa", "example"];
+    expect(names.map((name) => look(tables, "c", `${name} A`))).toEqual([
       "blocked above",
       "blocked above",
       "blocked above",
@@ -160,6 +182,14 @@ describe("network names", () => {
       "forward",
     ]);
   });
+});
+
+test("in mid-label there is no zone with a meaning of its own", () => {
+  expect([under("\x01x\x09localhost", "\x09localhost"), specialZone("\x01x\x09localhost")?.apex]).toEqual([
+    true,
+    "\x09localhost",
+  ]);
+  expect([under("\x0bx\x09localhost", "\x09localhost"), specialZone("\x0bx\x09localhost")]).toEqual([false, undefined]);
 });
 
 describe("labels and ids", () => {

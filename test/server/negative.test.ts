@@ -144,6 +144,7 @@ test.each([
   ["none", "other A", 3, "NXDOMAIN nothing"],
   ["none", "otted.net A", 3, "NXDOMAIN nothing"],
   ["none", "nosuch.mynet A", 3, "NXDOMAIN nothing"],
+  ["none", "example.com A", 3, "NXDOMAIN nothing"], // though we have db.example.com: who forwards lets upstreams say what exists
   ["none", "mynet A", 0, "NOERROR nothing"],
   ["none", "mynet A", 2, "SERVFAIL nothing"],
   ["docker", "mynet A", 3, "NXDOMAIN nothing"],

@@ -91,6 +91,16 @@ describe("the next one", () => {
     expect([asking.next(flight, 0), sent, flight.nextTryAt]).toEqual([goesOn, expected, due]);
   });
 
+  test("one that is down, if there is no other", () => {
+    const { asking, flight, servers, sent } = world("1 rejected");
+    servers[1]!.downUntil = 100;
+    expect([asking.next(flight, 0), sent]).toEqual([true, ["2 udp"]]);
+    const broken = world("1 failed tcp");
+    broken.servers[1]!.downUntil = 100;
+    broken.asking.reconnect(broken.flight, broken.servers[0]!, false, 0);
+    expect(broken.sent).toEqual(["2 udp"]);
+  });
+
   test("a connection that is to be made again is waited for", () => {
     const { asking, flight, servers } = world("1 failed tcp, 1 failed tcp, 2 rejected", { nextTryAt: 500 });
     flight.broken = servers[0];

@@ -167,6 +167,20 @@ describe("bounds", () => {
     expect(cache.size).toBe(hold);
   });
 
+  // 200, the key in two octets a letter, the message, its errors, and two octets for where each TTL is.
+  test.each([
+    ["a long key", "k".repeat(50), "0001 0000 0000", a(300), 200 + 100 + 38 + 2],
+    ["errors", "k", "0001 0000 0001", a(300) + opt("000f00020012"), 200 + 2 + 38 + 6 + 2],
+    ["many TTLs", "k", "0004 0000 0000", a(300).repeat(4), 200 + 2 + 22 + 4 * 16 + 8],
+  ])("%s cost what they take", (_name, key, counts, records, cost) => {
+    const held = (bytes: number) => {
+      const cache = new Cache({ bytes });
+      for (const n of [1, 2, 3, 4]) kept(cache, "8180", counts, records, { key: key.slice(1) + n });
+      return cache.size;
+    };
+    expect([held(2 * 2 * cost), held(2 * 2 * cost - 2)]).toEqual([4, 2]);
+  });
+
   test("an entry put again, or superseded, gives its octets back", () => {
     const cache = new Cache({ bytes: 2 * 2 * 242 });
     fill(cache, ["a", "a", "a", "b", "b"]);

@@ -44,6 +44,7 @@ test.each([
   ["in the end", "1 rejected 2, 1 rejected 5, 2 rejected 5", true],
   ["two errors", "1 rejected 5, 2 rejected 2", false],
   ["one is silent", "1 rejected 5, 2 waiting", false],
+  ["the one that said it has been silent since", "1 rejected 1, 1 waiting", false],
 ])("an error that servers agree on is the answer: %s", (_name, text, agreed) => {
   const part = { octets: Uint8Array.of(2), end: 1, errors: NO_OPTIONS };
   const outcome = conclusion(flight(text, { rejection, part }));

@@ -112,13 +112,13 @@ describe("a port", () => {
   });
 
   test.each([
-    ["under ten seconds old takes more", 9_999, false, [], 1],
-    ["ten seconds old is left, however lately it was used", 10_000, false, [1, 2, 3, 4, 5, 6, 7, 8], 9],
-    ["ten seconds old waits for its last answer", 10_000, true, [2, 3, 4, 5, 6, 7, 8], 9],
+    ["under ten seconds old takes more", 10_999, false, [], 1],
+    ["ten seconds old is left, however lately it was used", 11_000, false, [1, 2, 3, 4, 5, 6, 7, 8], 9],
+    ["ten seconds old waits for its last answer", 11_000, true, [2, 3, 4, 5, 6, 7, 8], 9],
   ])("%s", (_name, now, waiting, closed, next) => {
     const { many, send, lanes, sweep, told } = world();
-    for (const attempt of many(8, "udp")) lanes.settle(attempt);
-    const late = send("udp", 9_000);
+    for (const attempt of many(8, "udp", 1_000)) lanes.settle(attempt);
+    const late = send("udp", 10_000);
     expect(late.lane.number).toBe(1);
     if (!waiting) lanes.settle(late);
     told();
@@ -146,6 +146,15 @@ describe("a port", () => {
     many(1, "udp");
     expect(told(/close/)).toEqual([`close ${oldest.number}`]);
     expect([oldest.waiting.size, lanes.get(other.lane.number)]).toEqual([0, other.lane]);
+  });
+
+  test("those that were closed are not counted", () => {
+    const { send, many, lanes, told } = world();
+    for (let n = 0; n < 70; n++) lanes.close(send("udp").lane);
+    lanes.retire(send("udp").lane);
+    told();
+    many(8, "udp");
+    expect(told(/close/)).toEqual([]);
   });
 
   test("more than 64 where more questions may be in flight: one in 64 of them", () => {
@@ -186,6 +195,15 @@ describe("a question over TCP", () => {
     expect(new Set(used).size).toBe(16);
     expect(used.slice(0, alone).every(({ uses }) => uses === 1)).toBe(true);
     expect(new Set(used.slice(alone)).size).toBe(1);
+  });
+
+  test("a port leaves no place to a connection, nor the other way round", () => {
+    const { many, send, lanes, numbers } = world();
+    const ports = many(8, "udp");
+    lanes.close(ports[0]!.lane);
+    const used = many(20, "tcp", 0, { alone: true }).map(({ lane }) => lane);
+    expect(new Set(used).size).toBe(16);
+    expect(numbers([send("udp"), send("udp")])).toEqual([25, 2]); // in place of the one that was closed, then one of eight
   });
 
   test("a connection that ended leaves its place to another", () => {

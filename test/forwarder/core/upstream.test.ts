@@ -36,6 +36,7 @@ describe("a server is asked first unless it is down", () => {
     ["an answer ends it", `${twice}, 3 fails, 4 answers`, 4, true],
     ["and the next one is short again", `${twice}, 3 fails, 4 answers, 5 fails, 6 fails, 7 fails`, 2_007, true],
     ["a try sent before the last answer says nothing", "5 answers, 6 fails 1, 7 fails 5, 8 fails 3", 8, true],
+    ["nor does one sent as it came", "5 answers, 6 fails 5, 7 fails 5, 8 fails 5", 8, true],
     ["one sent after it does", "5 answers, 6 fails 6, 7 fails 6, 8 fails 6", 8, false],
     ["one at a time tries it again", `${twice}, 3 fails, 3000 asks`, 3_999, false],
     ["for a second", `${twice}, 3 fails, 3000 asks`, 4_000, true],
@@ -64,6 +65,7 @@ describe("another server is asked, too, when nearly all answers would be in", ()
     ["at least 40 ms", "100 answers 1", 40],
     ["at most 400 ms", "900 answers 300", 400],
     ["a mean of what was seen (RFC 6298)", "100 answers 40, 200 answers 80", 145], // 20 + (40 - 20) / 4 = 25; 40 + 40 / 8 = 45
+    ["an answer at once is an answer", "100 answers 0", 40],
     ["also when it gets faster", "100 answers 80, 200 answers 40", 235], // 40; 80 - 40 / 8 = 75
     ["no time at all is a time", "100 answers 0, 200 answers 40", 45], // 10; 5
   ])("%s", (_name, text, expected) => expect(hedgeDelay(seen(text))).toBe(expected));
