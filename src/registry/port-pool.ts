@@ -1,4 +1,5 @@
 /** Published ports of the whole cluster, by swarmkit's rules and in its words (manager/allocator, manager/controlapi). */
+import { canonicalRange } from "../model/address.ts";
 import type { Port, Protocol, Service } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import type { Taking, Undo } from "./undo.ts";
@@ -21,8 +22,9 @@ export class PortPool {
    * The service's ports, all that are published numbered. A port published as 0 keeps the number that the same port
    * (name, protocol, target, mode) had in `before`, whatever the order and however many ports come or go (swarmkit forgets it when their number changes).
    */
-  take(service: Service, before: readonly Port[], step: Taking): Port[] {
-    check(service);
+  take(given: Service, before: readonly Port[], step: Taking): Port[] {
+    check(given);
+    const service = { ...given, ports: given.ports.map((port, i) => withSources(given, port, i)) };
     // Numbers that are asked for first, then those kept: a new number must not be one of them.
     for (const port of service.ports) if (port.published) this.#claim(service, port, step.undo);
     const asked = new Set(service.ports.map((p) => portKey(p.published ?? 0, p.protocol)));
@@ -113,6 +115,21 @@ function check({ name, mode, ports }: Service): void {
     if (published !== 0 && seen.has(key)) throw invalid(`duplicate published ports provided (${key})`, "published");
     seen.add(key);
   }
+}
+
+/** With its sources as everyone writes them, so that equal ones are seen to be equal. */
+function withSources({ name }: Service, port: Port, i: number): Port {
+  const { sources, published } = port;
+  if (sources === undefined) return port;
+  const invalid = (what: string, place: string): RegistryError =>
+    new RegistryError("invalid", `service ${name}: ${what}`, `ports[${i}].sources${place}`);
+  if (published === undefined) throw invalid("a port that is not published has no sources to be reached from", "");
+  const known = sources.map((text, n) => {
+    const range = canonicalRange(text);
+    if (range === undefined) throw invalid(`source "${text}" is no IP address and no range`, `[${n}]`);
+    return range;
+  });
+  return { ...port, sources: known };
 }
 
 const inUse = (port: number, { name, id }: Service, how: string): RegistryError =>

@@ -1,5 +1,5 @@
 /** Sandboxes: who asks, and where. A sandbox comes to a container or task that is there, and may outlive it. */
-import { addressText, canonicalAddress, parseCidr } from "../model/address.ts";
+import { canonicalAddress, canonicalRange } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
@@ -61,8 +61,7 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: st
   if (canonicalListen === undefined)
     throw invalid(sandbox, `listen address "${address}" is no IP address`, `${path}.address`);
   const sources = source?.map((text, i) => {
-    const cidr = parseCidr(text);
-    const known = cidr === undefined ? canonicalAddress(text) : `${addressText(cidr.base)}/${cidr.bits}`;
+    const known = canonicalRange(text);
     if (known === undefined)
       throw invalid(sandbox, `source "${text}" is no IP address and no range`, `${path}.source[${i}]`);
     return known;
