@@ -24,7 +24,7 @@ export class PortPool {
    */
   take(given: Service, before: readonly Port[], step: Taking): Port[] {
     check(given);
-    const service = { ...given, ports: given.ports.map((port, i) => withSources(given, port, i)) };
+    const service = { ...given, ports: withSources(given) };
     // Numbers that are asked for first, then those kept: a new number must not be one of them.
     for (const port of service.ports) if (port.published) this.#claim(service, port, step.undo);
     const asked = new Set(service.ports.map((p) => portKey(p.published ?? 0, p.protocol)));
@@ -117,19 +117,24 @@ function check({ name, mode, ports }: Service): void {
   }
 }
 
-/** With its sources as everyone writes them, so that equal ones are seen to be equal. */
-function withSources({ name }: Service, port: Port, i: number): Port {
-  const { sources, published } = port;
-  if (sources === undefined) return port;
-  const invalid = (what: string, place: string): RegistryError =>
-    new RegistryError("invalid", `service ${name}: ${what}`, `ports[${i}].sources${place}`);
-  if (published === undefined) throw invalid("a port that is not published has no sources to be reached from", "");
-  const known = sources.map((text, n) => {
-    const range = canonicalRange(text);
-    if (range === undefined) throw invalid(`source "${text}" is no IP address and no range`, `[${n}]`);
-    return range;
+/** With sources as everyone writes them, so that equal ones are seen to be equal. Ports of one range share a list. */
+function withSources({ name, ports }: Service): readonly Port[] {
+  const seen = new Map<readonly string[], readonly string[]>();
+  return ports.map((port, i) => {
+    const { sources, published } = port;
+    if (sources === undefined) return port;
+    const invalid = (what: string, place: string): RegistryError =>
+      new RegistryError("invalid", `service ${name}: ${what}`, `ports[${i}].sources${place}`);
+    if (published === undefined) throw invalid("a port that is not published has no sources to be reached from", "");
+    const canonical = (text: string, n: number): string => {
+      const range = canonicalRange(text);
+      if (range === undefined) throw invalid(`source "${text}" is no IP address and no range`, `[${n}]`);
+      return range;
+    };
+    const known = seen.get(sources) ?? sources.map(canonical);
+    seen.set(sources, known);
+    return { ...port, sources: known };
   });
-  return { ...port, sources: known };
 }
 
 const inUse = (port: number, { name, id }: Service, how: string): RegistryError =>

@@ -7,6 +7,7 @@ import { familyOf } from "../../model/address.ts";
 import { OsError } from "../../os/error.ts";
 import { inNetns } from "../../os/netns.ts";
 import { closeFd, reservePort } from "../../os/socket.ts";
+import { joinedPublished, single } from "../port-ranges.ts";
 import type { PublishedPort } from "../state.ts";
 
 export class PortReservations {
@@ -20,9 +21,9 @@ export class PortReservations {
     this.#netns = netns;
   }
 
-  /** Reserves these and no others; gives back those that could be had. `taken` says which could not. */
+  /** Reserves these and no others; gives back those that could be had, of ranges what is left. `taken` says which could not. */
   keep(published: readonly PublishedPort[]): PublishedPort[] {
-    const wanted = new Map(published.map((p) => [keyOf(p), p]));
+    const wanted = new Map(published.flatMap(single).map((p) => [keyOf(p), p]));
     for (const [key, fd] of this.#held) {
       if (wanted.has(key)) continue;
       if (fd !== undefined) closeFd(fd);
@@ -35,7 +36,8 @@ export class PortReservations {
         for (const [key, port] of missing) this.#take(key, port);
       });
     }
-    return published.filter((p) => this.#held.has(keyOf(p)));
+    if (this.#refused.size === 0) return [...published];
+    return joinedPublished([...wanted].flatMap(([key, port]) => (this.#held.has(key) ? [port] : [])));
   }
 
   /** Why ports are not published: "8080/tcp (IPv4): bind 0.0.0.0:8080: EADDRINUSE". */

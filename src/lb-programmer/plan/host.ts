@@ -1,12 +1,14 @@
 /** The host's own namespace: where published ports are reached. */
 import { answering } from "../../model/answering.ts";
-import type { ReadonlyState, Service, Task } from "../../model/types.ts";
+import type { Port, ReadonlyState, Service, Task } from "../../model/types.ts";
 import { entryKey } from "../diff.ts";
+import { joinedPublished } from "../port-ranges.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
 import type { PlanContext } from "./context.ts";
 import { forwardingFor } from "./passing.ts";
 import { meshPorts } from "./sandbox.ts";
 import { FAMILIES } from "./servers.ts";
+import { sourcesIn } from "./sources.ts";
 
 /** Ports on the routing mesh go to the ingress sandbox, ports in host mode to this node's tasks. Of two for one port the first counts. */
 export function planHost(state: ReadonlyState, target: HostTarget, context: PlanContext): LbState {
@@ -20,7 +22,7 @@ export function planHost(state: ReadonlyState, target: HostTarget, context: Plan
     hostEntries(state, service, target, context).forEach(put);
   }
   const to = [...published.values()].map((p) => p.to);
-  return { ...EMPTY, published: [...published.values()], sysctls: forwardingFor(to) };
+  return { ...EMPTY, published: joinedPublished([...published.values()]), sysctls: forwardingFor(to) };
 }
 
 /** A port is open for an address family if the mesh has that family: what accepted and led nowhere would hang. */
@@ -31,7 +33,10 @@ function meshEntries(service: Service, target: HostTarget): PublishedPort[] {
     const to = target[`to${family}`];
     if (to === undefined || mesh[`vip${family}`] === undefined) return [];
     const { bridge } = target;
-    return meshPorts(service).map(({ protocol, published: port }) => ({ protocol, port, to, toPort: port, bridge }));
+    return meshPorts(service).map(({ protocol, published: port, sources }) => ({
+      ...{ protocol, port, to, toPort: port, bridge },
+      ...from(family, sources),
+    }));
   });
 }
 
@@ -49,15 +54,18 @@ function hostEntries(
     return FAMILIES.flatMap((family) => {
       const to = endpoint?.[`ip${family}`];
       if (to === undefined) return [];
-      return ports.map(({ protocol, published, target }) => ({
-        protocol,
-        port: published!,
-        to,
-        toPort: target,
-        bridge,
+      return ports.map(({ protocol, published, target, sources }) => ({
+        ...{ protocol, port: published!, to, toPort: target, bridge },
+        ...from(family, sources),
       }));
     });
   });
+}
+
+/** Where the port's clients may be. */
+function from(family: 4 | 6, sources: Port["sources"]): Pick<PublishedPort, "sources"> {
+  const ranges = sourcesIn(family, sources);
+  return ranges === undefined ? {} : { sources: ranges };
 }
 
 /** Healthy or not, as Docker has it; but where an update makes two of them meet, the one that answers goes first. */
