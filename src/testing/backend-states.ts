@@ -140,7 +140,7 @@ export const STATES: readonly (readonly [string, string])[] = [
        10.0.0.4 1
      server pub/ingress/4/local 10.0.0.3 mark 260 published sctp/9000,tcp/1-100 rr keep-source
        10.0.0.4 1
-     server dns/ingress/6 fd00::7 mark 261 published udp/1-65535 rr
+     server dns/ingress/6 fd00::7 mark 261 published udp/1-1000 rr
        fd00::8 1
      address 10.0.0.3 $dev
      address fd00::7 $dev
