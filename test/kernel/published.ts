@@ -4,11 +4,12 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
+import { eachPort } from "../../src/model/port-range.ts";
 import type { Port } from "../../src/model/types.ts";
 import type { Peer } from "./peer.ts";
 import { type Family, Swarm } from "./swarm.ts";
 import { names, type TrafficOptions, tally } from "./traffic.ts";
-import { addressOf, HOST, makeWorld, OUTSIDE, PORT, type World } from "./world.ts";
+import { addressOf, cidrOf, HOST, makeWorld, OUTSIDE, PORT, type World } from "./world.ts";
 
 const PUBLISHED = 8080;
 const mesh = (port: Partial<Port> = {}): Port[] =>
@@ -119,6 +120,46 @@ export function publishedSuite(
           expect(await peer("outside").ask(HOST[family], port)).toEqual(["error ECONNREFUSED"]);
           expect(performance.now() - started).toBeLessThan(1000);
         }
+      });
+
+      test("ranges of ports, kept or moved, on the mesh and in host mode", async () => {
+        await Promise.all(
+          (["t1", "t2", "t3"] as const).map((task) => peer(task).serve([addressOf(task, "mesh", family)], 7005)),
+        );
+        await peer("t1").serve([addressOf("t1", "blue", family)], 6009);
+        const range = (target: string, published: string, more: Partial<Port> = {}) =>
+          eachPort({ ...mesh(more)[0]!, target, published });
+        const kept = range("7000-7009", "7000-7009");
+        const host = range("6000-6009", "6000-6009", { mode: "host" });
+        await web([...kept, ...range("73-82", "9000-9009"), ...host]);
+        const ask = (port: number, from = "outside") => peer(from).ask(HOST[family], port, { count: 9 });
+        expect(names(await ask(7005))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await ask(7005, "host"))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await ask(9007))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await ask(6009))).toEqual(["t1"]);
+        for (const port of [6999, 7004, 7010, 9008, 6010])
+          expect(names(await ask(port))).toEqual(["error ECONNREFUSED"]);
+      });
+
+      test("sources: others' connections are dropped, not the host's own, nor what is open", async () => {
+        const from = (...sources: string[]) => web(mesh({ sources }));
+        await from(`${OUTSIDE[family]}/${family === 4 ? 32 : 128}`);
+        const outside = peer("outside");
+        const gateway = addressOf("host", "gw", family);
+        for (const protocol of ["tcp", "udp"] as const)
+          expect(names(await outside.ask(HOST[family], PUBLISHED, { protocol, count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await peer("host").ask(HOST[family], PUBLISHED, { count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(await peer("c1").hold("other", gateway, PUBLISHED, "tcp", 700)).toBe("error timeout");
+        await peer("c1").drop("other");
+        await outside.hold("open", HOST[family], PUBLISHED);
+        await from(cidrOf("gw", family));
+        expect(await outside.line("open")).toMatch(/^t[123] /);
+        for (const protocol of ["tcp", "udp"] as const)
+          expect(await outside.hold(protocol, HOST[family], PUBLISHED, protocol, 700)).toBe("error timeout");
+        expect(names(await peer("c1").ask(gateway, PUBLISHED, { count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await peer("host").ask(HOST[family], PUBLISHED, { count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(await outside.ask(HOST[family], PUBLISHED + 1)).toEqual(["error ECONNREFUSED"]);
+        for (const name of ["open", "tcp", "udp"]) await outside.drop(name);
       });
 
       test("a task that drains keeps what is open", async () => {

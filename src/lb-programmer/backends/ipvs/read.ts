@@ -1,46 +1,19 @@
 /** Balancing state from what the kernel and its tools say. Pure. */
-
-import { familyOf } from "../../../model/address.ts";
-import type { Protocol } from "../../../model/types.ts";
-import type { IpvsDestination, IpvsService } from "../../../os/netlink/ipvs.ts";
 import { occupies } from "../../diff.ts";
-import { lastOf, numbersText, portText } from "../../port-ranges.ts";
-import type {
-  Destination,
-  LbState,
-  LocalAddress,
-  PortRange,
-  PortRedirect,
-  PublishedPort,
-  Snat,
-  VirtualServer,
-} from "../../state.ts";
-import {
-  addressIn,
-  affinity,
-  device,
-  distinct,
-  foreign,
-  mark,
-  PROTOCOLS,
-  port,
-  rangeIn,
-  SCHEDULERS,
-  unlessForeign,
-  weight,
-  word,
-} from "../common/typed.ts";
-import { type Family, host, isIdle, UNSERVED } from "./chain.ts";
+import { lastOf } from "../../port-ranges.ts";
+import type { LbState, LocalAddress, PortRedirect, Snat, VirtualServer } from "../../state.ts";
+import { addressIn, device, distinct, foreign, port, rangeIn, unlessForeign } from "../common/typed.ts";
+import { type Family, host } from "./chain.ts";
 import type { Interfaces } from "./interfaces.ts";
-import { placeIn, portsIn, type Rule } from "./rule.ts";
+import { publishedOf } from "./read-published.ts";
+import { type Balanced, serversOf } from "./read-servers.ts";
+import { hostIn, noteOf, protocolOf, type Rule } from "./rule.ts";
 import { balancedHere, CHAINS, isReal } from "./rules.ts";
 import { rulesOf, type Saved, writtenIn } from "./saved.ts";
 
 /** Everything that says what is ours in a namespace, and whether it is in force. */
-export interface Kernel extends Interfaces {
+export interface Kernel extends Interfaces, Balanced {
   readonly saved: Readonly<Record<Family, Saved>>;
-  readonly services: readonly IpvsService[];
-  readonly destinations: ReadonlyMap<number, readonly IpvsDestination[]>;
 }
 
 const FAMILIES = [4, 6] as const;
@@ -62,138 +35,6 @@ export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> | undefined {
   });
 }
 
-function serversOf(saved: Saved, family: Family, { services, destinations }: Kernel): VirtualServer[] {
-  const local = rulesOf(saved, CHAINS.LOCAL, family);
-  const arriving = rulesOf(saved, CHAINS.ARRIVING, family).filter((rule) => !isLate(rule));
-  const published = rulesOf(saved, CHAINS.PUBLISHED, family);
-  const marksIn = (rules: readonly Rule[]) => new Set(rules.map((rule) => hexOf(rule.get("--mark"))));
-  const refused = marksIn(rulesOf(saved, CHAINS.REFUSE, family));
-  const denied = marksIn(rulesOf(saved, CHAINS.DENY, family));
-  const kept = marksIn(rulesOf(saved, CHAINS.SNAT, family));
-  const unserved = new Set(local.filter((rule) => rule.has("--tcp-flags")).map((rule) => hostIn(family, rule)));
-  const refusing = rulesOf(saved, CHAINS.UNDECLARED, family);
-  const undeclared = PROTOCOLS.map((p) => marksIn(refusing.filter((rule) => rule.get("-p") === p)));
-  const ports = portsByNote(published);
-  const declared = portsByNote([...local, ...arriving].filter((rule) => rule.has("--dport")));
-  const marked = new Set(arriving.map(noteOf));
-  const byMark = new Map(services.filter((s) => s.family === family).map((s) => [s.mark, s]));
-  const byNote = rulesByNote([...published, ...arriving, ...local]);
-  const closed = closedIn([...arriving, ...local]);
-  return [...byNote].map(([note, rule]): VirtualServer => {
-    const { key, from, forwarding, vip, keepSource, limited } = told(note, family);
-    if (from !== "published" && hostIn(family, rule) !== vip) foreign();
-    const number = markIn(rule);
-    const service = byMark.get(number);
-    const list = (destinations.get(number) ?? []).filter((d) => familyOf(d.address) === family).map(destinationOf);
-    const idle = isIdle({ destinations: list });
-    const whole =
-      (limited ? closed.has(note) && undeclared.every((marks) => marks.has(UNSERVED + number)) : plain(rule)) &&
-      (keepSource ? kept.has(number) : from !== "published" || marked.has(note)) &&
-      (from === "local" ? denied.has(number) && unserved.has(vip) === idle : refused.has(number) === idle);
-    return {
-      key,
-      vip,
-      mark: number,
-      from,
-      ports: ports.get(note) ?? [],
-      ...(limited && { only: declared.get(note) ?? [] }),
-      scheduler: service === undefined ? "rr" : word(service.scheduler, SCHEDULERS),
-      affinity: service !== undefined && whole ? affinity(`${service.affinity}`) : NOT_WHOLE,
-      forwarding,
-      ...(keepSource && { keepSource }),
-      destinations: list,
-    };
-  });
-}
-
-/** Affinity of what is left of a server after an interruption: never what is wanted, so that it is changed or removed. */
-const NOT_WHOLE = -1;
-
-function portsByNote(rules: readonly Rule[]): ReadonlyMap<string, readonly PortRange[]> {
-  const ports = new Map<string, PortRange[]>();
-  for (const rule of rules) {
-    const there = ports.get(noteOf(rule));
-    if (there === undefined) ports.set(noteOf(rule), [portOf(rule)]);
-    else there.push(portOf(rule));
-  }
-  return ports;
-}
-
-/** One for each note, all of which set the same mark. */
-function rulesByNote(rules: readonly Rule[]): ReadonlyMap<string, Rule> {
-  const found = new Map<string, Rule>();
-  for (const rule of rules) {
-    const note = noteOf(rule);
-    if (note === "") continue; // goes with another
-    const other = found.get(note);
-    if (other !== undefined && markIn(other) !== markIn(rule)) foreign();
-    found.set(note, rule);
-  }
-  return found;
-}
-
-/** Notes of servers whose VIP gets a mark that IPVS does not know, before its ports get theirs. */
-function closedIn(rules: readonly Rule[]): ReadonlySet<string> {
-  const [seen, closed] = [new Set<string>(), new Set<string>()];
-  for (const rule of rules) {
-    const note = noteOf(rule);
-    if (!seen.has(note) && !rule.has("--dport") && !plain(rule)) closed.add(note);
-    seen.add(note);
-  }
-  return closed;
-}
-
-/** It sets a mark that IPVS knows. */
-const plain = (rule: Rule): boolean => hexOf(rule.get("--set-xmark")) < UNSERVED;
-
-/** Of a port that keeps its client's address, on a VIP that is shared. */
-const isLate = (rule: Rule): boolean => rule.has("--dport") && noteOf(rule).endsWith(" keep-source");
-
-/** The mark of the server, whether IPVS knows it or not. */
-const markIn = (rule: Rule): number => mark(`${hexOf(rule.get("--set-xmark")) % UNSERVED}`);
-
-type Told = Pick<VirtualServer, "key" | "from" | "forwarding" | "vip" | "keepSource"> & { readonly limited: boolean };
-
-/** What `note` in chain.ts wrote. */
-function told(note: string, family: Family): Told {
-  const [key = "", from, forwarding, vip, kind] = note.split(" ");
-  if (kind !== undefined && kind !== "keep-source" && kind !== "only") foreign();
-  return {
-    limited: kind === "only",
-    key: decoded(key),
-    from: word(from, ["local", "arriving", "published"] as const),
-    forwarding: word(forwarding, ["masquerade", "direct"] as const),
-    vip: addressIn(family, vip),
-    ...(kind === "keep-source" && { keepSource: true as const }),
-  };
-}
-
-function decoded(key: string): string {
-  try {
-    return decodeURI(key);
-  } catch {
-    return foreign();
-  }
-}
-
-/** A port of its own is not what we put there. */
-const destinationOf = ({ address, port, weight: found }: IpvsDestination): Destination =>
-  port === 0 ? { address, weight: weight(`${found}`) } : foreign();
-
-const noteOf = (rule: Rule): string => rule.get("--comment") ?? "";
-
-/** "0x100/0xffffffff" or "0x100". */
-const hexOf = (text: string | undefined): number => Number.parseInt(text ?? "", 16);
-
-const portOf = (rule: Rule): PortRange => ({ protocol: protocolOf(rule), ...portsIn(rule.get("--dport")) });
-const protocolOf = (rule: Rule): Protocol => word(rule.get("-p"), PROTOCOLS);
-
-/** The one address of "-d 10.0.1.4/32". */
-function hostIn(family: Family, rule: Rule, option = "-d"): string {
-  const [address = "", length] = (rule.get(option) ?? "").split("/");
-  return length === (family === 4 ? "32" : "128") ? addressIn(family, address) : foreign();
-}
-
 function snatsOf(saved: Saved, family: Family): Snat[] {
   return rulesOf(saved, CHAINS.SNAT, family)
     .filter((rule) => rule.has("--to-source"))
@@ -205,62 +46,6 @@ function redirectsOf(saved: Saved, family: Family): PortRedirect[] {
     const [protocol, published] = [protocolOf(rule), port(rule.get("--dport"))];
     return { address: hostIn(family, rule), protocol, published, target: port(rule.get("--to-ports")) };
   });
-}
-
-/** Those that are led on, let through, masqueraded if they are local, and guarded. */
-function publishedOf(saved: Saved, family: Family): PublishedPort[] {
-  const masquerades = rulesOf(saved, CHAINS.MASQUERADE, family);
-  const masqueraded = (bridge: string): boolean =>
-    ["--src-type", "--mark"].every((way) => masquerades.some((rule) => rule.get("-o") === bridge && rule.has(way)));
-  const guards = rulesOf(saved, CHAINS.GUARD, family);
-  const guarded = (bridge: string): boolean =>
-    family === 6 || ["-s", "-d"].every((way) => guards.some((rule) => rule.get("-i") === bridge && rule.has(way)));
-  const passes = rulesOf(saved, CHAINS.PASS, family);
-  const there = new Set(
-    passes.filter((rule) => rule.has("--dport")).map((r) => `${r.get("-p")} ${hostIn(family, r)} ${r.get("--dport")}`),
-  );
-  const back = new Set(
-    passes
-      .filter((rule) => rule.has("--sport"))
-      .map((r) => `${r.get("-p")} ${hostIn(family, r, "-s")} ${r.get("--sport")}`),
-  );
-  const sources = sourcesOf(saved, family);
-  const rules = rulesOf(saved, CHAINS.INGRESS, family);
-  const hairpins = new Set(
-    rules.filter((r) => r.get("-j") === "CONNMARK").map((r) => `${r.get("-i")} ${r.get("-p")} ${r.get("--dport")}`),
-  );
-  return rules
-    .filter((rule) => rule.has("--to-destination"))
-    .flatMap((rule) => {
-      const range = portOf(rule);
-      const { protocol, port, last } = range;
-      const { address: to, port: toPort = last === undefined ? foreign() : port } = placeIn(
-        family,
-        rule.get("--to-destination"),
-      );
-      const bridge = device(noteOf(rule));
-      const numbers = numbersText(range, ":");
-      const needed = `${protocol} ${to} ${last === undefined ? toPort : numbers}`;
-      if (!hairpins.has(`${bridge} ${protocol} ${numbers}`) || !guarded(bridge)) return [];
-      if (!there.has(needed) || !back.has(needed) || !masqueraded(bridge)) return [];
-      const from = sources.get(portText(range));
-      return [{ ...range, to, toPort, bridge, ...(from && { sources: from }) }];
-    });
-}
-
-/** Of each port that has them; it has none if nothing ends in a drop. */
-function sourcesOf(saved: Saved, family: Family): ReadonlyMap<string, readonly string[]> {
-  const allowed = new Map<string, string[]>();
-  const limited = new Map<string, readonly string[]>();
-  for (const rule of rulesOf(saved, CHAINS.SOURCES, family)) {
-    const port = portText(portOf(rule));
-    const ranges = allowed.get(port) ?? [];
-    allowed.set(port, ranges);
-    if (limited.has(port)) return foreign(); // behind the drop
-    if (rule.has("-s")) ranges.push(rangeIn(family, rule.get("-s")));
-    else limited.set(port, ranges);
-  }
-  return limited;
 }
 
 /** Noted as ours, and there: on the interface, or as what isReal says instead. */

@@ -1,6 +1,8 @@
 /** One rule as iptables-save prints it, as options and their values; and of which kind it is. Pure. */
 import { canonicalAddress } from "../../../model/address.ts";
+import type { Protocol } from "../../../model/types.ts";
 import { LAST_MARK } from "../../marks.ts";
+import type { PortRange } from "../../state.ts";
 import { addressIn, device, foreign, number, PROTOCOLS, port, rangeIn, word } from "../common/typed.ts";
 import { type Family, HAIRPIN, UNSERVED } from "./chain.ts";
 
@@ -104,4 +106,18 @@ export function portsIn(text: string | undefined): { readonly port: number; read
   return last === undefined
     ? { port: port(first) }
     : { port: port(first), last: number(last, port(first) + 1, 65_535) };
+}
+
+export const noteOf = (rule: Rule): string => rule.get("--comment") ?? "";
+
+/** "0x100/0xffffffff" or "0x100". */
+export const hexOf = (text: string | undefined): number => Number.parseInt(text ?? "", 16);
+
+export const portOf = (rule: Rule): PortRange => ({ protocol: protocolOf(rule), ...portsIn(rule.get("--dport")) });
+export const protocolOf = (rule: Rule): Protocol => word(rule.get("-p"), PROTOCOLS);
+
+/** The one address of "-d 10.0.1.4/32". */
+export function hostIn(family: Family, rule: Rule, option = "-d"): string {
+  const [address = "", length] = (rule.get(option) ?? "").split("/");
+  return length === (family === 4 ? "32" : "128") ? addressIn(family, address) : foreign();
 }
