@@ -23,35 +23,30 @@ export async function run(): Promise<void> {
 
 async function loading(services: number, bar: number): Promise<void> {
   const name = `nftables, ${services.toLocaleString("en").replace(",", " ")} services`;
-  const backends = { "in process": new NftablesBackend(), "by nft": new NftablesBackend({ library: false }) };
+  const backend = new NftablesBackend();
   const state = stateOf(services);
   const loads: number[] = [];
   for (let i = 0; i < (services > 1_000 ? 1 : 5); i++) {
     await inNamespace(async (target) => {
       const ops = diff(EMPTY, state);
-      loads.push(await seconds(() => backends["by nft"].apply(target, ops, state)));
+      loads.push(await seconds(() => backend.apply(target, ops, state)));
     });
   }
   report(`${name}: load from empty`, median(loads), "s", bar);
 
   await inNamespace(async (target) => {
-    for (const [how, backend] of Object.entries(backends)) {
-      await backend.read(target, []);
-      let now = state;
-      await backend.apply(target, diff(await backend.read(target, []), now), now);
-      const times: number[] = [];
-      for (let i = 0; i < 60; i++) {
-        const next = oneTaskMore(now, (i * 7919) % services);
-        const ops = diff(now, next);
-        times.push((await seconds(() => backend.apply(target, ops, next))) * 1000);
-        now = next;
-      }
-      const most = services > 1_000 ? undefined : how === "in process" ? 10 : 25;
-      report(`${name}: one task added ${how}, p50`, percentile(times, 0.5), "ms", most);
-      report(`${name}: one task added ${how}, p99`, percentile(times, 0.99), "ms");
-      await backend.apply(target, diff(now, state), state);
+    let now = state;
+    await backend.apply(target, diff(await backend.read(target, []), now), now);
+    const times: number[] = [];
+    for (let i = 0; i < 60; i++) {
+      const next = oneTaskMore(now, (i * 7919) % services);
+      const ops = diff(now, next);
+      times.push((await seconds(() => backend.apply(target, ops, next))) * 1000);
+      now = next;
     }
-    const backend = backends["in process"];
+    report(`${name}: one task added, p50`, percentile(times, 0.5), "ms", services > 1_000 ? undefined : 10);
+    report(`${name}: one task added, p99`, percentile(times, 0.99), "ms");
+    await backend.apply(target, diff(now, state), state);
     report(`${name}: read and compare`, await seconds(() => backend.read(target, [])), "s");
     await exec("nft", ["flush", "ruleset"], { netns: target.netns });
     const repair = async () => backend.apply(target, diff(await backend.read(target, []), state), state);

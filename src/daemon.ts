@@ -20,7 +20,7 @@ import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
 import { frozen, viewOf } from "./node/view.ts";
 import { checkNodeOptions, checkUpstreams } from "./options.ts";
-import { hurryTools } from "./os/exec.ts";
+import { hurry } from "./os/held-up.ts";
 import { libcProblem } from "./os/libc.ts";
 import { StateDir } from "./os/state-dir.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
@@ -190,7 +190,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
   }
 
   async #close(): Promise<void> {
-    const hurried = hurryTools();
+    const hurried = hurry();
     const restore = this.#inheritance === undefined;
     await inTurn([
       () => this.#closeStore(),

@@ -3,7 +3,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { CAP_NET_ADMIN, CAP_NET_RAW, spawningWith } from "./caps.ts";
-import { HeldUp } from "./held-up.ts";
+import { heldUp, patience } from "./held-up.ts";
 import { inNetns } from "./netns.ts";
 
 export interface ExecOptions {
@@ -104,21 +104,6 @@ export function said(words: string): string {
  * does, where no signal reaches it: after this time nobody waits for it any longer.
  */
 const LAST = 500;
-
-/** Time-out, while a node ends, of tools in a namespace where the tool before took too long. Milliseconds. */
-const HURRIED = 1_000;
-
-const heldUp = new HeldUp();
-let ending = 0;
-
-/** A node ends: until the result is called, a namespace in which a tool took too long gets only a short time for the next ones. */
-export function hurryTools(): () => void {
-  ending++;
-  return () => void ending--;
-}
-
-const patience = (netns: string | undefined, timeout: number): number =>
-  ending > 0 && netns !== undefined && heldUp.has(netns) ? Math.min(timeout, HURRIED) : timeout;
 
 /** The tool's file. Throws an Error with code ENOENT if no folder has it. */
 export function toolPath(command: string): string {

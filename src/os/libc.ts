@@ -6,7 +6,11 @@ import { createRequire } from "node:module";
 import type * as Koffi from "koffi";
 import { OsError } from "./error.ts";
 
-type Call = (...args: unknown[]) => number;
+interface Call {
+  (...args: unknown[]): number;
+  /** In a thread of node's pool. The last argument is called with the result; errno is the call's then. */
+  async(...args: [...unknown[], done: (error: Error | null, result: number) => void]): void;
+}
 
 export interface Libc {
   readonly koffi: typeof Koffi;

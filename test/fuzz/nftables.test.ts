@@ -7,12 +7,12 @@ import { octetsOf, sizeOf, TYPES, type TypeName, textOf } from "../../src/os/nft
 import { elementsOf, parseElements } from "../../src/os/nftables/element.ts";
 import { next, rangeOf, rangeText } from "../../src/os/nftables/range.ts";
 import type { Change, NamedSet } from "../../src/os/nftables/types.ts";
-import { changesOf } from "../kernel/nftables/skeleton.ts";
 import { parseState } from "../lb-programmer/state-text.ts";
+import { tableOf } from "../support/nftables-table.ts";
 import { damaged } from "./arbitraries.ts";
 import { fuzz } from "./fuzz.ts";
 
-const changes: readonly Change[] = changesOf(
+const changes: readonly Change[] = tableOf(
   parseState(`server web/mynet/4 10.0.1.4 mark 256 local sh affinity 60
       10.0.1.5 1
       10.0.1.6 2

@@ -1,5 +1,6 @@
 /** Balancing in the namespace of a container that writes to our tables there: what it can bring about is in its own namespace only. */
 import { mkdtempSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
@@ -201,6 +202,51 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
     delay.disable();
     console.log(`longest wait: ${Math.round(delay.max / 1e6)} ms`);
     expect(delay.max / 1e6).toBeLessThan(700);
+  });
+
+  test("transactions in its namespace that take seconds, one after the other: neighbours come and change quickly, and threads are left", {
+    timeout: 120_000,
+  }, async () => {
+    // Each rule that looks into the map has the kernel look at all of it, with every transaction.
+    await containers.attacking(
+      a,
+      `(echo "add table inet busy; add map inet busy m { type ipv4_addr : verdict; }; add chain inet busy t"
+        ${process.execPath} -e '${FLOOD}' 10 50000 "inet busy m"
+        echo "add chain inet busy c { type filter hook forward priority 0; }"
+        for i in $(seq 300); do echo "add rule inet busy c ip saddr vmap @m"; done) | nft -f -
+      echo go
+      while :; do nft add rule inet busy c ip saddr vmap @m; done`,
+    );
+    registry.apply(changes("service other on n vip=10.0.1.100")); // for the attacker, too
+    balancing.follow();
+    const delay = monitorEventLoopDelay({ resolution: 5 });
+    delay.enable();
+    const listed = (short: string) => containers.exec(short, "nft", "list", "table", "inet", "eleven");
+    const waits: number[] = [];
+    const timed = async (work: () => Promise<unknown>): Promise<void> => {
+      const started = performance.now();
+      await work();
+      waits.push(performance.now() - started);
+    };
+    registry.apply([{ kind: "sandbox.put", sandbox: sandbox("neighbour", b) }]);
+    await timed(async () => {
+      balancing.add(sandbox("neighbour", b));
+      await vi.waitFor(async () => expect(await listed(b)).toContain("10.0.1.100"), { timeout: 5_000, interval: 20 });
+    });
+    for (let i = 0; i < 10; i++) {
+      registry.apply(changes(`service api${i} on n vip=10.0.1.11${i}`));
+      balancing.follow();
+      await timed(() =>
+        vi.waitFor(async () => expect(await listed(b)).toContain(`10.0.1.11${i}`), { timeout: 5_000, interval: 20 }),
+      );
+      await timed(() => stat("/")); // by one of the threads that all share
+    }
+    delay.disable();
+    console.log(
+      `${waits.map(Math.round).join(" ")} ms; the longest wait of this thread ${Math.round(delay.max / 1e6)} ms`,
+    );
+    expect(Math.max(...waits)).toBeLessThan(5_000);
+    expect(delay.max / 1e6).toBeLessThan(2_000);
   });
 });
 

@@ -1,4 +1,4 @@
-/** More than what select(2) can wait for: libnftables ends a process that has descriptors beyond 1 023 and lets it use them. */
+/** More sandboxes, and more descriptors, than what select(2) can wait for: 1 023. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, readdirSync, writeFileSync } from "node:fs";

@@ -1,7 +1,8 @@
 /** Tools that run in a container's namespace: what they may do, and what they may not. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CAP_NET_ADMIN } from "../../src/os/caps.ts";
-import { exec, hurryTools } from "../../src/os/exec.ts";
+import { exec } from "../../src/os/exec.ts";
+import { hurry } from "../../src/os/held-up.ts";
 import { withoutNamespaces } from "../system/namespaces.ts";
 import { Canary, Containers } from "./container.ts";
 
@@ -47,7 +48,7 @@ describe.skipIf(withoutNamespaces())("a tool in a container's namespace", () => 
     const sleep = (short: string, seconds: number, timeout: number) =>
       exec("sleep", [`${seconds}`], { netns: containers.path(short), timeout });
     await sleep("a", 60, 50);
-    const hurried = hurryTools();
+    const hurried = hurry();
     const began = performance.now();
     const [a, b] = await Promise.all([sleep("a", 60, 30_000), sleep("b", 2, 30_000)]);
     hurried();

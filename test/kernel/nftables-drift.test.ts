@@ -4,7 +4,13 @@ import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backe
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { exec } from "../../src/os/exec.ts";
+import { NETLINK_NETFILTER, Netlink } from "../../src/os/netlink/connection.ts";
+import { MessageWriter } from "../../src/os/netlink/write.ts";
+import { inNetns } from "../../src/os/netns.ts";
+import { NF_TABLES } from "../../src/os/nftables/message.ts";
+import { changeText } from "../../src/os/nftables/text.ts";
 import { parseState, stateText } from "../lb-programmer/state-text.ts";
+import { tableOf } from "../support/nftables-table.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
 import { Peer } from "./peer.ts";
 
@@ -46,6 +52,36 @@ const DAMAGE: readonly (readonly [string, string])[] = [
   ],
 ];
 
+/** What somebody else writes instead of our table: its words, with this in the place of that. */
+const EDITS: readonly (readonly [string, string | RegExp, string])[] = [
+  ["the table sleeps", "add table inet eleven", "add table inet eleven { flags dormant; }"],
+  ["another policy", "hook output priority -5; policy accept", "hook output priority -5; policy drop"],
+  ["another priority", "hook output priority -105", "hook output priority -104"],
+  ["another hook", "hook forward priority -5", "hook input priority -5"],
+  ["another type", "refuse-leaving { type filter hook", "refuse-leaving { type route hook"],
+  ["rules in another order", /(.*ct status dnat return)\n(.*ct direction reply return)/, "$2\n$1"],
+  ["a rule less", /.*ct direction reply return\n/, ""],
+  ["a rule twice", /(.*ct direction reply return\n)/, "$1$1"],
+  ["a rule that does something else", "numgen inc mod 2 offset 262144", "numgen random mod 2 offset 262144"],
+  ["a rule that looks elsewhere", "ip daddr vmap @local4", "ip daddr vmap @arriving4"],
+  ["a rule of other protocols", /\{ tcp, udp, sctp \}( ip daddr vmap @local4)/, "{ tcp, udp, 133 }$1"],
+  ["a rule with a counter", "dnat ip to 10.0.0.4", "counter dnat ip to 10.0.0.4"],
+  ["a rule with a comment", "dnat ip to 10.0.0.4", 'dnat ip to 10.0.0.4 comment "x"'],
+  ["a rule with a limit in it", /(update @\S+ \{ ip6 saddr)/, "$1 limit rate 1/hour"],
+  ["a rule that leads to a range", "dnat ip to 10.0.0.4", "dnat ip to 10.0.0.4-10.0.0.5"],
+  ["a rule that picks ports itself", /(icmp type .* redirect)/, "meta l4proto tcp redirect to :80"],
+  ["a set with other flags", "set inet eleven kept4 { type ipv4_addr;", "$& flags interval;"],
+  ["a set with a timeout", "set inet eleven kept4 { type ipv4_addr;", "$& timeout 1h;"],
+  ["a set with a size", "set inet eleven kept4 { type ipv4_addr;", "$& size 7;"],
+  ["a set more", "add set inet eleven kept4", "add set inet eleven x { type ipv4_addr; }\n$&"],
+  ["clients are remembered for longer", "timeout 60s", "timeout 61s"],
+  ["more clients are remembered", "size 65535", "size 65536"],
+  ["an element's comment", "web/mynet/4", "web/other/4"],
+  ["an element's value", "256 . 10.0.1.5 : 1,", "256 . 10.0.1.5 : 2,"],
+  ["an element that leads elsewhere", "10.0.1.4 : goto s-256", "10.0.1.4 : goto s-258"],
+  ["elements that count", "set inet eleven kept-tcp4 { type inet_service;", "$& counter;"],
+];
+
 describe.skipIf(!privileged())("nftables: drift", () => {
   let backend: NftablesBackend;
   let namespace: Namespace;
@@ -78,6 +114,57 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     await become(STATE);
     await expectState(STATE);
   });
+
+  async function write(text: string): Promise<void> {
+    const input = `add table inet eleven\ndelete table inet eleven\n${text}`;
+    expect(await exec("nft", ["-f", "-"], { netns: namespace.path, input })).toMatchObject({ status: 0, stderr: "" });
+  }
+  const TEXT = tableOf(STATE)
+    .map((change) => `${changeText("eleven", change)}\n`)
+    .join("");
+
+  test("nft is told what we write: that is no drift", async () => {
+    await write(TEXT);
+    await expectState(STATE);
+  });
+
+  test.each(EDITS)("%s: seen, and repaired", async (_, from, to) => {
+    const edited = TEXT.replace(from, to);
+    expect(edited).not.toBe(TEXT);
+    await write(edited);
+    expect(normal(await backend.read(target, []))).not.toEqual(normal(STATE));
+    await become(STATE);
+    await expectState(STATE);
+  });
+
+  /** As a process has it that leaves it to nobody else: until it ends, or (persist) beyond. */
+  async function owned(flags: number): Promise<Netlink> {
+    const owner = inNetns(namespace.path, () => new Netlink(NETLINK_NETFILTER));
+    const bracket = [0, 0, 0, 10];
+    const batch = new MessageWriter()
+      .message(16, 0, bracket)
+      .message(NF_TABLES.NEWTABLE, 0x400, [1, 0, 0, 0], (to) => to.text(1, "eleven").be32(2, flags))
+      .message(17, 0, bracket);
+    expect([...(await owner.transact("own", batch))]).toEqual([]);
+    return owner;
+  }
+
+  test.each([
+    ["goes with it", 2],
+    ["stays", 6],
+  ])(
+    "a table that a process owns, and that %s: nothing can be done until it ends, then it is ours",
+    async (_, flags) => {
+      const owner = await owned(flags);
+      await expect(become(STATE)).rejects.toMatchObject({
+        code: "denied",
+        message: expect.stringMatching(/^sandbox\/c1: delete table inet eleven: EPERM \(a process owns the table/),
+      });
+      owner.close();
+      await become(STATE);
+      await expectState(STATE);
+    },
+  );
 
   test.each(DAMAGE)(
     "%s, and nobody looked: the next change repairs it, or leaves it to be seen",

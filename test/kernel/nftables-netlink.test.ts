@@ -1,19 +1,15 @@
 /** nf_tables by netlink, next to nft: what we write it lists as if it had written it, and what it writes we read as if we had. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
-import { script } from "../../src/lb-programmer/backends/nftables/script.ts";
-import { skeletonText } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
 import { exec } from "../../src/os/exec.ts";
 import { NETLINK_NETFILTER, Netlink } from "../../src/os/netlink/connection.ts";
 import { inNetns } from "../../src/os/netns.ts";
 import { commit } from "../../src/os/nftables/batch.ts";
-import { compile } from "../../src/os/nftables/compile.ts";
 import { type Ruleset, readRuleset } from "../../src/os/nftables/ruleset.ts";
 import { changeText } from "../../src/os/nftables/text.ts";
 import type { Change, NamedSet } from "../../src/os/nftables/types.ts";
 import { parseState } from "../lb-programmer/state-text.ts";
+import { readBack, tableOf } from "../support/nftables-table.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
-import { asRead, changesOf } from "./nftables/skeleton.ts";
 
 const STATE = parseState(`
   server web/mynet/4 10.0.1.4 mark 256 local rr
@@ -88,39 +84,21 @@ describe.skipIf(!privileged())("nf_tables", () => {
     return { netlink, nft, list, path: namespace.path };
   }
 
-  const text = [
-    skeletonText(),
-    script([
-      { before: NOTHING, after: { ...NOTHING, elements: otherElements(STATE) } },
-      ...STATE.servers.map((server) => ({ before: NOTHING, after: serverParts(server) })),
-    ]),
-  ].join("");
-  const changes = changesOf(STATE);
+  const changes = tableOf(STATE);
+  const text = changes.map((change) => `${changeText("eleven", change)}\n`).join("");
 
   test("the whole of a state, written by netlink: nft lists it as if it had been told the text", async () => {
     const [ours, theirs] = [await fresh(), await fresh()];
-    expect(commit(ours.netlink, "eleven", changes)).toEqual([]);
+    expect(await commit(ours.netlink, "eleven", changes)).toEqual([]);
     await theirs.nft(text);
-    expect(sorted(await ours.list())).toEqual(sorted(await theirs.list()));
-  });
-
-  test("our own text of it, told to nft: the same", async () => {
-    const [ours, theirs] = [await fresh(), await fresh()];
-    expect(commit(ours.netlink, "eleven", changes)).toEqual([]);
-    await theirs.nft(
-      changes
-        .map((change) => `${changeText("eleven", change)}\n`)
-        .join("")
-        .replace(/^.*\{ {2}\}\n/gm, ""),
-    );
     expect(sorted(await ours.list())).toEqual(sorted(await theirs.list()));
   });
 
   test("what nft wrote is read as what we would have written, and what we wrote, too", async () => {
     const [ours, theirs] = [await fresh(), await fresh()];
-    expect(commit(ours.netlink, "eleven", changes)).toEqual([]);
+    expect(await commit(ours.netlink, "eleven", changes)).toEqual([]);
     await theirs.nft(text);
-    const wanted = wantedOf(changes);
+    const wanted = comparable(readBack(changes)!);
     expect(comparable(readRuleset(ours.netlink, "eleven")!)).toEqual(wanted);
     expect(comparable(readRuleset(theirs.netlink, "eleven")!)).toEqual(wanted);
   });
@@ -140,12 +118,12 @@ describe.skipIf(!privileged())("nf_tables", () => {
       ({ kind: "elements.add", set: web, elements: [{ key, value }] }) as Change;
     const remove = (key: string) => ({ kind: "elements.delete", set: web, elements: [{ key }] }) as Change;
     // Deleted by key alone, so a map's element needs no value there.
-    expect(commit(netlink, "eleven", small)).toEqual([]);
+    expect(await commit(netlink, "eleven", small)).toEqual([]);
     expect(elementsOf(netlink)).toEqual([{ key: "10.0.0.1", value: "goto a", comment: "one" }]);
-    expect(commit(netlink, "eleven", [add("10.0.0.1", "goto a")])).toEqual([]);
-    expect(commit(netlink, "eleven", [remove("10.0.0.1"), add("10.0.0.1", "goto b")])).toEqual([]);
+    expect(await commit(netlink, "eleven", [add("10.0.0.1", "goto a")])).toEqual([]);
+    expect(await commit(netlink, "eleven", [remove("10.0.0.1"), add("10.0.0.1", "goto b")])).toEqual([]);
     expect(elementsOf(netlink)).toEqual([{ key: "10.0.0.1", value: "goto b" }]);
-    expect(commit(netlink, "eleven", [remove("10.0.0.1")])).toEqual([]);
+    expect(await commit(netlink, "eleven", [remove("10.0.0.1")])).toEqual([]);
     expect(elementsOf(netlink)).toEqual([]);
   });
 
@@ -195,10 +173,10 @@ describe.skipIf(!privileged())("nf_tables", () => {
     ],
   ])("%s: said of the step, and nothing of the batch is done", async (_, wrong, said) => {
     const { netlink } = await fresh();
-    expect(commit(netlink, "eleven", small)).toEqual([]);
+    expect(await commit(netlink, "eleven", small)).toEqual([]);
     const before = readRuleset(netlink, "eleven");
     const right: Change = { kind: "chain.add", chain: { name: "c" } };
-    const refused = commit(netlink, "eleven", [right, ...wrong, right]);
+    const refused = await commit(netlink, "eleven", [right, ...wrong, right]);
     expect(refused.map(({ text, errno }) => `${text}: ${errnoName(errno)}`)).toEqual(said);
     expect(refused.map(({ change }) => change)).toEqual(wrong);
     expect(readRuleset(netlink, "eleven")).toEqual(before);
@@ -206,11 +184,11 @@ describe.skipIf(!privileged())("nf_tables", () => {
 
   test("a batch for another generation than the kernel's is not done", async () => {
     const { netlink } = await fresh();
-    commit(netlink, "eleven", small);
+    await commit(netlink, "eleven", small);
     const { generation } = readRuleset(netlink, "eleven")!;
     const rule: Change = { kind: "rule.add", rule: { chain: "a", statements: [{ kind: "counter" }] } };
-    expect(commit(netlink, "eleven", [rule], generation)).toEqual([]);
-    const [refused, ...more] = commit(netlink, "eleven", [rule], generation);
+    expect(await commit(netlink, "eleven", [rule], generation)).toEqual([]);
+    const [refused, ...more] = await commit(netlink, "eleven", [rule], generation);
     expect(refused).toMatchObject({ text: "batch", change: undefined, errno: 85 });
     expect(more).toEqual([]);
   });
@@ -222,14 +200,14 @@ describe.skipIf(!privileged())("nf_tables", () => {
       value: "goto a",
       comment: `number ${i} ${"x".repeat(80)}`,
     }));
-    expect(commit(netlink, "eleven", [...small, { kind: "elements.add", set: web, elements }])).toEqual([]);
+    expect(await commit(netlink, "eleven", [...small, { kind: "elements.add", set: web, elements }])).toEqual([]);
     const found = elementsOf(netlink)!;
     expect(found).toHaveLength(10_001);
     const there = new Set(found.map(({ comment }) => comment));
     expect(elements.filter(({ comment }) => !there.has(comment))).toEqual([]);
     expect(() => readRuleset(netlink, "eleven", { most: 100_000 })).toThrow("E2BIG");
     const wrong = { key: "10.38.0.2", value: "goto b" };
-    const refused = commit(netlink, "eleven", [
+    const refused = await commit(netlink, "eleven", [
       {
         kind: "elements.add",
         set: web,
@@ -247,23 +225,25 @@ describe.skipIf(!privileged())("nf_tables", () => {
     const keys = elements.map(({ key }) => key);
     for (let round = 0; round < 10; round++) {
       const again: Change = { kind: "set.flush", set: "web" };
-      expect(commit(netlink, "eleven", [...small, again, { kind: "elements.add", set: web, elements }])).toEqual([]);
+      expect(await commit(netlink, "eleven", [...small, again, { kind: "elements.add", set: web, elements }])).toEqual(
+        [],
+      );
       const found = new Set(elementsOf(netlink)!.map(({ key }) => key));
       expect(keys.filter((key) => !found.has(key))).toEqual([]);
-      commit(netlink, "eleven", [again]);
+      await commit(netlink, "eleven", [again]);
     }
   });
 
   test("thousands of steps that can't be made: some are said, and nothing is done", async () => {
     const { netlink } = await fresh();
-    expect(commit(netlink, "eleven", small)).toEqual([]);
+    expect(await commit(netlink, "eleven", small)).toEqual([]);
     const { generation } = readRuleset(netlink, "eleven")!;
     const wrong = Array.from({ length: 3_000 }, (_, i) => ({
       kind: "elements.delete" as const,
       set: web,
       elements: [{ key: `10.9.${i >> 8}.${i & 255}` }],
     }));
-    const refused = commit(netlink, "eleven", [{ kind: "chain.add", chain: { name: "c" } }, ...wrong]);
+    const refused = await commit(netlink, "eleven", [{ kind: "chain.add", chain: { name: "c" } }, ...wrong]);
     expect(refused.length).toBeGreaterThan(50);
     expect(refused[0]).toMatchObject({ errno: 2, text: "delete element inet eleven web { 10.9.0.0 }" });
     expect(readRuleset(netlink, "eleven")!.generation).toBe(generation);
@@ -274,15 +254,15 @@ describe.skipIf(!privileged())("nf_tables", () => {
     expect(readRuleset(netlink, "eleven")).toBeUndefined();
     await nft("add table inet eleven { flags dormant; }");
     expect(readRuleset(netlink, "eleven")).toMatchObject({ flags: 1, chains: [], foreign: [] });
-    expect(commit(netlink, "eleven", [{ kind: "table.add" }])).toEqual([]);
+    expect(await commit(netlink, "eleven", [{ kind: "table.add" }])).toEqual([]);
     expect(readRuleset(netlink, "eleven")).toMatchObject({ flags: 0 });
-    expect(commit(netlink, "eleven", [{ kind: "table.delete" }])).toEqual([]);
+    expect(await commit(netlink, "eleven", [{ kind: "table.delete" }])).toEqual([]);
     expect(readRuleset(netlink, "eleven")).toBeUndefined();
   });
 
   test("what others put there is seen: rules, sets of other types, chains of other kinds", async () => {
     const { netlink, nft } = await fresh();
-    commit(netlink, "eleven", small);
+    await commit(netlink, "eleven", small);
     await nft(`
       add set inet eleven odd { type ether_addr; }
       add set inet eleven aged { type ipv4_addr; flags timeout; }
@@ -319,31 +299,6 @@ describe.skipIf(!privileged())("nf_tables", () => {
 
 const errnoName = (errno: number) =>
   ({ 2: "ENOENT", 16: "EBUSY", 17: "EEXIST", 95: "EOPNOTSUPP" })[errno] ?? `E${errno}`;
-
-/** As reading it back must show it. */
-function wantedOf(changes: readonly Change[]) {
-  const rules: Record<string, unknown[]> = {};
-  for (const change of changes) {
-    if (change.kind === "chain.add") rules[change.chain.name] = [];
-    if (change.kind === "rule.add")
-      rules[change.rule.chain]!.push({ comment: change.rule.comment, expressions: compile(change.rule.statements) });
-  }
-  const sets = changes.flatMap((change) => (change.kind === "set.add" ? [change.set] : []));
-  return {
-    flags: 0,
-    foreign: [],
-    chains: byName(changes.flatMap((change) => (change.kind === "chain.add" ? [change.chain] : []))),
-    sets: byName(sets),
-    rules,
-    elements: Object.fromEntries(
-      changes.flatMap((change) =>
-        change.kind === "elements.add" && !change.set.dynamic
-          ? [[change.set.name, byKey(change.elements.map(asRead))]]
-          : [],
-      ),
-    ),
-  };
-}
 
 function comparable({ flags, foreign, chains, sets, rules, elements }: Ruleset) {
   return {

@@ -22,45 +22,43 @@ const targetOf = ({ name, path }: Namespace): LbTarget => ({
 });
 
 describe.skipIf(!privileged())("nftables", () => {
-  for (const library of [true, false]) {
-    const backend = new NftablesBackend({ library });
-    afterAll(() => backend.close());
-    runCases(
-      library ? "backend: nftables, in this process" : "backend: nftables, by nft",
-      backendCases(
-        async () => {
-          const [here, other] = [await freshNamespace(), await freshNamespace()];
-          for (const { run } of [here, other])
-            for (const name of ["dev0", "e11-gw"]) await run("ip", "link", "add", name, "up", "type", "bridge");
-          return {
-            backend,
-            target: targetOf(here),
-            other: targetOf(other),
-            foreign: {
-              add: async () => {
-                await here.run("ip", "addr", "add", "10.0.1.77/24", "dev", "dev0");
-                await exec("nft", ["-f", "-"], { netns: here.path, input: FOREIGN });
-              },
-              text: async () =>
-                [
-                  await here.run("nft", "list", "table", "ip", "filter"),
-                  await here.run("nft", "list", "table", "inet", "mine"),
-                  (await here.run("ip", "-o", "addr", "show", "dev", "dev0")).match(/10\.0\.1\.77\S*/)?.[0],
-                ].join("\n"),
+  const backend = new NftablesBackend();
+  afterAll(() => backend.close());
+  runCases(
+    "backend: nftables",
+    backendCases(
+      async () => {
+        const [here, other] = [await freshNamespace(), await freshNamespace()];
+        for (const { run } of [here, other])
+          for (const name of ["dev0", "e11-gw"]) await run("ip", "link", "add", name, "up", "type", "bridge");
+        return {
+          backend,
+          target: targetOf(here),
+          other: targetOf(other),
+          foreign: {
+            add: async () => {
+              await here.run("ip", "addr", "add", "10.0.1.77/24", "dev", "dev0");
+              await exec("nft", ["-f", "-"], { netns: here.path, input: FOREIGN });
             },
-            flush: async () => {
-              await here.run("nft", "flush", "ruleset");
-              await here.run("ip", "addr", "flush", "dev", "dev0");
-            },
-            destroy: () => here.remove(),
-            close: async () => {
-              await here.remove();
-              await other.remove();
-            },
-          };
-        },
-        { device: "dev0", everyPair: library, runs: library ? 10 : 3 },
-      ),
-    );
-  }
+            text: async () =>
+              [
+                await here.run("nft", "list", "table", "ip", "filter"),
+                await here.run("nft", "list", "table", "inet", "mine"),
+                (await here.run("ip", "-o", "addr", "show", "dev", "dev0")).match(/10\.0\.1\.77\S*/)?.[0],
+              ].join("\n"),
+          },
+          flush: async () => {
+            await here.run("nft", "flush", "ruleset");
+            await here.run("ip", "addr", "flush", "dev", "dev0");
+          },
+          destroy: () => here.remove(),
+          close: async () => {
+            await here.remove();
+            await other.remove();
+          },
+        };
+      },
+      { device: "dev0", runs: 10 },
+    ),
+  );
 });

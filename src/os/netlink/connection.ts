@@ -94,12 +94,14 @@ export class Netlink {
 
   /**
    * Sends all of it at once, as a transaction of netfilter's: what the kernel has against it, by message. Nothing: it is done. Of
-   * hundreds of refusals some are lost.
+   * hundreds of refusals some are lost. Whoever else has a transaction at work in the namespace lets ours wait, so a thread of node's pool
+   * sends it; nothing else may be done with the connection until then.
    */
-  transact(op: string, messages: MessageWriter): ReadonlyMap<number, Refusal> {
+  async transact(op: string, messages: MessageWriter): Promise<ReadonlyMap<number, Refusal>> {
     const count = messages.starts.length;
     this.#makeRoom(messages.octets.length);
-    const first = this.#send(op, messages, 0);
+    const first = this.#number(messages, 0);
+    await this.#sendElsewhere(op, messages.octets);
     const refusals = new Map<number, Refusal>();
     for (let answers = this.#next(op, ENOBUFS); answers !== undefined; answers = this.#next(op, ENOBUFS))
       for (const answer of answers) {
@@ -174,16 +176,31 @@ export class Netlink {
 
   /** Numbers the messages and sends them at once; the number of the first. */
   #send(op: string, messages: MessageWriter, flags: number, from = 0, until = messages.starts.length): number {
+    const first = this.#number(messages, flags, from, until);
     const { octets, starts } = messages;
+    const part = octets.subarray(starts[from], starts[until]);
+    checked(libc().send(this.fd, part, part.length, 0), op);
+    return first;
+  }
+
+  #number({ octets, starts }: MessageWriter, flags: number, from = 0, until = starts.length): number {
     const first = this.#sequence + 1;
     for (let i = from; i < until; i++) {
       const at = starts[i]!;
       octets.writeUInt16LE(octets.readUInt16LE(at + 6) | flags | NLM_F_REQUEST, at + 6);
       octets.writeUInt32LE(++this.#sequence, at + 8);
     }
-    const part = octets.subarray(starts[from], starts[until]);
-    checked(libc().send(this.fd, part, part.length, 0), op);
     return first;
+  }
+
+  #sendElsewhere(op: string, octets: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      libc().send.async(this.fd, octets, octets.length, 0, (error, sent) => {
+        if (error !== null) reject(error);
+        else if (sent >= 0) resolve();
+        else reject(new OsError(op, libc().koffi.errno()));
+      });
+    });
   }
 
   /** For sending so many octets at once. Needs rights on the host; without them, or beyond them, sending says EMSGSIZE. */

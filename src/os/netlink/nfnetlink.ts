@@ -10,6 +10,7 @@ import { readlinkSync } from "node:fs";
 import { OsError } from "../error.ts";
 import { inNetns } from "../netns.ts";
 import { closeSlowly } from "../slow-close.ts";
+import { TURNS } from "../turns.ts";
 import { NETLINK_NETFILTER, Netlink } from "./connection.ts";
 import { parseAttributes } from "./read.ts";
 import { MessageWriter } from "./write.ts";
@@ -36,30 +37,69 @@ interface OpenConnection {
   readonly timer: NodeJS.Timeout;
 }
 
-/** By namespace: its inode, since another may come to be at the same path. */
+/** Those that nobody uses just now, by namespace: its inode, since another may come to be at the same path. */
 const connections = new Map<string, OpenConnection>();
 
 /** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
-  const [place, { netlink, timer }] = inNetns(netns, connectionHere);
-  connections.delete(place); // it comes back if it is as good as before
-  const result = work(netlink);
-  if (netlink.spent) return result;
-  timer.refresh();
-  connections.set(place, { netlink, timer });
-  return result;
+  const [place, netlink] = inNetns(netns, take);
+  try {
+    return work(netlink);
+  } finally {
+    keep(place, netlink);
+  }
 }
 
-function connectionHere(): [place: string, open: OpenConnection] {
-  const place = readlinkSync("/proc/thread-self/ns/net");
-  const known = connections.get(place);
-  if (known !== undefined) return [place, known];
-  const netlink = new Netlink(NETLINK_NETFILTER);
-  const over = (): void => {
-    if (connections.get(place)?.netlink === netlink) connections.delete(place);
-    closeSlowly(netlink.fd);
+/** How a transaction may have to wait: there may be one of a container's at work. */
+export interface Patience {
+  /** In one of the host's own namespaces: it waits for no container's. */
+  readonly own: boolean;
+  /** Milliseconds. */
+  readonly longest: number;
+}
+
+/**
+ * Calls `work` with a connection in the namespace that nobody else uses, when it is the namespace's turn. Rejects with an OsError:
+ * ETIMEDOUT if it takes too long, which says nothing about what becomes of it.
+ */
+export async function inTransaction<T>(
+  netns: string | undefined,
+  { own, longest }: Patience,
+  work: (netlink: Netlink) => Promise<T>,
+): Promise<T> {
+  const done = async (): Promise<T> => {
+    const [place, netlink] = inNetns(netns, take);
+    try {
+      return await work(netlink);
+    } finally {
+      keep(place, netlink);
+    }
   };
-  return [place, { netlink, timer: setTimeout(over, LINGER).unref() }];
+  return TURNS[own ? "own" : "containers"].run(inNetns(netns, placeHere), done, longest);
+}
+
+const placeHere = (): string => readlinkSync("/proc/thread-self/ns/net");
+
+function take(): readonly [place: string, netlink: Netlink] {
+  const place = placeHere();
+  const known = connections.get(place);
+  if (known === undefined) return [place, new Netlink(NETLINK_NETFILTER)];
+  connections.delete(place);
+  clearTimeout(known.timer);
+  return [place, known.netlink];
+}
+
+/** One is enough, and a transaction may have taken long. */
+function keep(place: string, netlink: Netlink): void {
+  if (netlink.spent || connections.has(place)) {
+    closeSlowly(netlink.fd, place);
+    return;
+  }
+  const over = (): void => {
+    connections.delete(place);
+    closeSlowly(netlink.fd, place);
+  };
+  connections.set(place, { netlink, timer: setTimeout(over, LINGER).unref() });
 }
 
 /** How often nftables' rules were changed in the namespace of this thread; undefined if the kernel has no nftables. */

@@ -2,7 +2,7 @@
  * Tables, chains, sets and rules as attributes, both ways. linux/netfilter/nf_tables.h.
  *
  *   table  name 1, flags 2
- *   chain  table 1, name 3, hook 4 { number 1, priority 2 }, policy 5, type 7
+ *   chain  table 1, name 3, hook 4 { number 1, priority 2 }, policy 5, type 7, flags 10
  *   set    table 1, name 2, flags 3, key: type 4, octets 5, value: type 6, octets 7, size 9 { 1 }, id 10, timeout 11, userdata 13
  *   rule   table 1, chain 2, handle 3, expressions 4, userdata 7
  */
@@ -23,13 +23,18 @@ const CHAIN: Layout<{
   hook?: { hook?: Base["hook"]; priority?: number };
   policy?: Base["policy"];
   type?: string;
+  flags?: number;
 }> = {
   table: [1, text],
   name: [3, text],
   hook: [4, nested({ hook: [1, named(HOOKS)], priority: [2, signed] })],
   policy: [5, named({ drop: 0, accept: 1 })],
   type: [7, text],
+  flags: [10, be32],
 };
+
+/** Of a chain's flags: it has a hook. Others are for chains of hardware, and of single rules. */
+const BASE_CHAIN = 1;
 
 const SET: Layout<{
   table?: string;
@@ -116,8 +121,9 @@ export interface FoundChain {
 
 /** Undefined if it is in another table. */
 export function parseChain(from: Attributes, table: string): FoundChain | undefined {
-  const { table: its, name, hook: at, policy, type } = readFields(from, CHAIN);
+  const { table: its, name, hook: at, policy, type, flags = 0 } = readFields(from, CHAIN);
   if (its !== table || name === undefined) return undefined;
+  if (flags & ~BASE_CHAIN) return { name, chain: undefined };
   if (at === undefined) return { name, chain: { name } };
   const { hook, priority } = at;
   const known = type === "nat" || type === "filter" || type === "route";

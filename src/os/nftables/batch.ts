@@ -24,15 +24,18 @@ export interface Refused extends Refusal {
   readonly text: string;
 }
 
-/** Makes all changes, or none: then what was refused comes back. Throws an OsError if the kernel can't be reached, an Error if a change can't be written. */
-export function commit(
+/**
+ * Makes all changes, or none: then what was refused comes back. Rejects with an OsError if the kernel can't be reached, with an Error if a
+ * change can't be written.
+ */
+export async function commit(
   netlink: Netlink,
   table: string,
   changes: readonly Change[],
   generation?: number,
-): readonly Refused[] {
+): Promise<readonly Refused[]> {
   const batch = writeBatch(table, changes, generation);
-  const refusals = netlink.transact("nftables", batch.messages);
+  const refusals = await netlink.transact("nftables", batch.messages);
   return [...refusals].map(([i, refusal]) => {
     const change = changes[batch.changes[i] ?? -1];
     return { ...refusal, change, text: change === undefined ? "batch" : refusedText(table, change, batch, i, refusal) };

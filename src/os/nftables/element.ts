@@ -16,6 +16,8 @@ import { commentIn, commentOctets } from "./userdata.ts";
 
 const LIST = 3;
 const ELEMENT = { key: 1, data: 2, flags: 3, comment: 6 } as const;
+/** And padding. Elements may have more, a limit say. */
+const OURS: ReadonlySet<number> = new Set([...Object.values(ELEMENT), 8]);
 const INTERVAL_END = 1;
 
 /** The list of a message. Throws an Error if a text is not of the set's types. */
@@ -62,8 +64,9 @@ export interface RawElement extends Element {
 export const parseElements = (message: Buffer, set: NamedSet): readonly RawElement[] =>
   attributesIn(parseAttributes(message).raw(LIST) ?? Buffer.alloc(0)).map(([, entry]) => {
     const attributes = parseAttributes(entry);
+    const plain = attributesIn(entry).every(([type]) => OURS.has(type));
     return {
-      key: value.read(attributes, ELEMENT.key) ?? "",
+      key: (plain ? value.read(attributes, ELEMENT.key) : undefined) ?? "",
       end: ((attributes.be32(ELEMENT.flags) ?? 0) & INTERVAL_END) !== 0,
       value: readValue(attributes, set),
       comment: commentIn(attributes.raw(ELEMENT.comment)),
@@ -76,7 +79,7 @@ function readValue(from: Attributes, set: NamedSet): string | undefined {
   return set.value === undefined || octets === undefined ? undefined : textOf(set.value, octets);
 }
 
-/** All of a set, from all of its messages, as they would be written. What is not of the set's types has the key "?". */
+/** All of a set, from all of its messages, as they would be written. What we would not write has the key "?". */
 export function elementsOf(set: NamedSet, raw: readonly RawElement[]): readonly Element[] {
   if (!set.interval)
     return raw.map(({ end, ...element }) => ({ ...element, key: textOf(set.key, element.key) ?? "?" }));

@@ -172,8 +172,35 @@ export function writeExpression(to: MessageWriter, expression: Known): void {
  */
 export const parseExpressions = (list: Buffer | undefined): readonly Expression[] =>
   attributesIn(list ?? Buffer.alloc(0)).map(([, entry]) => {
-    const name = parseAttributes(entry).text(1) ?? "";
-    const layout = Object.hasOwn(LAYOUTS, name) ? (LAYOUTS[name as Known["kind"]] as Layout<Known>) : undefined;
-    if (layout === undefined) return { kind: "unknown", name };
-    return { ...readFields(parseAttributes(entry).nested(2), layout), kind: name } as Expression;
+    const attributes = parseAttributes(entry);
+    const name = attributes.text(1) ?? "";
+    const data = attributes.raw(2) ?? Buffer.alloc(0);
+    if (!Object.hasOwn(LAYOUTS, name) || !isPlain(name as Known["kind"], data)) return { kind: "unknown", name };
+    const layout = LAYOUTS[name as Known["kind"]] as Layout<Known>;
+    return { ...readFields(parseAttributes(data), layout), kind: name } as Expression;
   });
+
+/** Without anything that its layout does not have: an `update` with a limit, say. */
+function isPlain(kind: Known["kind"], data: Buffer): boolean {
+  const told = COUNTED[kind];
+  const same = SAME[kind] ?? {};
+  const attributes = parseAttributes(data);
+  return attributesIn(data).every(([type]) => {
+    const other = same[type];
+    if (other !== undefined) return attributes.be32(type) === attributes.be32(other);
+    return NUMBERS.get(kind)?.has(type) || told?.includes(type) === true;
+  });
+}
+
+const NUMBERS: ReadonlyMap<string, ReadonlySet<number>> = new Map(
+  Object.entries(LAYOUTS).map(([kind, layout]) => [kind, new Set(Object.values(layout).map(([type]) => type))]),
+);
+
+/** What the kernel counts, and padding. */
+const COUNTED: Readonly<Partial<Record<Known["kind"], readonly number[]>>> = { counter: [1, 2, 3] };
+/** Ends of ranges, which the kernel always says: where there is no range, the end is the beginning. */
+const SAME: Readonly<Partial<Record<Known["kind"], Readonly<Record<number, number>>>>> = {
+  nat: { 4: 3, 6: 5 },
+  masq: { 3: 2 },
+  redir: { 2: 1 },
+};

@@ -1,17 +1,18 @@
-/** The text that nft is given: states as servers in the house's notation, rules as nft writes them. Pure. */
+/** What the nftables backend changes: servers in the house's notation, and transactions as nft would be told them. Pure. */
 import { describe, expect, test } from "vitest";
 import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.ts";
+import { changesOf } from "../../../src/lb-programmer/backends/nftables/changes.ts";
 import { commentsOf, told } from "../../../src/lb-programmer/backends/nftables/comment.ts";
 import { NOTHING, serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
-import { failure } from "../../../src/lb-programmer/backends/nftables/run.ts";
-import { script } from "../../../src/lb-programmer/backends/nftables/script.ts";
 import { slots } from "../../../src/lb-programmer/backends/nftables/slots.ts";
+import { failure } from "../../../src/lb-programmer/backends/nftables/transaction.ts";
 import type { Scheduler } from "../../../src/model/types.ts";
+import { changeText } from "../../../src/os/nftables/text.ts";
+import type { Change } from "../../../src/os/nftables/types.ts";
 import { parseState } from "../state-text.ts";
 
 const server = (text: string) => parseState(text).servers[0]!;
-const lines = (text: string): string[] =>
-  text.split("\n").flatMap((line) => line.trim().replace(/ comment "[0-9a-f]{8}"/, "") || []);
+const lines = (text: string): string[] => text.split("\n").flatMap((line) => line.trim() || []);
 
 const WEB = "server web/mynet/4 10.0.1.4 mark 256 local rr";
 
@@ -106,7 +107,7 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `add chain inet eleven s-256
      add rule inet eleven s-256 dnat ip to 10.0.0.4
      add element inet eleven servers4 { 256 comment "sh 0 mpk pub/mesh/4/local" : 10.0.0.3 }
-     add element inet eleven ports4 { 6 . 8080 : goto s-256 }
+     add element inet eleven ports4 { tcp . 8080 : goto s-256 }
      add element inet eleven kept-tcp4 { 8080 }
      add element inet eleven tasks4 { 256 . 10.0.0.4 : 1 }`,
   ],
@@ -115,12 +116,13 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
 describe("nftables: transactions", () => {
   test.each(STEPS)("%s", (_, before, after, text) => {
     const parts = (of: string | undefined) => (of === undefined ? NOTHING : serverParts(server(of)));
-    expect(lines(script([{ before: parts(before), after: parts(after) }]))).toEqual(lines(text));
+    const changes = changesOf([{ before: parts(before), after: parts(after) }]);
+    expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
   });
 
   test("nothing for nothing", () => {
     const parts = serverParts(server(`${WEB}\n10.0.1.5 1`));
-    expect(script([{ before: parts, after: parts }])).toBe("");
+    expect(changesOf([{ before: parts, after: parts }])).toEqual([]);
   });
 });
 
@@ -180,14 +182,20 @@ describe("nftables: comments", () => {
 
 describe("nftables: failures", () => {
   const target = { kind: "sandbox", id: "sandbox/c1", sandbox: "c1" } as const;
+  const change: Change = { kind: "table.delete" };
+  const text = "delete table inet eleven";
+  const why = "octet 20 of the message";
   test.each([
-    ["Error: Could not process rule: Operation not permitted\nadd table", "denied"],
-    ["netlink: Error: cache initialization failed: Operation not permitted", "denied"],
-    ["/dev/stdin:7:1-46: Error: Could not process rule: Operation not supported", "missing"],
-    ["/dev/stdin:1:1-9: Error: Could not process rule: File exists\nadd element", "failed"],
-  ])("%j: %s", (words, code) => {
-    const error = failure(target, words);
-    expect(error).toMatchObject({ code, target: "sandbox/c1" });
-    expect(error.message).toContain(words.split("\n")[0]);
+    [{ errno: 1, why: "", change: undefined, text: "batch" }, "denied", "nf_tables: EPERM (needs CAP_NET_ADMIN)"],
+    [
+      { errno: 1, why, change, text },
+      "denied",
+      `${text}: EPERM (a process owns the table: it goes when that one ends)`,
+    ],
+    [{ errno: 95, why: "", change, text }, "missing", `the kernel's nf_tables lacks something: ${text}: EOPNOTSUPP`],
+    [{ errno: 17, why, change, text }, "failed", `${text}: EEXIST (${why})`],
+    [{ errno: 17, why: "", change, text: "x".repeat(500) }, "failed", `${"x".repeat(200)}: EEXIST`],
+  ] as const)("%j: %s", (refused, code, message) => {
+    expect(failure(target, refused)).toMatchObject({ code, target: "sandbox/c1", message: `sandbox/c1: ${message}` });
   });
 });

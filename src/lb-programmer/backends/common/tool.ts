@@ -1,5 +1,5 @@
 /**
- * Tools that run in a target's namespace (nft, iptables). A container may have written what they read there, for their parsers, so
+ * Tools that run in a target's namespace (iptables). A container may have written what they read there, for their parsers, so
  * they may do nothing but program that namespace's network, and neither print nor take without end.
  */
 import { capabilitiesOf, type Done, exec, said } from "../../../os/exec.ts";
@@ -29,8 +29,7 @@ export async function runTool(
   } catch (error) {
     const { code, syscall = "" } = error as NodeJS.ErrnoException;
     if (code !== "ENOENT" || !syscall.startsWith("spawn")) throw lbError(target, name, error);
-    const deb = name === "nft" ? "nftables" : "iptables";
-    throw new LbError("missing", target, `${name} is not installed (Debian's package ${deb})`);
+    throw new LbError("missing", target, `${name} is not installed (Debian's package iptables)`);
   }
 }
 

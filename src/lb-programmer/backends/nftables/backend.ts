@@ -11,27 +11,24 @@
  * because somebody else changed the table, the table is built anew in one transaction per 1 000 servers.
  */
 import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
-import { canRunNft, hasNft } from "../../../os/nft.ts";
+import type { Change } from "../../../os/nftables/types.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
 import { isGone, type LbBackend, LbError } from "../backend.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
 import { readSysctls, writeSysctls } from "../common/sysctls.ts";
-import { runTool, wordsOf } from "../common/tool.ts";
 import { addressesThere, type Look, Watches } from "../common/watch.ts";
 import { changeAddresses, present } from "./addresses.ts";
+import { changesOf } from "./changes.ts";
 import { endConnections, openConnections } from "./connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./forwarding.ts";
 import { NOTHING, otherElements, type Parts, serverParts } from "./parts.ts";
-import { failure, listTable, transaction } from "./run.ts";
-import { script } from "./script.ts";
-import { skeletonText, TABLE } from "./skeleton.ts";
+import { SKELETON } from "./skeleton.ts";
+import { lookAt, readTable, rehearse, transaction } from "./transaction.ts";
 import { understand } from "./understand.ts";
 
 export interface NftablesOptions {
-  /** Small changes in this process by libnftables, where it is installed. Default true; false: always an nft process. */
-  readonly library?: boolean;
   /** Servers per transaction: a huge one would keep the kernel busy for seconds. Default 1000. */
   readonly chunk?: number;
   /** What was so on the host before. Default: known as long as this process lives. */
@@ -43,27 +40,28 @@ type Known = undefined | "damaged" | { readonly servers: Map<string, VirtualServ
 
 export class NftablesBackend implements LbBackend {
   readonly name = "nftables";
-  readonly #library: boolean;
   readonly #chunk: number;
   readonly #localnet: Localnet;
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches();
+  /** The kernel has all that we need. */
+  #rehearsed = false;
 
-  constructor({ library = true, chunk = 1000, localnet = new Localnet() }: NftablesOptions = {}) {
-    this.#library = library && hasNft();
+  constructor({ chunk = 1000, localnet = new Localnet() }: NftablesOptions = {}) {
     this.#chunk = chunk;
     this.#localnet = localnet;
   }
 
-  /** Tries the whole skeleton without installing it (`nft --check`): a kernel that lacks a piece says so. */
+  /** Tries the whole skeleton without installing it, once: a kernel that lacks a piece says so. */
   async probe(target: LbTarget): Promise<void> {
-    const done = await runTool(target, "nft", ["-c", "-f", "-"], { input: skeletonText() });
-    if (done.status !== 0) throw failure(target, wordsOf(done, "nft"));
+    if (this.#rehearsed) return lookAt(target);
+    await rehearse(target, SKELETON);
+    this.#rehearsed = true;
   }
 
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
-    const state = await this.#look(target);
+    const state = this.#look(target);
     return {
       ...state,
       addresses: present(target, state.addresses),
@@ -78,7 +76,7 @@ export class NftablesBackend implements LbBackend {
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     writeSysctls(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
-    if (!this.#known.has(whereOf(target))) await this.#look(target);
+    if (!this.#known.has(whereOf(target))) this.#look(target);
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published);
     try {
@@ -108,10 +106,10 @@ export class NftablesBackend implements LbBackend {
   /** On interfaces only what the target is configured with is ours to take away; in a container's namespace, nothing. */
   async clear(target: LbTarget): Promise<void> {
     try {
-      const { addresses, published, servers } = await this.#look(target);
+      const { addresses, published, servers } = this.#look(target);
       if (published.length > 0 || target.kind === "host") this.#localnet.close(target);
       changeAddresses(target, [], onOwnDevice(target, addresses));
-      await this.#run(target, `add table ${TABLE}\ndelete table ${TABLE}\n`);
+      await transaction(target, this.#removal(target));
       if (published.length > 0 || target.kind === "host") await closeForwarding(target);
       const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
       endConnections(target, removed, EMPTY);
@@ -128,14 +126,14 @@ export class NftablesBackend implements LbBackend {
   }
 
   /** Reads the table and remembers it; EMPTY if it is not there or not as we would write it. */
-  async #look(target: LbTarget): Promise<LbState> {
+  #look(target: LbTarget): LbState {
     const before = this.#known.get(whereOf(target))?.known;
     this.#known.delete(whereOf(target));
     const most = mostOf(target, before);
-    const json = await listTable(target, most);
-    const state = json === undefined ? EMPTY : understand(json, most);
+    const table = readTable(target, most);
+    const state = table === undefined ? EMPTY : table === "endless" ? undefined : understand(table, most);
     const ours = state !== undefined && mayHold(target, state);
-    this.#known.set(whereOf(target), { known: json === undefined ? undefined : ours ? knownOf(state) : "damaged" });
+    this.#known.set(whereOf(target), { known: table === undefined ? undefined : ours ? knownOf(state) : "damaged" });
     return ours ? state : EMPTY;
   }
 
@@ -152,7 +150,7 @@ export class NftablesBackend implements LbBackend {
     let first = rest ? [{ before: known.others, after: others }] : [];
     for (const keys of chunks(touched, this.#chunk)) {
       const steps = keys.map((key) => ({ before: partsOf(known.servers.get(key)), after: partsOf(wanted.get(key)) }));
-      await this.#run(target, script([...first, ...steps]));
+      await transaction(target, changesOf([...first, ...steps]));
       first = [];
     }
     for (const key of touched) {
@@ -166,31 +164,25 @@ export class NftablesBackend implements LbBackend {
 
   /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
   async #rebuild(target: LbTarget, desired: LbState): Promise<void> {
+    if (!this.#known.has(whereOf(target))) this.#look(target);
+    let begin: readonly Change[] = [...this.#removal(target), ...SKELETON];
     this.#known.delete(whereOf(target));
     const others: Parts = { ...NOTHING, elements: otherElements(desired) };
-    let text = `add table ${TABLE}\ndelete table ${TABLE}\n${skeletonText()}`;
     let first = [{ before: NOTHING, after: others }];
     for (const servers of chunks(desired.servers, this.#chunk)) {
-      text += script([...first, ...servers.map((server) => ({ before: NOTHING, after: serverParts(server) }))]);
-      await this.#run(target, text);
-      text = "";
+      const steps = servers.map((server) => ({ before: NOTHING, after: serverParts(server) }));
+      await transaction(target, [...begin, ...changesOf([...first, ...steps])]);
+      begin = [];
       first = [];
     }
     this.#known.set(whereOf(target), { known: knownOf(desired) });
   }
 
-  async #run(target: LbTarget, text: string): Promise<void> {
-    if (text === "") return;
-    const library = this.#library && target.kind !== "sandbox" && text.length <= SMALL && canRunNft();
-    await transaction(target, text, library);
+  /** Of the table as it was found. */
+  #removal(target: LbTarget): readonly Change[] {
+    return this.#known.get(whereOf(target))?.known === undefined ? [] : [{ kind: "table.delete" }];
   }
 }
-
-/**
- * Text up to here goes through the library: it blocks this thread for some milliseconds, a process does not. Never in a container's
- * namespace: the library reads what is there, in this process, and waits for whatever transaction a container has at work.
- */
-const SMALL = 16_384;
 
 /**
  * Elements that a table may have: in a container's namespace some times what we left there, since it takes time to compare them

@@ -5,7 +5,6 @@ import { forget, type Tracked, trackedBy } from "../../../os/netlink/conntrack.t
 import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
 import { LbError } from "../backend.ts";
 import { lbError } from "../common/failure.ts";
-import { PROTOCOLS } from "./skeleton.ts";
 
 /** How many are open. */
 export function openConnections(target: LbTarget, server: VirtualServer, { address }: Destination): number {
@@ -47,6 +46,9 @@ function removedDestinations(ops: readonly LbOp[], desired: LbState) {
     return leave.map((destination) => ({ server: op.server, destination }));
   });
 }
+
+/** By number, as the kernel has them. */
+const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 };
 
 const through = ({ vip, ports }: VirtualServer, { to, port, protocol }: Tracked): boolean =>
   to === vip || ports.some((p) => p.port === port && PROTOCOLS[p.protocol] === protocol);

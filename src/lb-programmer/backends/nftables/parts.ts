@@ -1,5 +1,7 @@
 /** Every item of a state as nftables objects: chains, sets of clients, and elements of the skeleton's maps and sets. */
 import { familyOf } from "../../../model/address.ts";
+import type { Key, Statement } from "../../../os/nftables/statement.ts";
+import type { Element, NamedSet } from "../../../os/nftables/types.ts";
 import type {
   Destination,
   LbState,
@@ -10,25 +12,21 @@ import type {
   VirtualServer,
 } from "../../state.ts";
 import { commentsOf } from "./comment.ts";
-import { type Keyed, type Name, PROTOCOLS, type SlotMap } from "./skeleton.ts";
+import { clientSet, type Family, type Keyed, type Name, type SlotMap } from "./sets.ts";
+import { IP, type Rule } from "./skeleton.ts";
 import { ROOM, slots } from "./slots.ts";
 
-export interface Element {
+export interface Placed extends Element {
   readonly in: Name;
-  /** "10.0.1.5", "tcp . 8080": as nft writes it. */
-  readonly key: string;
-  /** Of maps only. */
-  readonly value?: string | undefined;
-  readonly comment?: string | undefined;
 }
 
 /** What one server (or a whole state) consists of in the kernel, beside the skeleton. */
 export interface Parts {
-  readonly elements: readonly Element[];
+  readonly elements: readonly Placed[];
   /** Rules by chain. */
-  readonly chains: ReadonlyMap<string, readonly string[]>;
-  /** Sets that remember clients: the text between the braces. */
-  readonly sets: ReadonlyMap<string, string>;
+  readonly chains: ReadonlyMap<string, readonly Rule[]>;
+  /** Sets that remember clients, by name. */
+  readonly sets: ReadonlyMap<string, NamedSet>;
 }
 
 export const NOTHING: Parts = { elements: [], chains: new Map(), sets: new Map() };
@@ -38,7 +36,7 @@ const inFamily = (name: Keyed, address: string): Name => `${name}${familyOf(addr
 export const serverChain = (mark: number): string => `s-${mark}`;
 /** Names take no colons. */
 const taskChain = (mark: number, address: string): string => `t-${mark}-${address.replaceAll(":", "_")}`;
-const clientSet = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
+const clientsOf = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
 
 /**
  * A server's chain is one rule: `dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the place of numgen
@@ -54,7 +52,7 @@ export function serverParts(server: VirtualServer): Parts {
   const { vip, mark, ports, affinity, destinations } = server;
   const goto = `goto ${serverChain(mark)}`;
   const [comment, ...more] = commentsOf(server);
-  const elements: Element[] = [{ in: inFamily("servers", vip), key: `${mark}`, value: vip, comment }];
+  const elements: Placed[] = [{ in: inFamily("servers", vip), key: `${mark}`, value: vip, comment }];
   for (const [i, piece] of more.entries()) elements.push({ in: "names", key: `${mark} . ${i}`, comment: piece });
   const idle = destinations.every(({ weight }) => weight === 0);
   if (ownsVip(server)) {
@@ -65,7 +63,7 @@ export function serverParts(server: VirtualServer): Parts {
       elements.push({ in: inFamily("direct", vip), key: vip });
   }
   for (const { protocol, port } of ports) {
-    const key = `${PROTOCOLS[protocol]} . ${port}`;
+    const key = `${protocol} . ${port}`;
     elements.push({ in: inFamily("ports", vip), key, value: goto });
     if (idle) elements.push({ in: inFamily("refused-ports", vip), key });
     if (server.keepSource) elements.push({ in: inFamily(`kept-${protocol}`, vip), key: `${port}` });
@@ -77,37 +75,43 @@ export function serverParts(server: VirtualServer): Parts {
 /** Published ports that keep the client's address may share their VIP with those that don't: then it is not theirs. */
 const ownsVip = ({ from, keepSource }: VirtualServer): boolean => from !== "published" || !keepSource;
 
-const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destination): Element => ({
+const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destination): Placed => ({
   in: inFamily("tasks", vip),
   key: `${mark} . ${address}`,
   value: `${weight}`,
 });
 
 /** Connections take turns. A single task needs no slots. */
-function turning(server: VirtualServer, others: readonly Element[]): Parts {
-  const { mark } = server;
+function turning(server: VirtualServer, others: readonly Placed[]): Parts {
+  const { mark, vip } = server;
   const row = slots(server);
-  const to = row.length === 1 ? row[0] : `${picked(server, row.length)} map @${slotsName(server)}`;
-  const elements = row.length === 1 ? [] : numbered(slotsName(server), mark, row);
-  const rules = row.length === 0 ? [] : [`dnat ${words(server).ip} to ${to}`];
+  const one = row.length === 1;
+  const elements = one ? [] : numbered(slotsName(server), mark, row);
+  const to = one ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
+  const rules = row.length === 0 ? [] : [[dnat(familyOf(vip), to)]];
   return { elements: [...others, ...elements], chains: new Map([[serverChain(mark), rules]]), sets: new Map() };
 }
 
 /** Clients come back to the task they had. */
-function remembering(server: VirtualServer, others: readonly Element[]): Parts {
-  const { mark, affinity } = server;
-  const { ip, type } = words(server);
+function remembering(server: VirtualServer, others: readonly Placed[]): Parts {
+  const { mark, affinity, vip } = server;
+  const family = familyOf(vip);
+  const saddr = [`${IP[family]} saddr`] as const;
   const row = slots(server);
   const tasks = [...new Set(row)].sort();
-  const stay = tasks.map((task) => `${ip} saddr @${clientSet(mark, task)} goto ${taskChain(mark, task)}`);
-  const pick = row.length === 0 ? [] : [`${picked(server, row.length)} vmap @${turnsName(server)}`];
-  const chains = new Map<string, readonly string[]>([[serverChain(mark), [...stay, ...pick]]]);
-  const sets = new Map<string, string>();
+  const stay = tasks.map((task): Rule => {
+    const known: Statement = { kind: "in set", key: saddr, set: clientsOf(mark, task) };
+    return [known, { kind: "verdict", verdict: `goto ${taskChain(mark, task)}` }];
+  });
+  const pick: Rule[] =
+    row.length === 0 ? [] : [[{ kind: "vmap", key: [picked(server, row.length)], map: turnsName(server) }]];
+  const chains = new Map<string, readonly Rule[]>([[serverChain(mark), [...stay, ...pick]]]);
+  const sets = new Map<string, NamedSet>();
   for (const task of tasks) {
-    const clients = clientSet(mark, task);
-    sets.set(clients, `type ${type}; size 65535; flags dynamic,timeout; timeout ${affinity}s;`);
+    const clients = clientsOf(mark, task);
+    sets.set(clients, clientSet(clients, family, affinity));
     // Two rules: where the set is full, the first ends there, and the client is served without being remembered.
-    chains.set(taskChain(mark, task), [`update @${clients} { ${ip} saddr }`, `dnat ${ip} to ${task}`]);
+    chains.set(taskChain(mark, task), [[{ kind: "update", set: clients, key: saddr }], [dnat(family, task)]]);
   }
   const turns = numbered(
     turnsName(server),
@@ -117,58 +121,62 @@ function remembering(server: VirtualServer, others: readonly Element[]): Parts {
   return { elements: [...others, ...turns], chains, sets };
 }
 
-const words = ({ vip }: VirtualServer) =>
-  familyOf(vip) === 6 ? { ip: "ip6", type: "ipv6_addr" } : { ip: "ip", type: "ipv4_addr" };
+const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): Statement => ({
+  kind: "nat",
+  type: "dnat",
+  family: IP[family],
+  to,
+});
 
 /** A slot's number. "lc" and "wlc" fall back to taking turns: nftables does not count a task's connections. */
-function picked(server: VirtualServer, among: number): string {
-  const hashed = server.scheduler === "sh" || server.scheduler === "mh";
-  const how = hashed ? `jhash ${words(server).ip} saddr mod ${among} seed 0x11` : `numgen inc mod ${among}`;
-  return `${how} offset ${server.mark * ROOM}`;
+function picked({ scheduler, vip, mark }: VirtualServer, mod: number): Key {
+  const offset = mark * ROOM;
+  const hashed = scheduler === "sh" || scheduler === "mh";
+  return hashed ? { jhash: `${IP[familyOf(vip)]} saddr`, mod, seed: 0x11, offset } : { numgen: "inc", mod, offset };
 }
 
 const slotsName = ({ vip, mark }: VirtualServer): SlotMap => `slots${familyOf(vip)}-${mark >> 8}`;
 const turnsName = ({ mark }: VirtualServer): SlotMap => `turns-${mark >> 8}`;
 
-const numbered = (name: Name, mark: number, values: readonly string[]): readonly Element[] =>
+const numbered = (name: Name, mark: number, values: readonly string[]): readonly Placed[] =>
   values.map((value, i) => ({ in: name, key: `${mark * ROOM + i}`, value }));
 
 /** A VIP on "lo" is there for ping only: echo requests are redirected. Others are addresses, which we remember as ours. */
-export const addressElement = ({ address, device }: LocalAddress): Element =>
+export const addressElement = ({ address, device }: LocalAddress): Placed =>
   device === "lo"
     ? { in: inFamily("ping", address), key: address }
     : { in: inFamily("owned", address), key: address, comment: device };
 
 /** A range of one address is listed without its length, so it is written without, too. */
-export const snatElement = ({ subnet, to }: Snat): Element => ({
+export const snatElement = ({ subnet, to }: Snat): Placed => ({
   in: inFamily("snats", to),
   key: subnet.replace(familyOf(to) === 6 ? /\/128$/ : /\/32$/, ""),
   value: to,
 });
 
-export const redirectElement = ({ address, protocol, published, target }: PortRedirect): Element => ({
+export const redirectElement = ({ address, protocol, published, target }: PortRedirect): Placed => ({
   in: inFamily("redirects", address),
-  key: `${address} . ${PROTOCOLS[protocol]} . ${published}`,
+  key: `${address} . ${protocol} . ${published}`,
   value: `${address} . ${target}`,
 });
 
-export const publishedElement = ({ protocol, port, to, toPort, bridge }: PublishedPort): Element => ({
+export const publishedElement = ({ protocol, port, to, toPort, bridge }: PublishedPort): Placed => ({
   in: inFamily("host", to),
-  key: `${PROTOCOLS[protocol]} . ${port}`,
+  key: `${protocol} . ${port}`,
   value: `${to} . ${toPort}`,
   comment: bridge,
 });
 
 /** Bridges that published ports lead over. */
-export function bridgeElements(published: readonly PublishedPort[]): readonly Element[] {
-  return [...new Set(published.map(({ bridge }) => bridge))].flatMap((bridge): Element[] => [
+export function bridgeElements(published: readonly PublishedPort[]): readonly Placed[] {
+  return [...new Set(published.map(({ bridge }) => bridge))].flatMap((bridge): Placed[] => [
     { in: "bridges", key: `"${bridge}"` },
     { in: "hairpins", key: `"${bridge}" . "${bridge}"` },
   ]);
 }
 
 /** Everything but the servers. */
-export const otherElements = (state: LbState): readonly Element[] => [
+export const otherElements = (state: LbState): readonly Placed[] => [
   ...state.addresses.map(addressElement),
   ...state.snats.map(snatElement),
   ...state.redirects.map(redirectElement),

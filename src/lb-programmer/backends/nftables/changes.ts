@@ -1,0 +1,91 @@
+/**
+ * The way from one set of parts to another, as changes of the table. Deletions come first, from what refers to what is referred to; then
+ * additions, the other way round. One list is one transaction: nobody ever sees a half of it.
+ */
+import { isDeepStrictEqual } from "node:util";
+import type { Change, Element } from "../../../os/nftables/types.ts";
+import type { Parts, Placed } from "./parts.ts";
+import { isSlotMap, type Name, type SlotMap, setNamed } from "./sets.ts";
+
+/** Empty if there is nothing to do. */
+export function changesOf(steps: readonly { readonly before: Parts; readonly after: Parts }[]): readonly Change[] {
+  const out = new Changes();
+  for (const { before, after } of steps) out.step(before, after);
+  return out.all();
+}
+
+class Changes {
+  readonly #gone = new Map<Name, Element[]>();
+  readonly #new = new Map<Name, Element[]>();
+  readonly #flush: Change[] = [];
+  readonly #delete: Change[] = [];
+  readonly #declare: Change[] = [];
+  readonly #maps = new Set<SlotMap>();
+  readonly #rules: Change[] = [];
+
+  step(before: Parts, after: Parts): void {
+    this.#elements(before.elements, after.elements);
+    // A set that changes is deleted first, and so must be the rules that use it.
+    const stays = [...before.sets].every(([name, set]) => isDeepStrictEqual(set, after.sets.get(name) ?? set));
+    const kept = (chain: string): boolean =>
+      stays && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
+    for (const chain of before.chains.keys()) {
+      if (kept(chain)) continue;
+      this.#flush.push({ kind: "chain.flush", chain });
+      if (!after.chains.has(chain)) this.#delete.push({ kind: "chain.delete", chain });
+    }
+    for (const [name, set] of before.sets)
+      if (!isDeepStrictEqual(set, after.sets.get(name))) this.#delete.push({ kind: "set.delete", set: name });
+    for (const [name, set] of after.sets)
+      if (!isDeepStrictEqual(set, before.sets.get(name))) this.#declare.push({ kind: "set.add", set });
+    for (const [chain, rules] of after.chains) {
+      if (kept(chain)) continue;
+      if (!before.chains.has(chain)) this.#declare.push({ kind: "chain.add", chain: { name: chain } });
+      for (const statements of rules) this.#rules.push({ kind: "rule.add", rule: { chain, statements } });
+    }
+  }
+
+  all(): readonly Change[] {
+    return [
+      ...grouped("elements.delete", this.#gone),
+      ...this.#flush,
+      ...this.#delete,
+      ...[...this.#maps].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
+      ...this.#declare,
+      ...this.#rules,
+      ...grouped("elements.add", this.#new),
+    ];
+  }
+
+  /** An element whose value or comment changes is deleted and added: the kernel has no way to change one. */
+  #elements(before: readonly Placed[], after: readonly Placed[]): void {
+    const old = new Map(before.map((element) => [idOf(element), element]));
+    for (const element of after) {
+      const id = idOf(element);
+      const was = old.get(id);
+      old.delete(id);
+      if (was !== undefined && isSame(was, element)) continue;
+      if (was !== undefined) put(this.#gone, was);
+      put(this.#new, element);
+      if (isSlotMap(element.in)) this.#maps.add(element.in);
+    }
+    for (const element of old.values()) put(this.#gone, element);
+  }
+}
+
+/** Where it is. */
+export const idOf = (element: Placed): string => `${element.in} ${element.key}`;
+
+/** At the same place, the same. */
+export const isSame = (a: Element, b: Element): boolean => a.value === b.value && a.comment === b.comment;
+
+function put(into: Map<Name, Element[]>, element: Placed): void {
+  const list = into.get(element.in);
+  if (list === undefined) into.set(element.in, [element]);
+  else list.push(element);
+}
+
+const grouped = (
+  kind: "elements.add" | "elements.delete",
+  elements: ReadonlyMap<Name, readonly Element[]>,
+): readonly Change[] => [...elements].map(([name, list]) => ({ kind, set: setNamed(name), elements: list }));

@@ -1,0 +1,70 @@
+/**
+ * Whether a table holds exactly what a state is written as, and nothing else. The state is written again and compared object by object: rules
+ * by their expressions, so a rule that somebody changed, moved or added is seen whatever it looks like.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { compile } from "../../../os/nftables/compile.ts";
+import type { ReadRule, Ruleset } from "../../../os/nftables/ruleset.ts";
+import type { Chain, NamedSet } from "../../../os/nftables/types.ts";
+import type { LbState } from "../../state.ts";
+import { idOf, isSame } from "./changes.ts";
+import { otherElements, type Parts, type Placed, serverParts } from "./parts.ts";
+import { isSlotMap, SETS, setNamed } from "./sets.ts";
+import { BASES, type Rule } from "./skeleton.ts";
+
+/** `elements`: those of the table. */
+export function isComplete(state: LbState, table: Ruleset, elements: readonly Placed[]): boolean {
+  if (table.flags !== 0 || table.foreign.length > 0) return false;
+  const parts: Parts[] = state.servers.map(serverParts);
+  return (
+    haveChains(parts, table) &&
+    haveSets(parts, table.sets) &&
+    haveElements([...parts.flatMap((part) => part.elements), ...otherElements(state)], elements)
+  );
+}
+
+function haveChains(parts: readonly Parts[], { chains, rules }: Ruleset): boolean {
+  const there = new Map(chains.map((chain) => [chain.name, chain]));
+  const has = (chain: Chain, wanted: readonly Rule[]): boolean =>
+    isDeepStrictEqual(there.get(chain.name), chain) && haveRules(wanted, rules.get(chain.name) ?? []);
+  let count = 0;
+  for (const [name, { base, rules: wanted }] of Object.entries(BASES)) {
+    if (!has({ name, base }, wanted)) return false;
+    count++;
+  }
+  for (const part of parts)
+    for (const [name, wanted] of part.chains) {
+      if (!has({ name }, wanted)) return false;
+      count++;
+    }
+  return count === there.size;
+}
+
+const haveRules = (wanted: readonly Rule[], there: readonly ReadRule[]): boolean =>
+  wanted.length === there.length &&
+  wanted.every((rule, i) => there[i]!.comment === undefined && isDeepStrictEqual(compile(rule), there[i]!.expressions));
+
+/** Maps of slots are made as they are needed, and stay. */
+function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {
+  const wanted = new Map([...SETS, ...parts.flatMap((part) => [...part.sets])]);
+  let count = 0;
+  for (const set of sets) {
+    const same = wanted.get(set.name);
+    if (same !== undefined) count++;
+    else if (!isSlotMap(set.name)) return false;
+    if (!isDeepStrictEqual(set, same ?? setNamed(set.name as Parameters<typeof setNamed>[0]))) return false;
+  }
+  return count === wanted.size;
+}
+
+function haveElements(wanted: readonly Placed[], elements: readonly Placed[]): boolean {
+  if (wanted.length !== elements.length) return false;
+  const there = new Map(elements.map((element) => [idOf(element), element]));
+  return (
+    there.size === elements.length &&
+    wanted.every((element) => {
+      const found = there.get(idOf(element));
+      return found !== undefined && isSame(found, element);
+    })
+  );
+}

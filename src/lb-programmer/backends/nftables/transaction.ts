@@ -1,0 +1,97 @@
+/** Our table in a target's namespace, read and changed, and what the kernel's refusals mean. */
+import { errnoName, OsError } from "../../../os/error.ts";
+import { heldUp, patience } from "../../../os/held-up.ts";
+import { generationOf, inTransaction, withNetfilter } from "../../../os/netlink/nfnetlink.ts";
+import { commit, type Refused } from "../../../os/nftables/batch.ts";
+import { type Ruleset, readRuleset } from "../../../os/nftables/ruleset.ts";
+import type { Change } from "../../../os/nftables/types.ts";
+import type { LbTarget } from "../../state.ts";
+import { LbError } from "../backend.ts";
+import { lbError } from "../common/failure.ts";
+import { TABLE } from "./sets.ts";
+
+/** Makes all changes, or none. Rejects with an LbError that has the kernel's reason and the change. */
+export async function transaction(target: LbTarget, changes: readonly Change[]): Promise<void> {
+  if (changes.length === 0) return;
+  const [refused] = await committed(target, TABLE, changes);
+  if (refused !== undefined) throw failure(target, refused);
+}
+
+/** Rejects if the kernel would not take these changes of a new table. None of them is made: the last one of all is impossible. */
+export async function rehearse(target: LbTarget, changes: readonly Change[]): Promise<void> {
+  const refused = await committed(target, REHEARSAL, [...changes, IMPOSSIBLE]);
+  const wrong = refused.find(({ change }) => change !== IMPOSSIBLE);
+  if (wrong === undefined) return;
+  const error = failure(target, wrong);
+  throw error.code === "denied" ? error : new LbError("missing", target, lacking(wrong));
+}
+
+const REHEARSAL = "eleven_rehearsal";
+const IMPOSSIBLE: Change = { kind: "chain.delete", chain: "none" };
+
+/** Rejects if there is no such namespace, or no rights in it. */
+export function lookAt(target: LbTarget): void {
+  try {
+    withNetfilter(target.netns, generationOf);
+  } catch (error) {
+    throw lbError(target, "nf_tables", error);
+  }
+}
+
+/**
+ * Our table; undefined if it is not there, "endless" if there is much more of it than `most` elements, or if a container never lets it be
+ * the same for as long as it takes to read it.
+ */
+export function readTable(target: LbTarget, most: number): Ruleset | "endless" | undefined {
+  const contained = target.kind === "sandbox";
+  const limits = contained ? { most: most * LARGE_ELEMENT, longest: 1_000 } : { most: 1 << 30, longest: 30_000 };
+  try {
+    return withNetfilter(target.netns, (netlink) => readRuleset(netlink, TABLE, limits));
+  } catch (error) {
+    if (contained && error instanceof OsError && (error.code === "E2BIG" || error.code === "EINTR")) return "endless";
+    throw lbError(target, "nf_tables", error);
+  }
+}
+
+/** Octets; most take half of that. */
+const LARGE_ELEMENT = 160;
+
+/** Milliseconds. */
+const LONGEST = { own: 30_000, container: 15_000 };
+
+async function committed(target: LbTarget, table: string, changes: readonly Change[]): Promise<readonly Refused[]> {
+  const { netns } = target;
+  const own = target.kind !== "sandbox";
+  const longest = patience(netns, own ? LONGEST.own : LONGEST.container);
+  try {
+    const refused = await inTransaction(netns, { own, longest }, (netlink) => commit(netlink, table, changes));
+    if (netns !== undefined) heldUp.delete(netns);
+    return refused;
+  } catch (error) {
+    if (netns !== undefined && error instanceof OsError && error.code === "ETIMEDOUT") heldUp.add(netns);
+    throw lbError(target, "nf_tables", error);
+  }
+}
+
+/** The error behind what was refused. */
+export function failure(target: LbTarget, refused: Refused): LbError {
+  const code = errnoName(refused.errno);
+  if (code === "EPERM" && refused.change === undefined)
+    return new LbError("denied", target, "nf_tables: EPERM (needs CAP_NET_ADMIN)");
+  if (code === "EPERM")
+    return new LbError(
+      "denied",
+      target,
+      `${refused.text}: EPERM (a process owns the table: it goes when that one ends)`,
+    );
+  if (MISSING.has(code)) return new LbError("missing", target, lacking(refused));
+  return new LbError("failed", target, reason(refused));
+}
+
+const MISSING = new Set(["EOPNOTSUPP", "EPROTONOSUPPORT", "EAFNOSUPPORT"]);
+
+const lacking = (refused: Refused): string => `the kernel's nf_tables lacks something: ${reason(refused)}`;
+
+/** A line at most: an element's comment, say, is what somebody wrote. */
+const reason = ({ text, errno, why }: Refused): string =>
+  `${text.slice(0, 200)}: ${errnoName(errno)}${why ? ` (${why})` : ""}`;

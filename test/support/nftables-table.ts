@@ -1,0 +1,65 @@
+/** The balancer's whole table for a state: as changes, as the kernel gives it back, and a kernel that gives back whatever it is told. */
+import { changesOf } from "../../src/lb-programmer/backends/nftables/changes.ts";
+import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
+import { SKELETON } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
+import type { LbState } from "../../src/lb-programmer/state.ts";
+import type { Netlink } from "../../src/os/netlink/connection.ts";
+import { type Message, parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
+import { MessageWriter } from "../../src/os/netlink/write.ts";
+import { writeBatch } from "../../src/os/nftables/batch.ts";
+import { NF_TABLES } from "../../src/os/nftables/message.ts";
+import { type Ruleset, readRuleset } from "../../src/os/nftables/ruleset.ts";
+import type { Change } from "../../src/os/nftables/types.ts";
+
+/** The skeleton and the state on it. */
+export const tableOf = (state: LbState): readonly Change[] => [
+  ...SKELETON,
+  ...changesOf([
+    { before: NOTHING, after: { ...NOTHING, elements: otherElements(state) } },
+    ...state.servers.map((server) => ({ before: NOTHING, after: serverParts(server) })),
+  ]),
+];
+
+/** What is read of a table that these changes made. */
+export const readBack = (changes: readonly Change[]): Ruleset | undefined =>
+  readOctets(writeBatch("eleven", changes).messages.octets);
+
+/** What is read of these messages. The rules' own sets are all the same one here, which is the truth for ours. */
+export function readOctets(octets: Buffer): Ruleset | undefined {
+  const messages = parseMessages(octets);
+  const kernel = {
+    ask: (_: string, request: MessageWriter) => {
+      const table = messages.find(({ type }) => type === NF_TABLES.NEWTABLE);
+      return requested(request).type === GET_GENERATION ? GENERATION : (table?.payload ?? Buffer.alloc(0));
+    },
+    dump: (_: string, request: MessageWriter, read: (entry: Buffer) => unknown) => {
+      const { type, payload } = requested(request);
+      const set = parseAttributes(payload.subarray(4)).text(2);
+      const entries = messages.filter((message) => message.type === type - 1 && (!set || setOf(message) === set));
+      return (set === OWN ? entries.slice(0, 1) : entries).flatMap((entry) => read(entry.payload) ?? []);
+    },
+  };
+  const table = readRuleset(kernel as unknown as Netlink, "eleven");
+  return (
+    table && { ...table, rules: new Map([...table.rules].map(([chain, rules]) => [chain, rules.map(withoutIds)])) }
+  );
+}
+
+type ReadRule = Ruleset["rules"] extends ReadonlyMap<string, readonly (infer Rule)[]> ? Rule : never;
+
+/** Of sets: the kernel does not keep them. */
+const withoutIds = (rule: ReadRule): ReadRule => ({
+  ...rule,
+  expressions: rule.expressions.map((expression) => {
+    if (expression.kind !== "lookup" || expression.id === undefined) return expression;
+    const { id: _, ...rest } = expression;
+    return rest as typeof expression;
+  }),
+});
+
+const OWN = "__set%d";
+const GET_GENERATION = (10 << 8) | 16;
+const GENERATION = new MessageWriter().message(0, 0, [0, 0, 0, 0], (to) => to.be32(1, 7)).octets.subarray(16);
+
+const requested = (request: MessageWriter): Message => parseMessages(request.octets)[0]!;
+const setOf = ({ payload }: Message): string | undefined => parseAttributes(payload.subarray(4)).text(2);
