@@ -4,6 +4,10 @@ import type { PortRange, PublishedPort } from "./state.ts";
 
 export const lastOf = ({ port, last = port }: Pick<PortRange, "port" | "last">): number => last;
 
+/** How many ports that is. */
+export const countOf = (ranges: readonly PortRange[]): number =>
+  ranges.reduce((sum, range) => sum + lastOf(range) - range.port + 1, 0);
+
 /** "8080", "8000-8010". */
 export const numbersText = ({ port, last }: Pick<PortRange, "port" | "last">, between = "-"): string =>
   last === undefined ? `${port}` : `${port}${between}${last}`;

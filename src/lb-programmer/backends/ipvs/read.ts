@@ -1,8 +1,8 @@
 /** Balancing state from what the kernel and its tools say. Pure. */
 import { occupies } from "../../diff.ts";
-import { lastOf } from "../../port-ranges.ts";
+import { countOf } from "../../port-ranges.ts";
 import type { LbState, LocalAddress, PortRedirect, Snat, VirtualServer } from "../../state.ts";
-import { addressIn, device, distinct, foreign, port, rangeIn, unlessForeign } from "../common/typed.ts";
+import { addressIn, device, distinct, foreign, MOST_PORTS, port, rangeIn, unlessForeign } from "../common/typed.ts";
 import { type Family, host } from "./chain.ts";
 import type { Interfaces } from "./interfaces.ts";
 import { publishedOf } from "./read-published.ts";
@@ -18,9 +18,6 @@ export interface Kernel extends Interfaces, Balanced {
 
 const FAMILIES = [4, 6] as const;
 
-/** Published ports that are looked at one by one: more than a cluster has. */
-const MOST = 100_000;
-
 /** Undefined if there is something among it that we would not have written: then all of it is written anew. */
 export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> | undefined {
   const each = <T>(get: (saved: Saved, family: Family) => T[]): T[] => FAMILIES.flatMap((f) => get(kernel.saved[f], f));
@@ -28,7 +25,7 @@ export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> | undefined {
   return unlessForeign(() => {
     const servers = each((saved, family) => serversOf(saved, family, kernel));
     distinct(servers.map(({ key }) => key));
-    if (servers.flatMap(({ ports }) => ports).reduce((sum, p) => sum + lastOf(p) - p.port + 1, 0) > MOST) foreign();
+    if (countOf(servers.flatMap(({ ports }) => ports)) > MOST_PORTS) foreign();
     distinct(servers.flatMap(occupies));
     const state = { servers, snats: each(snatsOf), redirects: each(redirectsOf), published: each(publishedOf) };
     return { ...state, addresses: each((saved, family) => addressesOf(saved, family, servers, kernel)) };
