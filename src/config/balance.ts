@@ -53,9 +53,17 @@ export function checkBalance(file: ConfigFile, complain: Complain): void {
     complain(["balance", "mesh"], "needs the ingress sandbox's ip or ip6: tasks answer to it");
   if (mesh !== undefined && mesh.host.to === undefined && mesh.host.to6 === undefined)
     complain(["balance", "mesh", "host"], "needs to or to6: the ingress sandbox's address on the bridge");
-  for (const [name, { endpoint_mode, balance }] of Object.entries(file.services ?? {}))
+  for (const [name, { endpoint_mode, balance, vip_ports, ports = [] }] of Object.entries(file.services ?? {})) {
     if (endpoint_mode === "dnsrr" && balance !== undefined)
       complain(["services", name, "balance"], "a dnsrr service has no VIP to balance behind");
+    if (vip_ports === undefined) continue;
+    if (endpoint_mode === "dnsrr") complain(["services", name, "vip_ports"], "a dnsrr service has no VIP");
+    else if (vip_ports === "declared" && ports.length === 0)
+      complain(
+        ["services", name, "vip_ports"],
+        "declared without ports refuses everything: list what it serves in ports",
+      );
+  }
 }
 
 /** A port is published on the routing mesh, and the file has no network for it. */

@@ -191,6 +191,7 @@ function serviceOf(name: string, file: ServiceFile, networkId: (name: string) =>
       vip6: at?.vip6,
     })),
     ports: file.ports?.map(port),
+    vipPorts: file.vip_ports,
     labels: labelsOf(file.labels),
     ttl: file.ttl,
     balance: file.balance,

@@ -1,15 +1,18 @@
 /** The config file's shape. Compose's words where compose has them; anything unknown is an error, never ignored. */
 import { z } from "zod";
 import { BACKEND_NAMES } from "../model/backends.ts";
+import { publishedProblem, WIDEST } from "../model/port-range.ts";
 import { brief } from "../model/quote.ts";
 import {
   address,
+  addressOrCidr,
   alias,
   cidr,
   device,
   domain,
   family,
   name,
+  portRange,
   seconds,
   spacedName,
   splitHostPort,
@@ -91,28 +94,45 @@ const task = z.strictObject({
 const portNumber = z.int().min(1).max(65_535);
 const port = z.union([
   z.string().refine((v) => splitPort(v) !== undefined, {
-    error: (i) => `must be [published:]target[/protocol] such as 8080:80/tcp, got "${brief(`${i.input}`)}"`,
+    error: (i) =>
+      `must be [published:]target[/protocol] such as 8080:80/tcp or 9000-9010:8000-8010/udp (as many on both sides, ${WIDEST} at most), got "${brief(`${i.input}`)}"`,
   }),
   portNumber,
-  z.strictObject({
-    name: z
-      .string()
-      .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i, "must be letters, digits and inner hyphens")
-      .optional(),
-    target: portNumber,
-    published: z
-      .int()
-      .min(0)
-      .max(65_535)
-      .optional()
-      .describe("0: allocated from 30000-32767; left out: not published, SRV only"),
-    protocol: z.enum(["tcp", "udp", "sctp"]).optional(),
-    mode: z.enum(["ingress", "host"]).optional(),
-    traffic: z
-      .enum(["cluster", "local"])
-      .optional()
-      .describe("local: only tasks of the node that was asked, which see the client's address"),
-  }),
+  z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/i, "must be letters, digits and inner hyphens")
+        .optional(),
+      target: z.union([portNumber, portRange]).describe("port inside the task, or a range such as 8000-8010"),
+      published: z
+        .union([z.int().min(0).max(65_535), portRange])
+        .optional()
+        .describe("as many as target; 0: allocated from 30000-32767; left out: not published, SRV only"),
+      protocol: z.enum(["tcp", "udp", "sctp"]).optional(),
+      mode: z.enum(["ingress", "host"]).optional(),
+      traffic: z
+        .enum(["cluster", "local"])
+        .optional()
+        .describe("local: only tasks of the node that was asked, which see the client's address"),
+      sources: z
+        .array(addressOrCidr)
+        .min(1)
+        .max(1_000)
+        .optional()
+        .describe("who may reach it where it is published; others' packets are dropped. Default: anybody"),
+    })
+    .superRefine(({ target, published, sources }, ctx) => {
+      const message = publishedProblem(target, published);
+      if (message !== undefined)
+        ctx.addIssue({ code: "custom", message: `${message}, got "${brief(`${published}`)}"`, path: ["published"] });
+      if (sources !== undefined && published === undefined)
+        ctx.addIssue({
+          code: "custom",
+          message: "needs published: it is about who comes from outside",
+          path: ["sources"],
+        });
+    }),
 ]);
 
 const balance = z.strictObject({
@@ -133,6 +153,10 @@ const service = z.strictObject({
   replicas: z.int().min(0).max(100_000).optional(),
   tasks: z.array(task).optional(),
   ports: z.array(port).optional(),
+  vip_ports: z
+    .enum(["all", "declared"])
+    .optional()
+    .describe("declared: ports of its VIPs that are no target of its ports are refused. Default all, as in Docker"),
   labels: labels.optional(),
   ttl: ttl.optional(),
   balance: balance.optional(),

@@ -1,7 +1,8 @@
 /** What single words of a config file may be: names, addresses, ports. */
 import { z } from "zod";
-import { addressBytes, parseCidr } from "../model/address.ts";
+import { addressBytes, canonicalRange, parseCidr } from "../model/address.ts";
 import { callingProblem, nameProblem } from "../model/name.ts";
+import { type Ports, publishedProblem, rangeProblem } from "../model/port-range.ts";
 import { brief } from "../model/quote.ts";
 
 const named = (problemOf: (value: string) => string | undefined) =>
@@ -28,6 +29,9 @@ export const family = (of: 4 | 6) =>
 export const cidr = z.string().refine((v) => parseCidr(v) !== undefined, {
   error: (i) => `must be a subnet such as 10.0.1.0/24 (no host bits), got "${brief(`${i.input}`)}"`,
 });
+export const addressOrCidr = z.string().refine((v) => canonicalRange(v) !== undefined, {
+  error: (i) => `must be an address or a range such as 10.0.1.0/24 (no host bits), got "${brief(`${i.input}`)}"`,
+});
 export const seconds = z.int().min(0).max(2_147_483_647);
 /** An interface's name that nft and a log can be told (lb-programmer's `isDevice`). */
 export const device = z.string().regex(/^(?!\.\.?$)[!#-&(-.0-9<-[\]-z|~]{1,15}$/, {
@@ -45,12 +49,28 @@ export function splitHostPort(text: string): { address: string; port: number | u
   return { address: host, port: number };
 }
 
-/** Compose's short form: [published:]target[/protocol]. A target alone is published on an allocated port, as Docker does. */
+/** A range of ports, or what is wrong with it. */
+export const portRange = z.string().superRefine((text, ctx) => {
+  const message = rangeProblem(text);
+  if (message !== undefined) ctx.addIssue({ code: "custom", message: `${message}, got "${text}"` });
+});
+
+/**
+ * Compose's short form: [published:]target[/protocol], either of them a port or a range. A target alone is published on an allocated
+ * port, as Docker does.
+ */
 export function splitPort(
   text: string,
-): { target: number; published: number; protocol: "tcp" | "udp" | "sctp" } | undefined {
-  const [, published, target, protocol = "tcp"] = /^(?:(\d{1,5}):)?(\d{1,5})(?:\/(tcp|udp|sctp))?$/.exec(text) ?? [];
-  if (target === undefined || Number(target) > 65_535 || Number(target) < 1 || Number(published ?? 0) > 65_535)
-    return undefined;
-  return { target: Number(target), published: Number(published ?? 0), protocol: protocol as "tcp" };
+): { target: Ports; published: Ports; protocol: "tcp" | "udp" | "sctp" } | undefined {
+  const [, outside = "0", inside = "", protocol = "tcp"] =
+    /^(?:([\d-]{1,11}):)?([\d-]{1,11})(?:\/(tcp|udp|sctp))?$/.exec(text) ?? [];
+  const [target, published] = [portsOf(inside), portsOf(outside)];
+  if (target === undefined || target === 0 || published === undefined) return undefined;
+  return publishedProblem(target, published) ? undefined : { target, published, protocol: protocol as "tcp" };
+}
+
+/** "80" to 80, "8000-8010" as it is. */
+function portsOf(text: string): Ports | undefined {
+  if (text.includes("-")) return rangeProblem(text) ? undefined : text;
+  return /^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined;
 }

@@ -1,6 +1,16 @@
 /** The steps from one state to another, and the canonical form of a state. Pure. */
 import { familyOf } from "../model/address.ts";
-import type { LbOp, LbState, LocalAddress, PortRedirect, PublishedPort, Snat, VirtualServer } from "./state.ts";
+import { inTheWay, lastOf, samePorts, sameTexts } from "./port-ranges.ts";
+import type {
+  LbOp,
+  LbState,
+  LocalAddress,
+  PortRange,
+  PortRedirect,
+  PublishedPort,
+  Snat,
+  VirtualServer,
+} from "./state.ts";
 
 /** What a server occupies in a namespace, each as a text: no two servers may have one of these in common. */
 export function occupies({ vip, mark, from, ports, keepSource }: VirtualServer): string[] {
@@ -8,9 +18,14 @@ export function occupies({ vip, mark, from, ports, keepSource }: VirtualServer):
   return [
     `mark ${mark}`,
     ...(keepSource && from === "published" ? [] : [vip]), // however its connections come: a backend refuses them by VIP
-    ...ports.map((p) => `${p.protocol} ${p.port} ${family}`),
+    ...ports.flatMap((p) => numbers(p).map((port) => `${p.protocol} ${port} ${family}`)),
   ];
 }
+
+const numbers = (range: PortRange): readonly number[] =>
+  range.last === undefined
+    ? [range.port]
+    : Array.from({ length: lastOf(range) - range.port + 1 }, (_, i) => range.port + i);
 
 /** What each kind of entry is known by: the kernel holds at most one entry of each key. */
 export const entryKey = {
@@ -31,6 +46,7 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
   const snats = changed(actual.snats, desired.snats, entryKey.snat, (a, b) => a.to === b.to);
   const redirects = changed(actual.redirects, desired.redirects, entryKey.redirect, (a, b) => a.target === b.target);
   const published = changed(actual.published, desired.published, entryKey.published, samePublished);
+  const shared = new Set(inTheWay(published.removed, published.added)); // ranges with another beginning
   return [
     ...Object.entries(desired.sysctls)
       .filter(([key, value]) => actual.sysctls[key] !== value)
@@ -41,10 +57,12 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
     ...addresses.added.map((address): LbOp => ({ op: "address.add", address })),
     ...redirects.replaced.map((redirect): LbOp => ({ op: "redirect.remove", redirect })),
     ...redirects.added.map((redirect): LbOp => ({ op: "redirect.add", redirect })),
-    ...published.replaced.map((port): LbOp => ({ op: "published.remove", published: port })),
+    ...[...published.replaced, ...shared].map((port): LbOp => ({ op: "published.remove", published: port })),
     ...published.added.map((port): LbOp => ({ op: "published.add", published: port })),
 
-    ...published.removed.map((port): LbOp => ({ op: "published.remove", published: port })),
+    ...published.removed
+      .filter((port) => !shared.has(port))
+      .map((port): LbOp => ({ op: "published.remove", published: port })),
     ...redirects.removed.map((redirect): LbOp => ({ op: "redirect.remove", redirect })),
     ...servers.remove,
     ...addresses.removed.map((address): LbOp => ({ op: "address.remove", address })),
@@ -53,7 +71,11 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
 }
 
 export const samePublished = (a: PublishedPort, b: PublishedPort): boolean =>
-  a.to === b.to && a.toPort === b.toPort && a.bridge === b.bridge;
+  a.last === b.last &&
+  a.to === b.to &&
+  a.toPort === b.toPort &&
+  a.bridge === b.bridge &&
+  sameTexts(a.sources, b.sources);
 
 /**
  * What is left of two lists without the objects that are in both: of ten thousand services, mostly the one that changed. So that a
@@ -168,17 +190,11 @@ function sameIdentity(a: VirtualServer, b: VirtualServer): boolean {
     a.from === b.from &&
     a.forwarding === b.forwarding &&
     a.keepSource === b.keepSource &&
+    (a.only === undefined) === (b.only === undefined) &&
+    samePorts(a.only, b.only) &&
     samePorts(a.ports, b.ports)
   );
 }
-
-function samePorts(a: VirtualServer["ports"], b: VirtualServer["ports"]): boolean {
-  if (a.length !== b.length) return false;
-  const there = new Set(a.map(portText));
-  return b.every((p) => there.has(portText(p)));
-}
-
-const portText = ({ protocol, port }: VirtualServer["ports"][number]): string => `${protocol} ${port}`;
 
 /** The state with everything sorted and nothing that is not in its type: equal states are deeply equal, and print equal. */
 export function normal(state: LbState): LbState {
@@ -192,12 +208,10 @@ export function normal(state: LbState): LbState {
       published,
       target,
     })),
-    published: sorted(state.published, ({ protocol, port, to, toPort, bridge }) => ({
-      protocol,
-      port,
-      to,
-      toPort,
-      bridge,
+    published: sorted(state.published, ({ protocol, port, last, to, toPort, bridge, sources }) => ({
+      ...{ protocol, port, to, toPort, bridge },
+      ...(last !== undefined && { last }),
+      ...(sources && { sources: [...sources].sort() }),
     })),
     sysctls: Object.fromEntries(sorted(Object.entries(state.sysctls), (entry) => entry)),
   };
@@ -208,12 +222,19 @@ const normalServer = (s: VirtualServer): VirtualServer => ({
   vip: s.vip,
   mark: s.mark,
   from: s.from,
-  ports: sorted(s.ports, ({ protocol, port }) => ({ protocol, port })),
+  ports: sorted(s.ports, normalRange),
+  ...(s.only && { only: sorted(s.only, normalRange) }),
   scheduler: s.scheduler,
   affinity: s.affinity,
   forwarding: s.forwarding,
   ...(s.keepSource && { keepSource: s.keepSource }),
   destinations: sorted(s.destinations, ({ address, weight }) => ({ address, weight })),
+});
+
+const normalRange = ({ protocol, port, last }: PortRange): PortRange => ({
+  protocol,
+  port,
+  ...(last !== undefined && { last }),
 });
 
 /** Copies, ordered by their text: their first member decides, it is what they are known by. */

@@ -99,7 +99,12 @@ export interface VirtualServer {
    */
   readonly from: "local" | "arriving" | "published";
   /** Published ports; empty unless `from` is "published". */
-  readonly ports: readonly { readonly protocol: Protocol; readonly port: number }[];
+  readonly ports: readonly PortRange[];
+  /**
+   * Ports of the VIP that are balanced; the others are refused at once, as all are where there are no tasks. Missing: all are. Not
+   * together with "published" and `keepSource`, whose VIP it is not.
+   */
+  readonly only?: readonly PortRange[];
   readonly scheduler: Scheduler;
   /** Seconds a client stays with its task; 0: not at all. */
   readonly affinity: number;
@@ -110,6 +115,13 @@ export interface VirtualServer {
   readonly destinations: readonly Destination[];
   /** Seconds that tasks which leave may finish their connections. Missing: 10. Nothing a kernel holds: for the reconciler. */
   readonly drain?: number;
+}
+
+/** A port, or those from `port` to `last`, which is greater. No two ranges of one list overlap. */
+export interface PortRange {
+  readonly protocol: Protocol;
+  readonly port: number;
+  readonly last?: number;
 }
 
 export interface Destination {
@@ -133,15 +145,18 @@ export interface PortRedirect {
   readonly target: number;
 }
 
-export interface PublishedPort {
-  readonly protocol: Protocol;
-  readonly port: number;
+export interface PublishedPort extends PortRange {
   /** Address that connections are led to, the port kept. One entry per address family. */
   readonly to: string;
-  /** Port there. Differs from `port` for ports published in host mode. */
+  /** Port there. Differs from `port` for ports published in host mode. A range keeps its numbers: then it is `port`. */
   readonly toPort: number;
   /** The bridge that leads there: local connections over it are masqueraded. */
   readonly bridge: string;
+  /**
+   * Ranges ("10.0.0.0/8") of its family, none within another, from which new connections may come; those from elsewhere are dropped.
+   * The host's own are always let through. Missing: from anywhere.
+   */
+  readonly sources?: readonly string[];
 }
 
 /**

@@ -58,6 +58,12 @@ export function parseCidr(text: string): Cidr | undefined {
   return { base: bytes, bits, family: bytes.length === 4 ? 4 : 6 };
 }
 
+/** Canonical form of an address or a range, or undefined if the text is neither: "FD00::0/64" becomes "fd00::/64". */
+export function canonicalRange(text: string): string | undefined {
+  const cidr = parseCidr(text);
+  return cidr === undefined ? canonicalAddress(text) : `${addressText(cidr.base)}/${cidr.bits}`;
+}
+
 /** True if the address, given as text, lies in the range. */
 export function inCidr(cidr: Cidr, address: string): boolean {
   const bytes = addressBytes(address);

@@ -3,6 +3,7 @@ import type { z } from "zod";
 import { CONTAINER_RESOLVER, DNS_PORT, slotOrNode } from "./defaults.ts";
 import type { ChangeInput } from "./input.ts";
 import { isPlain, type Place, pathText, shown, type Told, tellIssues } from "./issues.ts";
+import { eachPort } from "./port-range.ts";
 import { brief } from "./quote.ts";
 import { changeSchema, fieldsAt } from "./schema.ts";
 import type { Change, Endpoint, Task } from "./types.ts";
@@ -58,6 +59,10 @@ function complete(given: Tidy): Given {
       break;
     case "service.put":
       given.service.id ??= given.service.name;
+      given.service.ports = each(given.service.ports);
+      break;
+    case "service.patch":
+      if (Array.isArray(given.patch["ports"])) given.patch["ports"] = each(given.patch["ports"]);
       break;
     case "container.put":
       given.container.id ??= given.container.name;
@@ -72,6 +77,10 @@ function complete(given: Tidy): Given {
   }
   return given as Given;
 }
+
+/** Without ranges. */
+const each = <T extends Parameters<typeof eachPort>[0]>(ports: T[]): T[] =>
+  ports.length === 0 ? ports : ports.flatMap((port) => eachPort(port) as unknown as T[]);
 
 /**
  * Without what is undefined; works in place, on what zod has made anew. All empty lists and objects become one of each: a

@@ -60,10 +60,10 @@ export interface ServiceNetworkInput {
 }
 
 export interface PortInput {
-  /** Port inside the task. */
-  readonly target: number;
-  /** Port outside; 0: the next free one of 30000-32767. Default: not published, known to SRV only. */
-  readonly published?: number | undefined;
+  /** Port inside the task; or a range, "8000-8010", which is the same as that many ports. */
+  readonly target: number | string;
+  /** Port outside, or as wide a range; 0: the next free one of 30000-32767. Default: not published, known to SRV only. */
+  readonly published?: number | string | undefined;
   /** Default "tcp". */
   readonly protocol?: Protocol | undefined;
   /** Default "ingress". */
@@ -72,6 +72,8 @@ export interface PortInput {
   readonly name?: string | undefined;
   /** Mode ingress only. "local": tasks of the node that was asked, which see the client's address. Default "cluster". */
   readonly traffic?: "cluster" | "local" | undefined;
+  /** Addresses or ranges from which it may be reached where it is published. Default: from anywhere. */
+  readonly sources?: readonly string[] | undefined;
 }
 
 /** How connections to VIPs are shared; the defaults are those of `Balance`. */
@@ -89,6 +91,8 @@ export interface ServiceInput {
   readonly publish?: "healthy" | "starting" | undefined;
   /** Default: none. */
   readonly ports?: readonly PortInput[] | undefined;
+  /** "declared": ports of its VIPs that are no `target` of `ports` are refused. Default "all", as in Docker. */
+  readonly vipPorts?: "all" | "declared" | undefined;
   /** Default: none. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   readonly ttl?: TtlInput | undefined;

@@ -5,11 +5,21 @@
 import { z } from "zod";
 import { CONTAINER_RESOLVER, DEFAULT_NODE, DNS_PORT } from "./defaults.ts";
 import { isPlain, type Place } from "./issues.ts";
+import { publishedProblem, rangeProblem } from "./port-range.ts";
 
 const id = z.string().min(1);
 const whole = (least: number, most: number) => z.int().min(least).max(most);
 const seconds = whole(0, 2_147_483_647);
 const port = (least: 0 | 1) => whole(least, 65_535);
+/** Or a range of them. */
+const ports = (least: 0 | 1) =>
+  z.union([
+    port(least),
+    z.string().superRefine((text, ctx) => {
+      const message = rangeProblem(text);
+      if (message !== undefined) ctx.addIssue({ code: "custom", message });
+    }),
+  ]);
 const list = <T extends z.ZodType>(of: T) => z.array(of).default([]);
 
 /** Not z.record, which leaves out a label called `__proto__`. */
@@ -57,15 +67,24 @@ const service = z.strictObject({
   mode: z.enum(["vip", "dnsrr"]).default("vip"),
   publish: z.enum(["healthy", "starting"]).default("healthy").describe("when tasks begin to answer"),
   ports: list(
-    z.strictObject({
-      target: port(1).describe("port inside the task"),
-      published: port(0).optional().describe("0: allocated from 30000-32767; left out: known to SRV only"),
-      protocol: z.enum(["tcp", "udp", "sctp"]).default("tcp"),
-      mode: z.enum(["ingress", "host"]).default("ingress"),
-      name: z.string().min(1).optional(),
-      traffic: z.enum(["cluster", "local"]).optional(),
-    }),
+    z
+      .strictObject({
+        target: ports(1).describe("port inside the task, or a range of them"),
+        published: ports(0)
+          .optional()
+          .describe("as many as target; 0: allocated from 30000-32767; left out: known to SRV only"),
+        protocol: z.enum(["tcp", "udp", "sctp"]).default("tcp"),
+        mode: z.enum(["ingress", "host"]).default("ingress"),
+        name: z.string().min(1).optional(),
+        traffic: z.enum(["cluster", "local"]).optional(),
+        sources: z.array(z.string()).min(1).max(1_000).optional().describe("who may reach it where it is published"),
+      })
+      .superRefine(({ target, published }, ctx) => {
+        const message = publishedProblem(target, published);
+        if (message !== undefined) ctx.addIssue({ code: "custom", message, path: ["published"] });
+      }),
   ),
+  vipPorts: z.enum(["all", "declared"]).optional().describe("which ports of its VIPs lead to its tasks, default all"),
   labels: labels.default({}),
   ttl: ttl.optional(),
   balance: z

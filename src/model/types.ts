@@ -76,6 +76,8 @@ export interface Port {
   readonly mode: "ingress" | "host";
   /** Ingress only. "local": tasks of the node that was asked, and they see the client's address. Missing: "cluster". */
   readonly traffic?: "cluster" | "local";
+  /** Addresses and ranges from which it may be reached where it is published; the host itself always may. Missing: from anywhere. */
+  readonly sources?: readonly string[];
 }
 
 /** IPVS's names (ipvsadm(8)): round robin, weighted, least connection, weighted least connection, source hash, Maglev hash. */
@@ -99,6 +101,8 @@ export interface Service {
   readonly publish: "healthy" | "starting";
   readonly networks: readonly ServiceNetwork[];
   readonly ports: readonly Port[];
+  /** Which ports of its VIPs lead to its tasks: all, or only those that `ports` has; the others are refused. Missing: "all". */
+  readonly vipPorts?: "all" | "declared";
   readonly labels: Readonly<Record<string, string>>;
   readonly ttl?: Ttl;
   readonly balance?: Balance;

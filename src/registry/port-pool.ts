@@ -1,4 +1,5 @@
 /** Published ports of the whole cluster, by swarmkit's rules and in its words (manager/allocator, manager/controlapi). */
+import { canonicalRange } from "../model/address.ts";
 import { brief } from "../model/quote.ts";
 import type { Port, Protocol, Service } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
@@ -22,8 +23,9 @@ export class PortPool {
    * The service's ports, all that are published numbered. A port published as 0 keeps the number that the same port
    * (name, protocol, target, mode) had in `before`, whatever the order and however many ports come or go (swarmkit forgets it when their number changes).
    */
-  take(service: Service, before: readonly Port[], step: Taking): Port[] {
-    check(service);
+  take(given: Service, before: readonly Port[], step: Taking): Port[] {
+    check(given);
+    const service = { ...given, ports: withSources(given) };
     // Numbers that are asked for first, then those kept: a new number must not be one of them.
     for (const port of service.ports) if (port.published) this.#claim(service, port, step.undo);
     const asked = new Set(service.ports.map((p) => portKey(p.published ?? 0, p.protocol)));
@@ -114,6 +116,26 @@ function check({ name, mode, ports }: Service): void {
     if (published !== 0 && seen.has(key)) throw invalid(`duplicate published ports provided (${key})`, "published");
     seen.add(key);
   }
+}
+
+/** With sources as everyone writes them, so that equal ones are seen to be equal. Ports of one range share a list. */
+function withSources({ name, ports }: Service): readonly Port[] {
+  const seen = new Map<readonly string[], readonly string[]>();
+  return ports.map((port, i) => {
+    const { sources, published } = port;
+    if (sources === undefined) return port;
+    const invalid = (what: string, place: string): RegistryError =>
+      new RegistryError("invalid", `service ${name}: ${what}`, `ports[${i}].sources${place}`);
+    if (published === undefined) throw invalid("a port that is not published has no sources to be reached from", "");
+    const canonical = (text: string, n: number): string => {
+      const range = canonicalRange(text);
+      if (range === undefined) throw invalid(`source "${brief(text)}" is no IP address and no range`, `[${n}]`);
+      return range;
+    };
+    const known = seen.get(sources) ?? sources.map(canonical);
+    seen.set(sources, known);
+    return { ...port, sources: known };
+  });
 }
 
 const inUse = (port: number, { name, id }: Service, how: string): RegistryError =>

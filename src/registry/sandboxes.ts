@@ -1,5 +1,5 @@
 /** Sandboxes: who asks, and where. A sandbox comes to a container or task that is there, and may outlive it. */
-import { canonicalAddress, cidrText, parseCidr } from "../model/address.ts";
+import { canonicalAddress, canonicalRange } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
 import { brief } from "../model/quote.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
@@ -53,8 +53,7 @@ function canonical(sandbox: Sandbox, { address, port, source }: Listen, path: st
   if (canonicalListen === undefined)
     throw invalid(sandbox, `listen address "${brief(address)}" is no IP address`, `${path}.address`);
   const sources = source?.map((text, i) => {
-    const cidr = parseCidr(text);
-    const known = cidr === undefined ? canonicalAddress(text) : cidrText(cidr);
+    const known = canonicalRange(text);
     if (known === undefined)
       throw invalid(sandbox, `source "${brief(text)}" is no IP address and no range`, `${path}.source[${i}]`);
     return known;

@@ -111,6 +111,42 @@ export const STATES: readonly (readonly [string, string])[] = [
      snat 10.0.0.0/24 to 10.0.0.2`,
   ],
   [
+    "declared ports of a VIP, and of another none",
+    `server web/mynet/4 10.0.1.4 mark 256 local rr only tcp/80,tcp/8000-8010,udp/53,sctp/9000
+       10.0.1.5 1
+     server api/mynet/4 10.0.1.8 mark 257 local rr only nothing
+       10.0.1.9 1
+     server db/mynet/6 fd00:1::8 mark 258 local rr only tcp/5432
+     address 10.0.1.4 lo
+     address 10.0.1.8 lo
+     address fd00:1::8 lo`,
+  ],
+  [
+    "one less, for those that arrive",
+    `server web/mynet/4 10.0.1.4 mark 256 arriving rr only tcp/80,udp/53
+       10.0.1.5 1
+     server api/mynet/4 10.0.1.8 mark 257 arriving rr only nothing
+       10.0.1.9 0
+     server db/mynet/6 fd00:1::8 mark 258 arriving rr only tcp/5432
+       fd00:1::9 1
+     address 10.0.1.4 $dev
+     address 10.0.1.8 $dev
+     address fd00:1::8 $dev
+     snat 10.0.1.0/24 to 10.0.1.3`,
+  ],
+  [
+    "declared ports on the routing mesh, and ranges there",
+    `server pub/ingress/4 10.0.0.3 mark 259 published tcp/8080,udp/5000-5999 rr only tcp/8080,udp/5000-5999,sctp/9000
+       10.0.0.4 1
+     server pub/ingress/4/local 10.0.0.3 mark 260 published sctp/9000,tcp/1-100 rr keep-source
+       10.0.0.4 1
+     server dns/ingress/6 fd00::7 mark 261 published udp/1-1000 rr
+       fd00::8 1
+     address 10.0.0.3 $dev
+     address fd00::7 $dev
+     snat 10.0.0.0/24 to 10.0.0.2`,
+  ],
+  [
     "a task's published ports",
     `redirect 10.0.0.4 tcp 8080 to 80
      redirect 10.0.0.4 udp 5353 to 53
@@ -129,6 +165,22 @@ export const STATES: readonly (readonly [string, string])[] = [
      published sctp 9000 to 172.18.0.2 9000 over e11-gw
      published tcp 8080 to fd18::2 8080 over e11-gw
      published tcp 9090 to 172.18.0.9 80 over e11-gw`,
+  ],
+  [
+    "ranges of them, and who may come",
+    `published tcp 8000-8999 to 172.18.0.2 8000 over e11-gw
+     published udp 1-65535 to 172.18.0.2 1 over e11-gw from nobody
+     published sctp 9000 to 172.18.0.2 9000 over e11-gw from 10.0.0.0/8,192.0.2.1/32
+     published tcp 8000-8010 to fd18::2 8000 over e11-gw from fd00::/8,2001:db8::1/128
+     published tcp 9090 to 172.18.0.9 80 over e11-gw from 10.0.0.0/9,10.128.0.0/9`,
+  ],
+  [
+    "other ranges, others may come",
+    `published tcp 7990-8005 to 172.18.0.2 7990 over e11-gw from 10.0.0.0/8
+     published tcp 8006 to 172.18.0.2 8006 over e11-gw
+     published udp 5353 to 172.18.0.2 5353 over e11-gw from 192.0.2.0/24
+     published sctp 9000 to 172.18.0.2 9000 over e11-gw
+     published tcp 8005-8010 to fd18::2 8005 over e11-gw from nobody`,
   ],
   [
     "led elsewhere",

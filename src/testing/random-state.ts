@@ -1,6 +1,7 @@
 /** Any valid balancing state; few names and numbers, so that two of them have much in common. Says what is drawn, not from where. */
 import { entryKey, occupies } from "../lb-programmer/diff.ts";
-import type { LbState, VirtualServer } from "../lb-programmer/state.ts";
+import { overlap, rangeOf } from "../lb-programmer/port-ranges.ts";
+import type { LbState, PortRange, PublishedPort, VirtualServer } from "../lb-programmer/state.ts";
 import type { Protocol, Scheduler } from "../model/types.ts";
 
 /** What a backend can do: states hold nothing else. */
@@ -30,16 +31,13 @@ export function randomState(draw: Draw, limits: Limits = {}): LbState {
     ...{ address: address("0", 4, 5), protocol: protocol() },
     ...{ published: draw(8080, 8082), target: draw(80, 81) },
   });
-  const published = () => ({
-    ...{ protocol: protocol(), port: draw(9080, 9083) },
-    ...{ to: address("18", 2, 3), toPort: draw(9080, 9083), bridge: oneOf(draw, ["e11-gw", "e11-br"]) },
-  });
+  const published = () => randomPublished(draw, address("18", 2, 3));
   return {
     addresses: several(draw, 5, (a) => a.address, vip), // on two devices the kernel would take one; no plan has that
     servers: withoutConflicts(list(draw, 6, () => randomServer(draw, family(), limits))),
     snats: several(draw, 5, entryKey.snat, snat),
     redirects: several(draw, 5, entryKey.redirect, redirect),
-    published: several(draw, 5, entryKey.published, published),
+    published: withoutOverlaps(several(draw, 5, entryKey.published, published)),
     sysctls: {},
   };
 }
@@ -52,14 +50,18 @@ function randomServer(draw: Draw, family: 4 | 6, limits: Limits): VirtualServer 
   const { schedulers = SCHEDULERS, forwarding = ["masquerade", "direct"], from: ways = FROM } = limits;
   const from = oneOf(draw, ways);
   const keepSource = from === "published" && draw(0, 1) === 1;
-  const port = () => ({ protocol: oneOf(draw, PROTOCOLS), port: draw(8080, 8085) });
-  const ports = from === "published" ? [port(), ...list(draw, 2, port)] : [];
+  const range = (): PortRange => {
+    const first = { protocol: oneOf(draw, PROTOCOLS), port: draw(8080, 8085) };
+    return rangeOf(first, first.port + draw(0, 2));
+  };
+  const ports = from === "published" ? [range(), ...list(draw, 2, range)] : [];
   return {
     key: `${oneOf(draw, ["web", "api", "db", "cache", "mail"])}/mynet/${family}${keepSource ? "/local" : ""}`,
     vip: addressIn(family, "1", draw(2, 8)),
     mark: draw(256, 263),
     from,
-    ports: unique(ports, (p) => `${p.protocol} ${p.port}`),
+    ports: withoutOverlaps(ports),
+    ...(!keepSource && draw(0, 2) === 0 ? { only: withoutOverlaps(list(draw, 3, range)) } : {}),
     scheduler: oneOf(draw, schedulers),
     affinity: oneOf(draw, [0, 0, 0, 60, 3600]),
     forwarding: oneOf(draw, forwarding),
@@ -75,6 +77,20 @@ function randomServer(draw: Draw, family: 4 | 6, limits: Limits): VirtualServer 
     ),
   };
 }
+
+function randomPublished(draw: Draw, to: string): PublishedPort {
+  const bridge = oneOf(draw, ["e11-gw", "e11-br"]);
+  const first = { protocol: oneOf(draw, PROTOCOLS), port: draw(9080, 9083), to, bridge };
+  const [wide, last] = [draw(0, 2) === 0, first.port + draw(1, 3)];
+  const port = wide ? rangeOf({ ...first, toPort: first.port }, last) : { ...first, toPort: draw(9080, 9083) };
+  const sources =
+    draw(0, 2) === 0 && several(draw, 2, String, () => subnet(to.includes(":") ? 6 : 4, oneOf(draw, ["0", "1", "2"])));
+  return sources ? { ...port, sources } : port;
+}
+
+/** Those that have no port in common with one before them. */
+const withoutOverlaps = <T extends PortRange & { readonly to?: string }>(ports: readonly T[]): T[] =>
+  ports.filter((port, i) => !ports.slice(0, i).some((other) => overlap(port, other)));
 
 /** The first of those that would take up the same VIP, port or mark, or have the same key. */
 function withoutConflicts(servers: readonly VirtualServer[]): VirtualServer[] {

@@ -110,6 +110,31 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
       /^f\.yaml:4:33: services\.web\.ports\.0: must be \[published:\]target/,
     ],
     [
+      "bad range",
+      `${NET}services:\n  web: { networks: [n], ports: [{ target: 80-x }] }`,
+      'f.yaml:4:43: services.web.ports.0.target: must be a port from 1 to 65535 or a range such as "8000-8010", got "80-x"',
+    ],
+    [
+      "a range that is too wide, in short",
+      `${NET}services:\n  web: { networks: [n], ports: ["1-1001"] }`,
+      /ports\.0: must be \[published:\]target.* \(as many on both sides, 1000 at most\), got "1-1001"/,
+    ],
+    [
+      "fewer ports outside than inside",
+      `${NET}services:\n  web: { networks: [n], ports: [{ target: 80-89, published: 80-88 }] }`,
+      'f.yaml:4:61: services.web.ports.0.published: must have as many ports as target (10), got "80-88"',
+    ],
+    [
+      "sources of what is not published",
+      `${NET}services:\n  web: { networks: [n], ports: [{ target: 80, sources: [10.0.0.0/8] }] }`,
+      /^f\.yaml:4:56: services\.web\.ports\.0\.sources: needs published/,
+    ],
+    [
+      "sources with host bits",
+      `${NET}services:\n  web: { networks: [n], ports: [{ target: 80, published: 80, sources: [10.0.0.1/8] }] }`,
+      /ports\.0\.sources\.0: must be an address or a range such as 10\.0\.1\.0/,
+    ],
+    [
       "a network with any name",
       `networks:\n  ${"n".repeat(113)}: {}\n  "my net": {}\n  a..b: {}\n  constructor: {}`,
       "good",
@@ -319,6 +344,27 @@ describe("what a file means", () => {
     expect(short).toEqual(long);
   });
 
+  test("ranges, who may come, and which ports of a VIP lead anywhere", () => {
+    const [sip] = one(
+      `${NET}services:
+  sip:
+    networks: [n]
+    vip_ports: declared
+    ports: ["6060-6061:5060-5061/udp", { target: 80-81, published: 80-81, sources: [10.0.0.0/8, "fd00::1"] }, "90-91"]`,
+      "service.put",
+    );
+    expect(sip?.service.vipPorts).toBe("declared");
+    const from = { sources: ["10.0.0.0/8", "fd00::1"] };
+    expect(sip?.service.ports).toEqual([
+      { protocol: "udp", mode: "ingress", target: 5060, published: 6060 },
+      { protocol: "udp", mode: "ingress", target: 5061, published: 6061 },
+      { protocol: "tcp", mode: "ingress", target: 80, published: 80, ...from },
+      { protocol: "tcp", mode: "ingress", target: 81, published: 81, ...from },
+      { protocol: "tcp", mode: "ingress", target: 90, published: 0 },
+      { protocol: "tcp", mode: "ingress", target: 91, published: 0 },
+    ]);
+  });
+
   test("JSON is YAML", () => {
     expect(changesOf('{"networks": {"n": {"subnet": "10.0.1.0/24"}}}')).toEqual(changesOf(NET));
   });
@@ -452,6 +498,9 @@ ${NET}services: { web: { networks: [n], ports: ["8080:80"], balance: { affinity:
     ["scheduler", "balance: { scheduler: random }", /services\.web\.balance\.scheduler: must be "rr"/],
     ["weight", "tasks: [{ weight: 0 }]", /services\.web\.tasks\.0\.weight: must be at least 1/],
     ["traffic", "ports: [{ target: 80, traffic: near }]", /services\.web\.ports\.0/],
+    ["port of a VIP", "vip_ports: some", /services\.web\.vip_ports: must be "all" or "declared"/],
+    ["VIP", "endpoint_mode: dnsrr, vip_ports: declared", /services\.web\.vip_ports: a dnsrr service has no VIP/],
+    ["declaration", "vip_ports: declared", /services\.web\.vip_ports: declared without ports refuses everything/],
     ["balance", "endpoint_mode: dnsrr, balance: { drain: 5 }", /services\.web\.balance: a dnsrr service has no VIP/],
   ])("bad %s", (_, text, expected) =>
     expect(complaint(`${NET}services: { web: { networks: [n], ${text} } }`)).toMatch(expected),

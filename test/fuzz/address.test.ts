@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { splitHostPort, splitPort } from "../../src/config/words.ts";
 import { addressBytes, addressText, canonicalAddress, inCidr, parseCidr, reverseKey } from "../../src/model/address.ts";
 import { isServable, keyName, nameKey, nameProblem } from "../../src/model/name.ts";
+import { eachPort, WIDEST } from "../../src/model/port-range.ts";
 import { ADDRESS, readReverse, subnetOf, subnetText } from "../../src/scoping/reverse.ts";
 import { Senders } from "../../src/server/senders.ts";
 import { damaged, text } from "./arbitraries.ts";
@@ -56,7 +57,12 @@ fuzz("address", damaged(text(fc.oneof(address, range, hostPort))), (input) => {
   const split = splitHostPort(written);
   if (split !== undefined) must(isIP(split.address) !== 0, split.address);
   const published = splitPort(written);
-  if (published !== undefined) must(published.target < 65_536, "a port");
+  const single = published === undefined ? [] : eachPort(published);
+  must(single.length <= WIDEST, "as many as a range may have");
+  must(
+    single.every((p) => p.target > 0 && p.target < 65_536 && p.published! < 65_536),
+    "ports",
+  );
 });
 
 const list = fc.array(

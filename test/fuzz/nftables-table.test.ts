@@ -22,7 +22,7 @@ const MOST = 10_000;
 
 const CHAIN = "(?:s-\\d{3,7}|t-\\d{3,7}-[0-9a-f._]{2,45})";
 const NAME = "[a-z-]{3,15}[46]?(?:-\\d{1,5})?";
-const WORD = '(?:[0-9a-f.:]{1,45}(?:/\\d{1,3})?|tcp|udp|sctp|"[^\\s/:"\';{}\\\\]{1,15}")';
+const WORD = '(?:[0-9a-f.:]{1,45}(?:/\\d{1,3})?|\\d{1,5}-\\d{1,5}|tcp|udp|sctp|"[^\\s/:"\';{}\\\\]{1,15}")';
 const KEY = `${WORD}(?: \\. ${WORD}){0,2}`;
 const COMMENT = '(?: comment "[ !#-~]{1,124}")?';
 const ELEMENT = `${KEY}${COMMENT}(?: : (?:goto ${CHAIN}|${KEY}))?`;

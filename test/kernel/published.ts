@@ -4,11 +4,12 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
+import { eachPort } from "../../src/model/port-range.ts";
 import type { Port } from "../../src/model/types.ts";
 import type { Peer } from "./peer.ts";
 import { type Family, Swarm } from "./swarm.ts";
 import { names, type TrafficOptions, tally } from "./traffic.ts";
-import { addressOf, HOST, makeWorld, OUTSIDE, PORT, type World } from "./world.ts";
+import { addressesOf, addressOf, cidrOf, HOST, makeWorld, OUTSIDE, PORT, type World } from "./world.ts";
 
 const PUBLISHED = 8080;
 const mesh = (port: Partial<Port> = {}): Port[] =>
@@ -69,6 +70,7 @@ export function publishedSuite(
       world = await makeWorld();
       backend = makeBackend();
       swarm = new Swarm(world, backend, "network");
+      await Promise.all((["t1", "t2", "t3"] as const).map((task) => peer(task).serve(addressesOf(task), 7005)));
     });
     afterAll(async () => {
       backend?.close?.();
@@ -121,6 +123,38 @@ export function publishedSuite(
         }
       });
 
+      test("ranges of ports, kept or moved", async () => {
+        const range = (target: string, published: string) => eachPort({ ...mesh()[0]!, target, published });
+        await web([...range("7000-7009", "7000-7009"), ...range("73-82", "9000-9009")]);
+        const ask = (port: number, from = "outside") => peer(from).ask(HOST[family], port, { count: 9 });
+        expect(names(await ask(7005))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await ask(7005, "host"))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await ask(9007))).toEqual(["t1", "t2", "t3"]);
+        for (const port of [6999, 7004, 7010, 9008, 9010])
+          expect(names(await ask(port))).toEqual(["error ECONNREFUSED"]);
+      });
+
+      test("sources: others' connections are dropped, not the host's own, nor what is open", async () => {
+        const from = (...sources: string[]) => web(mesh({ sources }));
+        await from(`${OUTSIDE[family]}/${family === 4 ? 32 : 128}`);
+        const outside = peer("outside");
+        const gateway = addressOf("host", "gw", family);
+        for (const protocol of ["tcp", "udp"] as const)
+          expect(names(await outside.ask(HOST[family], PUBLISHED, { protocol, count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await peer("host").ask(HOST[family], PUBLISHED, { count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(await peer("c1").hold("other", gateway, PUBLISHED, "tcp", 700)).toBe("error timeout");
+        await peer("c1").drop("other");
+        await outside.hold("open", HOST[family], PUBLISHED);
+        await from(cidrOf("gw", family));
+        expect(await outside.line("open")).toMatch(/^t[123] /);
+        for (const protocol of ["tcp", "udp"] as const)
+          expect(await outside.hold(protocol, HOST[family], PUBLISHED, protocol, 700)).toBe("error timeout");
+        expect(names(await peer("c1").ask(gateway, PUBLISHED, { count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await peer("host").ask(HOST[family], PUBLISHED, { count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        expect(await outside.ask(HOST[family], PUBLISHED + 1)).toEqual(["error ECONNREFUSED"]);
+        for (const name of ["open", "tcp", "udp"]) await outside.drop(name);
+      });
+
       test("a task that drains keeps what is open", async () => {
         await web(mesh());
         const outside = peer("outside");
@@ -138,12 +172,15 @@ export function publishedSuite(
 
       test.each(rows)("host mode, from $from", async ({ client, to }) => {
         const port = { protocol: "tcp", port: PUBLISHED, bridge: "gw" } as const;
-        const published = [{ ...port, to: addressOf("t3", "gw", family), toPort: PORT }];
-        await backend.apply(swarm.target("host"), [{ op: "published.add", published: published[0]! }], {
-          ...swarm.plan(swarm.target("host")),
-          published,
-        });
-        expect(names(await peer(client).ask(to(family), PUBLISHED, { count: 6 }))).toEqual(["t3"]);
+        const there = addressOf("t3", "gw", family);
+        const published = [
+          { ...port, to: there, toPort: PORT },
+          { ...port, port: 7000, last: 7009, to: there, toPort: 7000 },
+        ];
+        const ops = published.map((published) => ({ op: "published.add", published }) as const);
+        await backend.apply(swarm.target("host"), ops, { ...swarm.plan(swarm.target("host")), published });
+        for (const port of [PUBLISHED, 7005])
+          expect(names(await peer(client).ask(to(family), port, { count: 6 }))).toEqual(["t3"]);
       });
 
       test("a firewall that drops what is forwarded: passed, and again after it was loaded anew", async () => {

@@ -15,6 +15,7 @@ interface ServiceText {
   readonly on?: readonly ("blue" | "green")[];
   readonly ports?: readonly Port[];
   readonly balance?: Balance;
+  readonly vipPorts?: "declared";
 }
 
 interface TaskText {
@@ -57,7 +58,7 @@ export class Swarm {
   }
 
   /** Puts a service, with VIPs on its networks and on the mesh if it publishes ports. Default: on blue. */
-  service(name: string, { on = ["blue"], ports = [], balance }: ServiceText = {}): void {
+  service(name: string, { on = ["blue"], ports = [], balance, vipPorts }: ServiceText = {}): void {
     const vips = (network: "blue" | "green" | "mesh") => ({
       vip4: vipOf(name, network, 4),
       vip6: vipOf(name, network, 6),
@@ -72,6 +73,7 @@ export class Swarm {
       networks,
       ...mesh,
       ...(balance && { balance }),
+      ...(vipPorts && { vipPorts }),
     } as const;
     this.registry.apply([{ kind: "service.put", service: { id: name, name, ...rest } }]);
   }

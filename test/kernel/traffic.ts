@@ -239,6 +239,34 @@ export function trafficSuite(
         expect(names(await peer("c1").ask(vip(), PORT, { count: 3 }))).toEqual(["t1"]);
       });
 
+      test("declared ports only: others are refused at once, and what was open there goes on", async () => {
+        await web();
+        const client = peer("c1");
+        await client.hold("open", vip(), PORT);
+        const declared = (target: number) =>
+          web({
+            vipPorts: "declared",
+            ports: (["tcp", "udp"] as const).map((protocol) => ({ protocol, target, mode: "ingress" })),
+          });
+        await declared(PORT + 1);
+        for (const name of ["c1", "t1"])
+          for (const protocol of ["tcp", "udp"] as const) {
+            const started = performance.now();
+            const answers = await peer(name).ask(vip(), PORT, { protocol });
+            expect(answers, `${name} ${protocol}`).toEqual(["error ECONNREFUSED"]);
+            expect(performance.now() - started).toBeLessThan(1000);
+          }
+        expect(await client.line("open")).toMatch(/^t[123] /);
+        expect(await client.ping(vip())).toBe(true);
+        await declared(PORT);
+        for (const protocol of ["tcp", "udp"] as const)
+          expect(names(await client.ask(vip(), PORT, { protocol, count: 12 }))).toEqual(["t1", "t2", "t3"]);
+        expect(names(await peer("t2").ask(vip(), PORT, { count: 12 }))).toEqual(["t1", "t2", "t3"]);
+        expect(await client.ask(vip(), PORT + 1)).toEqual(["error ECONNREFUSED"]);
+        expect(await client.line("open")).toMatch(/^t[123] /);
+        await client.drop("open");
+      });
+
       test("a VIP answers ping, with tasks or without", async () => {
         swarm.service("web");
         await swarm.settle();

@@ -64,6 +64,50 @@ const ROWS: readonly (readonly [string, string, string, string[]])[] = [
     ["server.change web/n/4 10.0.1.4 mark 256 arriving rr affinity 60"],
   ],
   [
+    "declared ports are another server's, whatever their order",
+    `${WEB} only tcp/80,udp/53-60\n 10.0.1.5 1`,
+    `${WEB} only udp/53-60,tcp/80\n 10.0.1.5 1`,
+    [],
+  ],
+  [
+    "fewer ports of the VIP: the server is replaced in one go",
+    `${WEB}\n 10.0.1.5 1`,
+    `${WEB} only nothing\n 10.0.1.5 1`,
+    [
+      "server.remove web/n/4 10.0.1.4 mark 256 arriving rr",
+      "server.add web/n/4 10.0.1.4 mark 256 arriving rr only nothing",
+      "destination.add web/n/4 10.0.1.5 1",
+    ],
+  ],
+  [
+    "a range that begins elsewhere, where the old one is still in the way",
+    "published tcp 8000-8010 to 10.0.0.2 8000 over br\n published tcp 9000 to 10.0.0.2 9000 over br",
+    "published tcp 7990-8005 to 10.0.0.2 7990 over br\n published tcp 9001 to 10.0.0.2 9001 over br",
+    [
+      "published.remove tcp 8000-8010 to 10.0.0.2 8000",
+      "published.add tcp 7990-8005 to 10.0.0.2 7990",
+      "published.add tcp 9001 to 10.0.0.2 9001",
+      "published.remove tcp 9000 to 10.0.0.2 9000",
+    ],
+  ],
+  [
+    "a longer range, other sources",
+    "published tcp 8000-8010 to 10.0.0.2 8000 over br\n published tcp 9000 to 10.0.0.2 9000 over br from 10.0.0.0/8",
+    "published tcp 8000-8011 to 10.0.0.2 8000 over br\n published tcp 9000 to 10.0.0.2 9000 over br from nobody",
+    [
+      "published.remove tcp 8000-8010 to 10.0.0.2 8000",
+      "published.remove tcp 9000 to 10.0.0.2 9000",
+      "published.add tcp 8000-8011 to 10.0.0.2 8000",
+      "published.add tcp 9000 to 10.0.0.2 9000",
+    ],
+  ],
+  [
+    "sources in another order",
+    "published tcp 9000 to 10.0.0.2 9000 over br from 10.0.0.0/8,192.0.2.0/24",
+    "published tcp 9000 to 10.0.0.2 9000 over br from 192.0.2.0/24,10.0.0.0/8",
+    [],
+  ],
+  [
     "sysctls that are so already",
     "sysctl net/x 1\n sysctl net/y 1",
     "sysctl net/x 1\n sysctl net/y 2",

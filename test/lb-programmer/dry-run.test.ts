@@ -109,6 +109,31 @@ describe("commands", () => {
         "iptables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8080 -j DNAT --to-destination 172.18.0.2:8080",
       ],
     ],
+    [
+      "declared ports of a VIP",
+      ["server web/n/4 10.0.1.4 mark 256 local rr only tcp/80,udp/5000-5010"],
+      [
+        "ipvsadm -A -f 256 -s rr",
+        "iptables -t mangle -A OUTPUT -d 10.0.1.4/32 -p tcp --dport 80 -j MARK --set-mark 256",
+        "iptables -t mangle -A OUTPUT -d 10.0.1.4/32 -p udp --dport 5000:5010 -j MARK --set-mark 256",
+        "iptables -A OUTPUT -d 10.0.1.4/32 -p tcp -m mark --mark 0 -m conntrack --ctstate NEW -j REJECT --reject-with tcp-reset",
+        "iptables -A OUTPUT -d 10.0.1.4/32 -p udp -m mark --mark 0 -m conntrack --ctstate NEW -j REJECT",
+        "iptables -A OUTPUT -d 10.0.1.4/32 -p sctp -m mark --mark 0 -m conntrack --ctstate NEW -j REJECT",
+      ],
+    ],
+    [
+      "a range of the host's, and who may come",
+      ["published tcp 8000-8010 to fd18::2 8000 over gw from fd00::/8"],
+      [
+        "ip6tables -t mangle -A PREROUTING ! -i lo -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW -p tcp --dport 8000:8010 -s fd00::/8 -j ACCEPT",
+        "ip6tables -t mangle -A PREROUTING ! -i lo -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW -p tcp --dport 8000:8010 -j DROP",
+        "ip6tables -I FORWARD -d fd18::2/128 -p tcp --dport 8000:8010 -j ACCEPT",
+        "ip6tables -I FORWARD -s fd18::2/128 -p tcp --sport 8000:8010 -m conntrack --ctstate ESTABLISHED,RELATED -j ACCEPT",
+        "ip6tables -t nat -A POSTROUTING -m addrtype --src-type LOCAL -o gw -d fd18::2/128 -p tcp --dport 8000:8010 -j MASQUERADE",
+        "ip6tables -t nat -A OUTPUT ! -d ::1 -m addrtype --dst-type LOCAL -p tcp --dport 8000:8010 -j DNAT --to-destination fd18::2",
+        "ip6tables -t nat -A PREROUTING -m addrtype --dst-type LOCAL -p tcp --dport 8000:8010 -j DNAT --to-destination fd18::2",
+      ],
+    ],
     ["the same once more is nothing", [WEB, WEB], []],
   ])("%s", async (_, states, expected) => {
     expect(await printed(states)).toEqual(expected);

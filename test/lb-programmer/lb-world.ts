@@ -3,13 +3,17 @@
  *
  *   balance web scheduler=lc affinity=60 drain=5
  *   weight web.1 3
- *   publish pub 8080:80/tcp [host|local]
+ *   publish pub 8080:80/tcp [host|local] from=10.0.0.0/8,fd00::/8
+ *   publish pub 8000-8010:8000-8010/tcp
+ *   declared web
  *   mesh pub on ingress vip=10.0.0.3 vip6=fd00::3
  */
+
+import { eachPort } from "../../src/model/port-range.ts";
 import type { Balance, Change, Port, Protocol, ReadonlyState, Scheduler, Service } from "../../src/model/types.ts";
 import { changes, stateOf, taskId } from "../support/world.ts";
 
-const OURS = /^(balance|weight|publish|mesh) /;
+const OURS = /^(balance|weight|publish|mesh|declared) /;
 
 export function lbWorld(text: string, revision = 1): ReadonlyState {
   const lines = text.split("\n").map((l) => l.replace(/#.*/, "").trim());
@@ -36,7 +40,8 @@ function patch(all: Change[], line: string): void {
 }
 
 function part(kind: string, service: Service, words: string[], o: Record<string, string>): Partial<Service> {
-  if (kind === "publish") return { ports: [...service.ports, port(words)] };
+  if (kind === "publish") return { ports: [...service.ports, ...ports(words, o["from"])] };
+  if (kind === "declared") return { vipPorts: "declared" };
   if (kind === "mesh")
     return {
       mesh: {
@@ -53,13 +58,15 @@ function part(kind: string, service: Service, words: string[], o: Record<string,
   return { balance };
 }
 
-function port([text = "", how]: string[]): Port {
-  const [, published, target, protocol] = /^(?:(\d+):)?(\d+)\/(\w+)$/.exec(text) ?? [];
-  return {
+function ports([text = "", how]: string[], from: string | undefined): readonly Port[] {
+  const [, published, target = "", protocol] = /^(?:([\d-]+):)?([\d-]+)\/(\w+)$/.exec(text) ?? [];
+  const numbers = (range: string) => (range.includes("-") ? range : Number(range));
+  return eachPort({
     protocol: protocol as Protocol,
-    target: Number(target),
-    ...(published && { published: Number(published) }),
-    mode: how === "host" ? "host" : "ingress",
+    target: numbers(target),
+    ...(published && { published: numbers(published) }),
+    mode: how === "host" ? ("host" as const) : ("ingress" as const),
     ...(how === "local" && { traffic: "local" as const }),
-  };
+    ...(from !== undefined && { sources: from.split(",") }),
+  });
 }

@@ -52,6 +52,13 @@ describe("names were not changed yet", () => {
       [],
     ],
     [
+      "a range of ports goes at once where another one has some of them, a range that is alone stays",
+      "published tcp 8000-8010 to 10.0.0.2 8000 over gw\n published udp 8000-8010 to 10.0.0.2 8000 over gw",
+      "published tcp 7990-8005 to 10.0.0.2 7990 over gw",
+      "published tcp 7990-8005 to 10.0.0.2 7990 over gw\n published udp 8000-8010 to 10.0.0.2 8000 over gw",
+      ["published udp 8000 4 since 2"],
+    ],
+    [
       "a service stays as it is, with its address",
       TWO,
       "",

@@ -395,6 +395,139 @@ describe("the routing mesh", () => {
   });
 });
 
+describe("declared ports", () => {
+  const DECLARED = `${CLIENT} ${WEB}
+    declared web
+    publish web 80/tcp
+    publish web 81/tcp
+    publish web 8000-8009/udp
+    publish web 53/udp host`;
+
+  test("of a VIP are its service's targets", () => {
+    expect(planned("client", NETS + DECLARED)).toBe(
+      text(`
+      server web/mynet/4 10.0.1.4 mark 256 local rr only tcp/80,tcp/81,udp/53,udp/8000-8009
+        10.0.1.5 1
+        10.0.1.6 1
+      address 10.0.1.4 lo`),
+    );
+    expect(planned("mynet", NETS + DECLARED, { placement: "network" })).toContain(
+      "server web/mynet/4 10.0.1.4 mark 256 arriving rr only tcp/80,tcp/81,udp/53,udp/8000-8009",
+    );
+  });
+
+  test("may be none, and one inside may be several outside", () => {
+    expect(planned("client", `${NETS + CLIENT + WEB}\n declared web`)).toContain(" local rr only nothing");
+    expect(
+      planned("client", `${NETS + CLIENT + WEB}\n declared web\n publish web 1:80/tcp\n publish web 2:80/tcp`),
+    ).toContain(" local rr only tcp/80\n");
+  });
+
+  test("on the mesh are those that are published there, of both kinds of traffic", () => {
+    const world = `${NETS + PUB}
+      publish pub 8443:443/tcp local
+      publish pub 9000:90/tcp host
+      declared pub`;
+    const servers = planned("ingress", world)
+      .split("\n")
+      .filter((line) => line.startsWith("server"));
+    expect(servers).toEqual([
+      "server pub/ingress/4 10.0.0.3 mark 256 published tcp/8080,udp/5353 rr only tcp/8080,tcp/8443,udp/5353",
+      "server pub/ingress/4/local 10.0.0.3 mark 257 published tcp/8443 rr keep-source",
+    ]);
+  });
+});
+
+describe("ranges of ports", () => {
+  const RANGE = `${NETS + PUB}
+    publish pub 9000-9999:9000-9999/udp
+    publish pub 7000-7009:17000-17009/tcp`;
+
+  test("that keep their numbers are one entry on the host, and none in the task", () => {
+    const published = planned("host4", RANGE)
+      .split("\n")
+      .filter((line) => line.startsWith("published"));
+    expect(published.filter((line) => line.includes(" udp 9"))).toEqual([
+      "published udp 9000-9999 to 172.18.0.2 9000 over docker_gwbridge",
+    ]);
+    expect(planned("pub.1", RANGE).match(/^redirect .* udp 9/gm)).toBeNull();
+    expect(planned("pub.1", RANGE)).toContain("redirect 10.0.0.4 tcp 7009 to 17009");
+  });
+
+  test("are one on the mesh, whatever they lead to", () => {
+    expect(planned("ingress", RANGE)).toContain(" published tcp/7000-7009,tcp/8080,udp/5353,udp/9000-9999 rr");
+    expect(planned("host4", RANGE)).toContain("published tcp 7000-7009 to 172.18.0.2 7000 ");
+  });
+
+  test("in host mode are single ports where their numbers change", () => {
+    const world = `${NETS}
+      service own on mynet vip=10.0.1.16
+      publish own 9090-9099:9090-9099/tcp host
+      publish own 9100-9101:80-81/tcp host
+      task own.1 on mynet ip=10.0.1.17`;
+    expect(planned("host", world)).toBe(
+      text(`
+      published tcp 9090-9099 to 10.0.1.17 9090 over docker_gwbridge
+      published tcp 9100 to 10.0.1.17 80 over docker_gwbridge
+      published tcp 9101 to 10.0.1.17 81 over docker_gwbridge${FORWARD}`),
+    );
+  });
+
+  test("end where another service has a port among them, and where sources differ", () => {
+    const world = `${NETS}
+      service own on mynet vip=10.0.1.16
+      publish own 9104:80/tcp host
+      publish own 9120-9127:9120-9127/tcp host from=10.0.0.0/8
+      publish own 9128-9135:9128-9135/tcp host
+      task own.1 on mynet ip=10.0.1.17
+      service more on mynet vip=10.0.1.18
+      publish more 9100-9115:9100-9115/tcp host
+      task more.1 on mynet ip=10.0.1.19`;
+    expect(planned("host", world)).toBe(
+      text(`
+      published tcp 9100 to 10.0.1.19 9100 over docker_gwbridge
+      published tcp 9101 to 10.0.1.19 9101 over docker_gwbridge
+      published tcp 9102 to 10.0.1.19 9102 over docker_gwbridge
+      published tcp 9103 to 10.0.1.19 9103 over docker_gwbridge
+      published tcp 9104 to 10.0.1.17 80 over docker_gwbridge
+      published tcp 9105-9115 to 10.0.1.19 9105 over docker_gwbridge
+      published tcp 9120-9127 to 10.0.1.17 9120 over docker_gwbridge from 10.0.0.0/8
+      published tcp 9128-9135 to 10.0.1.17 9128 over docker_gwbridge${FORWARD}`),
+    );
+  });
+});
+
+describe("sources of a published port", () => {
+  test.each([
+    ["of both families, each on its own", "10.0.0.0/8,fd00::/8", "10.0.0.0/8", "fd00::/8"],
+    ["of one: nobody comes by the other", "10.0.0.0/8", "10.0.0.0/8", "nobody"],
+    ["addresses are ranges of one", "192.0.2.1,fd00::1", "192.0.2.1/32", "fd00::1/128"],
+    [
+      "none within another, none twice",
+      "10.1.0.0/16,10.0.0.0/9,10.127.255.255,10.128.0.0/9,192.0.2.1,192.0.2.1/32,fd00::/9,fd7f::1",
+      "10.0.0.0/9,10.128.0.0/9,192.0.2.1/32",
+      "fd00::/9",
+    ],
+    ["everywhere is no limit", "0.0.0.0/0,10.0.0.0/8,fd00::/8", undefined, "fd00::/8"],
+  ])("%s", (_, given, four, six) => {
+    const world = `${NETS}
+      service own on dual vip=10.0.3.16
+      publish own 9090:80/tcp host from=${given}
+      task own.1 on dual ip=10.0.3.17 ip6=fd00:3::17`;
+    const from = (sources: string | undefined) => (sources === undefined ? "" : ` from ${sources}`);
+    expect(planned("host", world).split("\n").slice(0, 2)).toEqual([
+      `published tcp 9090 to 10.0.3.17 80 over docker_gwbridge${from(four)}`,
+      `published tcp 9090 to fd00:3::17 80 over docker_gwbridge${from(six)}`,
+    ]);
+  });
+
+  test("on the mesh, too", () => {
+    expect(planned("host4", `${NETS + PUB}\n publish pub 8443:443/tcp local from=10.0.0.0/8`)).toContain(
+      "published tcp 8443 to 172.18.0.2 8443 over docker_gwbridge from 10.0.0.0/8",
+    );
+  });
+});
+
 describe("the host", () => {
   test("ports on the mesh, for the families that the mesh has", () => {
     const world = `${NETS + PUB}

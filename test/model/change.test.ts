@@ -103,6 +103,29 @@ test.each<[string, unknown, string]>([
   ["labels null", service({ labels: null }), "service.labels must be an object, not null"],
   ["labels of a list", service({ labels: ["a=b"] }), "service.labels must be an object, not a list"],
   ["port 65536", service({ ports: [{ target: 65_536 }] }), "service.ports[0].target must be at most 65535, not 65536"],
+  [
+    "a port in words",
+    service({ ports: [{ target: "http" }] }),
+    'service.ports[0].target must be a port from 1 to 65535 or a range such as "8000-8010", not "http"',
+  ],
+  ["a range that goes down", service({ ports: [{ target: "81-80" }] }), 'or a range such as "8000-8010", not "81-80"'],
+  [
+    "a range that is too wide",
+    service({ ports: [{ target: "1-1001" }] }),
+    'service.ports[0].target must be a range of at most 1000 ports, not "1-1001"',
+  ],
+  [
+    "fewer ports outside than inside",
+    service({ ports: [{ target: "80-89", published: "8080-8088" }] }),
+    'service.ports[0].published must have as many ports as target (10), not "8080-8088"',
+  ],
+  [
+    "one port outside for many inside",
+    { kind: "service.patch", id: "web", patch: { ports: [{ target: "80-89", published: 8080 }] } },
+    "patch.ports[0].published must have as many ports as target (10), not 8080",
+  ],
+  ["no sources", service({ ports: [{ target: 80, sources: [] }] }), "service.ports[0].sources must be at least 1 long"],
+  ["unknown ports of a VIP", service({ vipPorts: "some" }), 'service.vipPorts must be "all" or "declared", not "some"'],
   ["affinity 0", service({ balance: { affinity: 0 } }), "service.balance.affinity must be at least 1, not 0"],
   ["resolvConf of a number", sandbox({ resolvConf: 5 }), "sandbox.resolvConf must be"],
   [
@@ -159,6 +182,37 @@ describe("what is left out", () => {
         publish: "healthy",
         networks: [{ network: "n", aliases: [] }],
         ports: [{ target: 80, protocol: "tcp", mode: "ingress" }],
+        labels: {},
+      },
+    ],
+    [
+      "ranges of ports, each port by itself",
+      {
+        kind: "service.put",
+        service: {
+          name: "sip",
+          vipPorts: "declared",
+          ports: [
+            { target: "5060-5061", published: "6060-6061", protocol: "udp", sources: ["10.0.0.0/8"] },
+            { target: "80-81", published: 0 },
+            { target: "90-90" },
+          ],
+        },
+      },
+      {
+        id: "sip",
+        name: "sip",
+        mode: "vip",
+        publish: "healthy",
+        networks: [],
+        ports: [
+          { target: 5060, published: 6060, protocol: "udp", mode: "ingress", sources: ["10.0.0.0/8"] },
+          { target: 5061, published: 6061, protocol: "udp", mode: "ingress", sources: ["10.0.0.0/8"] },
+          { target: 80, published: 0, protocol: "tcp", mode: "ingress" },
+          { target: 81, published: 0, protocol: "tcp", mode: "ingress" },
+          { target: 90, protocol: "tcp", mode: "ingress" },
+        ],
+        vipPorts: "declared",
         labels: {},
       },
     ],

@@ -8,7 +8,7 @@ import { idOf, octetsOf, sizeOf, type TypeName, textOf } from "../../src/os/nfta
 import { elementsOf, parseElements } from "../../src/os/nftables/element.ts";
 import { parseExpressions } from "../../src/os/nftables/expression.ts";
 import type { Family } from "../../src/os/nftables/message.ts";
-import { next, rangeOf, rangeText } from "../../src/os/nftables/range.ts";
+import { next, rangeOf, rangesOf, rangesText, rangeText } from "../../src/os/nftables/range.ts";
 import { ruleText, type Statement } from "../../src/os/nftables/statement.ts";
 import { changeText } from "../../src/os/nftables/text.ts";
 import type { Change, NamedSet } from "../../src/os/nftables/types.ts";
@@ -89,7 +89,34 @@ test.each(["10.0.1.1/24", "10.0.0.0/33", "10.0.0.0/", "10.0.0.0-", "/8", ""])("%
   expect(() => rangeOf(["ipv4_addr"], text)).toThrow();
 });
 
+test.each([
+  ["inet_proto . inet_service", "tcp . 8000-8010", "06000000 1f400000", "06000000 1f4a0000"],
+  ["inet_proto . inet_service", "udp . 80", "11000000 00500000", "11000000 00500000"],
+  ["ipv4_addr . inet_service", "10.0.0.0/8 . 1-65535", "0a000000 00010000", "0affffff ffff0000"],
+])("a range of %s: %s is from %s to %s, and back", (type, text, first, last) => {
+  expect(rangesOf(types(type), text).map(toHex)).toEqual([first, last].map((octets) => octets.replaceAll(" ", "")));
+  expect(rangesText(types(type), fromHex(first), fromHex(last))).toBe(text);
+});
+
+test("ranges of other types, or of more parts or fewer, are none", () => {
+  expect(() => rangesOf(["inet_proto", "inet_service"], "80")).toThrow('"80" is no range of inet_proto . inet_service');
+  expect(() => rangesOf(["mark", "inet_service"], "1 . 80")).toThrow();
+  expect(rangesText(["inet_proto", "inet_service"], fromHex("06000000"), fromHex("06000000"))).toBeUndefined();
+  expect(rangesText(["inet_proto"], fromHex("06"), "")).toBeUndefined();
+});
+
 describe("intervals as elements", () => {
+  test("of concatenations: one element each, with its last key", () => {
+    const set: NamedSet = { name: "ports", key: ["inet_proto", "inet_service"], value: "verdict", interval: true };
+    const elements = ["tcp . 8000-8010", "udp . 80"].map((key) => ({ key, value: "goto s-256" }));
+    const { messages } = writeBatch("t", [{ kind: "elements.add", set, elements }]);
+    const [, message] = parseMessages(messages.octets);
+    const read = (of: NamedSet) => elementsOf(of, parseElements(message!.payload.subarray(4), of));
+    expect(read(set)).toEqual(elements);
+    const { interval: _, ...plain } = set; // an element that has a last key is none of such a set
+    expect(read(plain).map(({ key }) => key)).toEqual(["?", "?"]);
+  });
+
   const set: NamedSet = { name: "snats4", key: ["ipv4_addr"], value: ["ipv4_addr"], interval: true };
   test("what is written is read, whatever the order, adjacent ranges too", () => {
     const elements = ["10.0.2.0/24", "10.0.1.0/24", "10.0.3.0", "255.0.0.0/8"].map((key) => ({
@@ -292,6 +319,19 @@ test.each<[string, Change]>([
   [
     "add set inet t s { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 60s; }",
     { kind: "set.add", set: { name: "s", key: ["ipv4_addr"], dynamic: { size: 65_535, timeout: 60 } } },
+  ],
+  [
+    "add rule inet t c ip saddr . th dport != @s drop",
+    {
+      kind: "rule.add",
+      rule: {
+        chain: "c",
+        statements: [
+          { kind: "in set", key: ["ip saddr", "th dport"], set: "s", not: true },
+          { kind: "verdict", verdict: "drop" },
+        ],
+      },
+    },
   ],
   [
     'add element inet t s { 10.0.0.0/8 comment "x" : 10.0.0.1, 11.0.0.1 : 10.0.0.1 }',

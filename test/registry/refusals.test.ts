@@ -155,6 +155,23 @@ describe("places", () => {
       ["in-use", "patch.networks", "service web can't leave network n: task tid is on it"],
     ],
     [
+      "sources that are none",
+      {
+        kind: "service.put",
+        service: { name: "x", ports: [{ target: 80, published: 80, sources: ["10.0.0.0/8", "10.0.0.1/8"] }] },
+      },
+      ["invalid", "service.ports[0].sources[1]", 'service x: source "10.0.0.1/8" is no IP address and no range'],
+    ],
+    [
+      "sources of what nobody reaches from outside",
+      { kind: "service.put", service: { name: "x", ports: [{ target: 80, sources: ["10.0.0.0/8"] }] } },
+      [
+        "invalid",
+        "service.ports[0].sources",
+        "service x: a port that is not published has no sources to be reached from",
+      ],
+    ],
+    [
       "a VIP without being balanced",
       { kind: "service.put", service: { name: "x", mode: "dnsrr", networks: [{ network: "nid", vip4: "10.0.0.9" }] } },
       ["invalid", "service.networks[0].vip4", "service x: a dnsrr service has no VIP, 10.0.0.9 was given"],

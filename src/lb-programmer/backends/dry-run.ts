@@ -4,11 +4,13 @@
  */
 import { familyOf, placeText } from "../../model/address.ts";
 import { diff } from "../diff.ts";
+import { numbersText } from "../port-ranges.ts";
 import {
   EMPTY,
   type LbOp,
   type LbState,
   type LbTarget,
+  type PortRange,
   type PortRedirect,
   type PublishedPort,
   type VirtualServer,
@@ -118,28 +120,54 @@ const settings = ({ scheduler, affinity }: VirtualServer): string =>
   `-s ${scheduler}${affinity > 0 ? ` -p ${affinity}` : ""}`;
 
 /** Which connections are the server's: rules that mark them. What keeps its source is let through before any SNAT. */
-function marking(verb: "-A" | "-D", { vip, mark, from, ports, keepSource }: VirtualServer): string[] {
+function marking(verb: "-A" | "-D", server: VirtualServer): string[] {
+  const { vip, mark, from, ports, only, keepSource } = server;
   const mangle = `${tables(vip)} -t mangle ${verb}`;
   const set = `-j MARK --set-mark ${mark}`;
   const insert = verb === "-A" ? "-I" : "-D";
+  const hook = from === "local" ? "OUTPUT" : "INPUT";
+  const ownsVip = from !== "published" || !keepSource;
   return [
     ...(keepSource ? [`${tables(vip)} -t nat ${insert} POSTROUTING -m mark --mark ${mark} -j ACCEPT`] : []),
-    ...ports.map((p) => `${mangle} PREROUTING -p ${p.protocol} --dport ${p.port} ${set}`),
-    ...(from === "local" ? [`${mangle} OUTPUT -d ${host(vip)} ${set}`] : []),
-    ...(from === "arriving" || (from === "published" && !keepSource) ? [`${mangle} INPUT -d ${host(vip)} ${set}`] : []),
+    ...ports.map((p) => `${mangle} PREROUTING ${dport(p)} ${set}`),
+    ...(ownsVip && only === undefined ? [`${mangle} ${hook} -d ${host(vip)} ${set}`] : []),
+    ...(only ?? []).map((p) => `${mangle} ${hook} -d ${host(vip)} ${dport(p)} ${set}`),
+    ...(only ? refusing(verb, hook, server) : []),
   ];
 }
+
+const dport = (range: PortRange): string => `-p ${range.protocol} --dport ${numbersText(range, ":")}`;
+
+/** What is for the VIP and has no mark. */
+const refusing = (verb: "-A" | "-D", hook: string, { vip }: VirtualServer): string[] =>
+  ["tcp", "udp", "sctp"].map((protocol) => {
+    const how = protocol === "tcp" ? " --reject-with tcp-reset" : "";
+    const match = `-d ${host(vip)} -p ${protocol} -m mark --mark 0 -m conntrack --ctstate NEW`;
+    return `${tables(vip)} ${verb} ${hook} ${match} -j REJECT${how}`;
+  });
 
 const redirect = (verb: string, { address, protocol, published, target }: PortRedirect): string =>
   `${tables(address)} -t nat ${verb} PREROUTING -d ${host(address)} -p ${protocol} --dport ${published} -j REDIRECT --to-ports ${target}`;
 
+/** Dropped before it is led anywhere: new connections from elsewhere than its sources. */
+function guarding(verb: "-A" | "-D", published: PublishedPort): string[] {
+  const { to, sources } = published;
+  if (sources === undefined) return [];
+  const mangle = `${tables(to)} -t mangle ${verb} PREROUTING ! -i lo -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW`;
+  const match = `${mangle} ${dport(published)}`;
+  return [...sources.map((range) => `${match} -s ${range} -j ACCEPT`), `${match} -j DROP`];
+}
+
 /** From outside and from the host itself; local clients are masqueraded, and a firewall that drops is told to let it through. */
-function publishing(verb: "-A" | "-D", { protocol, port: from, to, toPort, bridge }: PublishedPort): string[] {
+function publishing(verb: "-A" | "-D", published: PublishedPort): string[] {
+  const { protocol, last, to, toPort, bridge } = published;
   const [iptables, insert] = [tables(to), verb === "-A" ? "-I" : "-D"];
-  const dnat = `-m addrtype --dst-type LOCAL -p ${protocol} --dport ${from} -j DNAT --to-destination ${port(to, toPort)}`;
-  const there = `-d ${host(to)} -p ${protocol} --dport ${toPort}`;
-  const back = `-s ${host(to)} -p ${protocol} --sport ${toPort} -m conntrack --ctstate ESTABLISHED,RELATED`;
+  const numbers = last === undefined ? `${toPort}` : numbersText(published, ":");
+  const dnat = `-m addrtype --dst-type LOCAL ${dport(published)} -j DNAT --to-destination ${last === undefined ? port(to, toPort) : to}`;
+  const there = `-d ${host(to)} -p ${protocol} --dport ${numbers}`;
+  const back = `-s ${host(to)} -p ${protocol} --sport ${numbers} -m conntrack --ctstate ESTABLISHED,RELATED`;
   return [
+    ...guarding(verb, published),
     `${iptables} ${insert} FORWARD ${there} -j ACCEPT`,
     `${iptables} ${insert} FORWARD ${back} -j ACCEPT`,
     `${iptables} -t nat ${verb} POSTROUTING -m addrtype --src-type LOCAL -o ${bridge} ${there} -j MASQUERADE`,

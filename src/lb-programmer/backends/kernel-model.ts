@@ -3,6 +3,7 @@
  * run hold one for each target.
  */
 import { entryKey, normal, occupies } from "../diff.ts";
+import { overlap, portText } from "../port-ranges.ts";
 import {
   type Destination,
   EMPTY,
@@ -71,9 +72,9 @@ export class KernelModel {
       case "redirect.remove":
         return removeSame(this.#redirects, entryKey.redirect(op.redirect), op.redirect);
       case "published.add":
-        return putNew(this.#published, entryKey.published(op.published), op.published, op.op);
+        return this.#publish(inOrder(op.published));
       case "published.remove":
-        return removeSame(this.#published, entryKey.published(op.published), op.published);
+        return removeSame(this.#published, entryKey.published(op.published), inOrder(op.published));
     }
   }
 
@@ -87,6 +88,14 @@ export class KernelModel {
       published: [...this.#published.values()],
       sysctls: Object.fromEntries([...this.#sysctls].filter(([key]) => keys.includes(key))),
     });
+  }
+
+  #publish(published: PublishedPort): boolean {
+    const key = entryKey.published(published);
+    for (const [other, there] of this.#published)
+      if (other !== key && overlap(there, published))
+        throw new Error(`published.add ${portText(published)}: ${portText(there)} is there`);
+    return putNew(this.#published, key, published, "published.add");
   }
 
   #addServer(server: VirtualServer): boolean {
@@ -126,6 +135,10 @@ export class KernelModel {
   }
 }
 
+/** Its sources are a set. */
+const inOrder = (published: PublishedPort): PublishedPort =>
+  published.sources === undefined ? published : { ...published, sources: [...published.sources].sort() };
+
 function put<T>(entries: Map<string, T>, where: string, entry: T): boolean {
   const there = entries.get(where);
   entries.set(where, entry);
@@ -155,11 +168,12 @@ const sameSettings = (a: Held, b: VirtualServer): boolean => a.scheduler === b.s
 const sameIdentity = (a: Omit<VirtualServer, "destinations">, b: VirtualServer): boolean =>
   same(identity(a), identity(b));
 
-const identity = ({ vip, mark, from, ports, forwarding, keepSource }: Omit<VirtualServer, "destinations">) => ({
+const identity = ({ vip, mark, from, ports, only, forwarding, keepSource }: Omit<VirtualServer, "destinations">) => ({
   vip,
   mark,
   from,
-  ports: ports.map((p) => `${p.protocol} ${p.port}`).sort(),
+  ports: ports.map(portText).sort(),
+  only: only?.map(portText).sort(),
   forwarding,
   keepSource: keepSource ?? false,
 });

@@ -7,6 +7,7 @@ import { familyOf } from "../../model/address.ts";
 import { OsError } from "../../os/error.ts";
 import { inNetns } from "../../os/netns.ts";
 import { closeFd, reservePort } from "../../os/socket.ts";
+import { joinedPublished, single } from "../port-ranges.ts";
 import type { PublishedPort } from "../state.ts";
 
 export class PortReservations {
@@ -22,10 +23,10 @@ export class PortReservations {
     this.#netns = netns;
   }
 
-  /** Reserves these and no others; gives back those that could be had. `taken` says which could not. */
+  /** Reserves these and no others; gives back those that could be had, of ranges what is left. `taken` says which could not. */
   keep(published: readonly PublishedPort[]): readonly PublishedPort[] {
     if (published === this.#had) return published;
-    const wanted = new Map(published.map((p) => [keyOf(p), p]));
+    const wanted = new Map(published.flatMap(single).map((p) => [keyOf(p), p]));
     for (const [key, fd] of this.#held) {
       if (wanted.has(key)) continue;
       if (fd !== undefined) closeFd(fd);
@@ -39,7 +40,7 @@ export class PortReservations {
       });
     }
     this.#had = this.#refused.size === 0 ? published : undefined;
-    return this.#had ?? published.filter((p) => this.#held.has(keyOf(p)));
+    return this.#had ?? joinedPublished([...wanted].flatMap(([key, port]) => (this.#held.has(key) ? [port] : [])));
   }
 
   /** Why ports are not published: "8080/tcp (IPv4): bind 0.0.0.0:8080: EADDRINUSE". */

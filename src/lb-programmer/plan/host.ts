@@ -1,7 +1,8 @@
 /** The host's own namespace: where published ports are reached. */
 import { answering } from "../../model/answering.ts";
-import type { ReadonlyState, Service, Task } from "../../model/types.ts";
+import type { Port, ReadonlyState, Service, Task } from "../../model/types.ts";
 import { entryKey, samePublished } from "../diff.ts";
+import { joinedPublished } from "../port-ranges.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
 import { keptFor } from "./balanced.ts";
 import type { PlanContext, Planning } from "./context.ts";
@@ -9,6 +10,7 @@ import { forwardingFor } from "./passing.ts";
 import { PerService } from "./per-service.ts";
 import { meshPorts } from "./sandbox.ts";
 import { FAMILIES } from "./servers.ts";
+import { sourcesIn } from "./sources.ts";
 
 /** Ports on the routing mesh go to the ingress sandbox, ports in host mode to this node's tasks. Of two for one port the first counts. */
 export function planHost(state: ReadonlyState, target: HostTarget, planning: Planning): LbState {
@@ -25,7 +27,7 @@ function firstOfEach(wanted: readonly PublishedPort[]): readonly PublishedPort[]
     const key = entryKey.published(port);
     if (!published.has(key)) published.set(key, port);
   }
-  return [...published.values()];
+  return joinedPublished([...published.values()]);
 }
 
 /** All that services ask for. */
@@ -47,7 +49,10 @@ function meshEntries(service: Service, target: HostTarget): PublishedPort[] {
     const to = target[`to${family}`];
     if (to === undefined || mesh[`vip${family}`] === undefined) return [];
     const { bridge } = target;
-    return meshPorts(service).map(({ protocol, published: port }) => ({ protocol, port, to, toPort: port, bridge }));
+    return meshPorts(service).map(({ protocol, published: port, sources }) => ({
+      ...{ protocol, port, to, toPort: port, bridge },
+      ...from(family, sources),
+    }));
   });
 }
 
@@ -65,15 +70,18 @@ function hostEntries(
     return FAMILIES.flatMap((family) => {
       const to = endpoint?.[`ip${family}`];
       if (to === undefined) return [];
-      return ports.map(({ protocol, published, target }) => ({
-        protocol,
-        port: published!,
-        to,
-        toPort: target,
-        bridge,
+      return ports.map(({ protocol, published, target, sources }) => ({
+        ...{ protocol, port: published!, to, toPort: target, bridge },
+        ...from(family, sources),
       }));
     });
   });
+}
+
+/** Where the port's clients may be. */
+function from(family: 4 | 6, sources: Port["sources"]): Pick<PublishedPort, "sources"> {
+  const ranges = sourcesIn(family, sources);
+  return ranges === undefined ? {} : { sources: ranges };
 }
 
 /** Healthy or not, as Docker has it; but where an update makes two of them meet, the one that answers goes first. */

@@ -1,5 +1,6 @@
 /** The sandbox through which connections to published ports enter the routing mesh. */
 import type { ReadonlyState, Service } from "../../model/types.ts";
+import { joined } from "../port-ranges.ts";
 import type { IngressTarget, LbState, VirtualServer } from "../state.ts";
 import { Balanced, keptFor } from "./balanced.ts";
 import type { Planning } from "./context.ts";
@@ -34,6 +35,8 @@ function meshServers(
 }
 
 const portsWith = (service: Service, traffic: "cluster" | "local"): VirtualServer["ports"] =>
-  meshPorts(service)
-    .filter((p) => p.traffic === traffic)
-    .map(({ protocol, published }) => ({ protocol, port: published }));
+  joined(
+    meshPorts(service)
+      .filter((p) => p.traffic === traffic)
+      .map(({ protocol, published }) => ({ protocol, port: published })),
+  );

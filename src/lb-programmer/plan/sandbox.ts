@@ -1,5 +1,6 @@
 /** A container's own namespace. */
 import type { Container, Endpoint, Network, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
+import { joined as joinedRanges, lastOf } from "../port-ranges.ts";
 import { EMPTY, type LbState, type PortRedirect, type SandboxTarget } from "../state.ts";
 import { Balanced, keptFor, reachedOn } from "./balanced.ts";
 import type { Planning } from "./context.ts";
@@ -46,16 +47,30 @@ function redirectsOf(state: ReadonlyState, member: Task | Container): PortRedire
   const service = "service" in member ? state.services.get(member.service) : undefined;
   const endpoint = member.endpoints.find((e) => state.networks.get(e.network)?.ingress);
   if (service === undefined || endpoint === undefined) return [];
+  const ports = withoutKept(meshPorts(service));
   return FAMILIES.flatMap((family) => {
     const address = endpoint[`ip${family}`];
     return address === undefined
       ? []
-      : meshPorts(service).map(({ protocol, published, target }) => ({ address, protocol, published, target }));
+      : ports.map(({ protocol, published, target }) => ({ address, protocol, published, target }));
   });
+}
+
+type MeshPort = ReturnType<typeof meshPorts>[number];
+
+/** Ranges that keep their numbers have nothing to be redirected to. A single port that does has a redirect, as in Docker. */
+function withoutKept(ports: readonly MeshPort[]): readonly MeshPort[] {
+  const kept = ports.filter(({ published, target }) => published === target);
+  const ranges = joinedRanges(kept.map(({ protocol, target }) => ({ protocol, port: target }))).filter(
+    (range) => range.last,
+  );
+  const inRange = ({ protocol, published, target }: MeshPort): boolean =>
+    published === target && ranges.some((r) => r.protocol === protocol && r.port <= target && target <= lastOf(r));
+  return ranges.length === 0 ? ports : ports.filter((port) => !inRange(port));
 }
 
 /** The service's ports on the routing mesh. */
 export const meshPorts = ({ ports }: Service) =>
-  ports.flatMap(({ mode, protocol, published, target, traffic = "cluster" }) =>
-    mode === "ingress" && published ? [{ protocol, published, target, traffic }] : [],
+  ports.flatMap(({ mode, protocol, published, target, traffic = "cluster", sources }) =>
+    mode === "ingress" && published ? [{ protocol, published, target, traffic, sources }] : [],
   );

@@ -1,7 +1,8 @@
 /** Virtual servers of a service on one network: the part that every place which balances has in common. */
 import { answering } from "../../model/answering.ts";
 import type { NetworkId, ReadonlyState, Service, Task } from "../../model/types.ts";
-import type { Destination, VirtualServer } from "../state.ts";
+import { joined, portText } from "../port-ranges.ts";
+import type { Destination, PortRange, VirtualServer } from "../state.ts";
 import type { PlanContext } from "./context.ts";
 
 /** VIPs of a service on a network. */
@@ -83,6 +84,7 @@ function serverOf(
     mark: context.marks(key),
     from,
     ports,
+    ...onlyOf(service, from, keepSource),
     scheduler: scheduler ?? (tasks.some((task) => task.weight !== undefined) ? "wrr" : "rr"),
     affinity,
     forwarding: "masquerade",
@@ -91,6 +93,22 @@ function serverOf(
     ...(drain !== undefined && { drain }),
   };
   return [server];
+}
+
+/** With declared ports only: the targets, or on the mesh the numbers that are published there, by which tasks know each other. */
+function onlyOf(
+  { vipPorts, ports }: Service,
+  from: VirtualServer["from"],
+  keepSource = false,
+): { readonly only?: readonly PortRange[] } {
+  if (vipPorts !== "declared" || keepSource) return {};
+  const outside = from === "published";
+  const declared = ports.flatMap(({ protocol, mode, target, published }) => {
+    if (!outside) return [{ protocol, port: target }];
+    return mode === "ingress" && published ? [{ protocol, port: published }] : [];
+  });
+  const once = new Map(declared.map((p) => [portText(p), p])); // two ports outside may lead to one inside
+  return { only: joined([...once.values()]) };
 }
 
 export const FAMILIES = [4, 6] as const;

@@ -8,6 +8,7 @@
  * namespace must hold next (`stage`). Pure: what has to be known from pass to pass is `Left`, handed in and out.
  */
 import { entryKey, occupies, withoutCommon } from "../diff.ts";
+import { inTheWay } from "../port-ranges.ts";
 import type { Destination, LbState, LocalAddress, PortRedirect, PublishedPort, Snat, VirtualServer } from "../state.ts";
 
 /** Known from pass to pass. */
@@ -85,7 +86,7 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
     addresses: gone(actual.addresses, desired.addresses, entryKey.address, nameOf.address),
     snats: gone(actual.snats, desired.snats, entryKey.snat, nameOf.snat),
     redirects: gone(actual.redirects, desired.redirects, entryKey.redirect, nameOf.redirect),
-    published: gone(actual.published, desired.published, entryKey.published, nameOf.published),
+    published: gone(notInTheWay(actual.published, desired.published), [], entryKey.published, nameOf.published),
     draining,
     left: { since, drains },
     mayGo,
@@ -180,6 +181,14 @@ function serversLeaving(actual: LbState, desired: LbState) {
   const taken = there.size === 0 ? new Set<string>() : new Set(news.flatMap(occupies));
   const servers = [...there.values()].filter((server) => !occupies(server).some((what) => taken.has(what)));
   return { tasks, servers };
+}
+
+/** Of those that leave, what can stay a while: not what has a port in common with one that is wanted, which diff removes before. */
+function notInTheWay(there: readonly PublishedPort[], wanted: readonly PublishedPort[]): readonly PublishedPort[] {
+  const old = missing(there, wanted, entryKey.published);
+  if (old.length === 0) return old;
+  const shared = new Set(inTheWay(old, wanted));
+  return old.filter((port) => !shared.has(port));
 }
 
 /** Entries of `there` whose key none of `wanted` has. */

@@ -3,14 +3,27 @@
  *
  *   table  name 1, flags 2
  *   chain  table 1, name 3, hook 4 { number 1, priority 2 }, policy 5, type 7, flags 10
- *   set    table 1, name 2, flags 3, key: type 4, octets 5, value: type 6, octets 7, size 9 { 1 }, id 10, timeout 11, userdata 13
+ *   set    table 1, name 2, flags 3, key: type 4, octets 5, value: type 6, octets 7, size 9 { 1, octets of each part of the key 2 },
+ *          id 10, timeout 11, userdata 13
  *   rule   table 1, chain 2, handle 3, expressions 4, userdata 7
  */
-import { type Attributes, parseAttributes } from "../netlink/read.ts";
+import { type Attributes, attributesIn, parseAttributes } from "../netlink/read.ts";
 import type { MessageWriter } from "../netlink/write.ts";
 import { idOf, sizeOf, TYPES, type TypeName } from "./datatype.ts";
 import { type Expression, type Known, parseExpressions, writeExpression } from "./expression.ts";
-import { be32, be64, type Layout, named, nested, octets, readFields, signed, text, writeFields } from "./layout.ts";
+import {
+  be32,
+  be64,
+  type Form,
+  type Layout,
+  named,
+  nested,
+  octets,
+  readFields,
+  signed,
+  text,
+  writeFields,
+} from "./layout.ts";
 import type { Base, Chain, NamedSet } from "./types.ts";
 import { commentIn, commentOctets, setUserdata } from "./userdata.ts";
 
@@ -36,6 +49,23 @@ const CHAIN: Layout<{
 /** Of a chain's flags: it has a hook. Others are for chains of hardware, and of single rules. */
 const BASE_CHAIN = 1;
 
+/** Octets of each part of a concatenation, as text: "1,2". */
+const parts: Form<string> = {
+  write: (to, type, sizes) =>
+    void to.nested(type, () => {
+      for (const size of sizes.split(",")) to.nested(1, () => to.be32(1, Number(size)));
+    }),
+  read: (from, type) => {
+    const list = from.raw(type);
+    return (
+      list &&
+      attributesIn(list)
+        .map(([, part]) => parseAttributes(part).be32(1))
+        .join()
+    );
+  },
+};
+
 const SET: Layout<{
   table?: string;
   name?: string;
@@ -44,7 +74,7 @@ const SET: Layout<{
   keySize?: number;
   valueType?: number;
   valueSize?: number;
-  size?: { size?: number };
+  size?: { size?: number; parts?: string };
   id?: number;
   timeout?: number;
   userdata?: string;
@@ -56,12 +86,12 @@ const SET: Layout<{
   keySize: [5, be32],
   valueType: [6, be32],
   valueSize: [7, be32],
-  size: [9, nested({ size: [1, be32] })],
+  size: [9, nested({ size: [1, be32], parts: [2, parts] })],
   id: [10, be32],
   timeout: [11, be64],
   userdata: [13, octets],
 };
-const FLAG = { anonymous: 1, constant: 2, interval: 4, map: 8, timeout: 16, dynamic: 32 } as const;
+const FLAG = { anonymous: 1, constant: 2, interval: 4, map: 8, timeout: 16, dynamic: 32, concatenated: 128 } as const;
 const OWN_FLAGS = FLAG.anonymous | FLAG.constant;
 const DYNAMIC_FLAGS = FLAG.dynamic | FLAG.timeout;
 const VERDICT = { type: 0xffff_ff00, size: 16 } as const;
@@ -79,14 +109,23 @@ export function writeChain(to: MessageWriter, table: string, { name, base }: Cha
 
 export function writeSet(to: MessageWriter, table: string, set: NamedSet, id: number): void {
   const { name, key, value, interval, dynamic } = set;
+  const sizes = interval ? partsOf(key) : undefined;
   const flags =
-    (interval ? FLAG.interval : 0) | (value === undefined ? 0 : FLAG.map) | (dynamic === undefined ? 0 : DYNAMIC_FLAGS);
+    (interval ? FLAG.interval : 0) |
+    (sizes === undefined ? 0 : FLAG.concatenated) |
+    (value === undefined ? 0 : FLAG.map) |
+    (dynamic === undefined ? 0 : DYNAMIC_FLAGS);
   const keys = { keyType: idOf(key), keySize: sizeOf(key) };
   writeFields(to, SET, { table, name, flags, ...keys, id, userdata: setUserdata(set) });
+  if (sizes !== undefined) writeFields(to, SET, { size: { parts: sizes } });
   if (value === "verdict") writeFields(to, SET, { valueType: VERDICT.type, valueSize: VERDICT.size });
   else if (value !== undefined) writeFields(to, SET, { valueType: idOf(value), valueSize: sizeOf(value) });
   if (dynamic !== undefined) writeFields(to, SET, { size: { size: dynamic.size }, timeout: dynamic.timeout * 1000 });
 }
+
+/** Of one part, undefined. */
+const partsOf = (key: readonly TypeName[]): string | undefined =>
+  key.length > 1 ? key.map((type) => TYPES[type].size).join() : undefined;
 
 /** A set for one rule, which goes with it. The kernel makes a name of this one. */
 export function writeOwnSet(to: MessageWriter, table: string, type: TypeName, size: number, id: number): void {
@@ -146,10 +185,17 @@ export function parseSet(from: Attributes, table: string): FoundSet | undefined 
   const anonymous = has(OWN_FLAGS);
   const dynamic = has(DYNAMIC_FLAGS);
   const size = fields.size?.size ?? 0;
-  const ours = FLAG.interval | FLAG.map | (anonymous ? OWN_FLAGS : 0) | (dynamic ? DYNAMIC_FLAGS : 0);
+  const ranges = has(FLAG.concatenated | FLAG.interval);
+  const ours =
+    FLAG.interval |
+    FLAG.map |
+    (ranges ? FLAG.concatenated : 0) |
+    (anonymous ? OWN_FLAGS : 0) |
+    (dynamic ? DYNAMIC_FLAGS : 0);
   const key = typesOf(fields.keyType, fields.keySize);
   const value = has(FLAG.map) ? valueTypes(fields.valueType, fields.valueSize) : [];
-  if (key === undefined || value === undefined || flags & ~ours || (size > 0 && !dynamic && !anonymous))
+  const isInParts = has(FLAG.interval) ? fields.size?.parts === partsOf(key ?? []) : !ranges;
+  if (key === undefined || value === undefined || !isInParts || flags & ~ours || (size > 0 && !dynamic && !anonymous))
     return { name, anonymous, set: undefined };
   const set: NamedSet = {
     name,

@@ -54,7 +54,10 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
       return [...load([what], facts), { kind: "lookup", set, register: FIRST }];
     }
     case "in set":
-      return [...load(statement.key, facts), { kind: "lookup", set: statement.set, register: FIRST }];
+      return [
+        ...load(statement.key, facts),
+        { kind: "lookup", set: statement.set, register: FIRST, ...(statement.not && { flags: OTHERS }) },
+      ];
     case "vmap":
       return [...load(statement.key, facts), { kind: "lookup", set: statement.map, register: FIRST, into: VERDICT }];
     case "nat":
@@ -76,6 +79,8 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
 
 const VERDICT = 0;
 const FIRST = 1;
+/** Of a lookup: what is not in the set. */
+const OTHERS = 1;
 const SECOND = 2;
 const TCP_RESET = { kind: "reject", type: "tcp reset" } as const;
 const PORT_UNREACHABLE = { kind: "reject", type: "icmpx", code: 1 } as const;

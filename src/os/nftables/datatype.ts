@@ -120,7 +120,7 @@ export const idOf = (types: readonly TypeName[]): number =>
   types.reduce((id, name) => (id << 6) | (TYPES[name].id ?? 0), 0);
 
 const padding = (size: number): number => (size + 3) & ~3;
-const padded = (octets: string): string => octets.padEnd(padding(octets.length), "\0");
+export const padded = (octets: string): string => octets.padEnd(padding(octets.length), "\0");
 
 function numberOctets(value: number, size: number, order: "host" | "network"): string {
   let out = "";

@@ -1,21 +1,21 @@
 /**
  * Elements of sets and maps.
  *
- *   list 3 of 1 { key 1, data 2 (of maps), flags 3 (1: end of an interval), comment 6 }
+ *   list 3 of 1 { key 1, data 2 (of maps), flags 3 (1: end of an interval), comment 6, last key 10 }
  *
  * An interval is two elements: its first key with what belongs to it, and the key after its last with the flag. One that goes up
- * to the last key there is has no end.
+ * to the last key there is has no end. One of concatenations is one element, which has its last key in it.
  */
 import { type Attributes, attributesIn, parseAttributes } from "../netlink/read.ts";
 import type { MessageWriter } from "../netlink/write.ts";
 import { octetsOf, textOf } from "./datatype.ts";
 import { type Verdict, value, verdict } from "./layout.ts";
-import { next, rangeOf, rangeText } from "./range.ts";
+import { next, rangeOf, rangesOf, rangesText, rangeText } from "./range.ts";
 import type { Element, NamedSet } from "./types.ts";
 import { commentIn, commentOctets } from "./userdata.ts";
 
 const LIST = 3;
-const ELEMENT = { key: 1, data: 2, flags: 3, comment: 6 } as const;
+const ELEMENT = { key: 1, data: 2, flags: 3, comment: 6, last: 10 } as const;
 /** And padding. Elements may have more, a limit say. */
 const OURS: ReadonlySet<number> = new Set([...Object.values(ELEMENT), 8]);
 const INTERVAL_END = 1;
@@ -35,18 +35,27 @@ export function writeOwnElements(to: MessageWriter, keys: readonly string[]): vo
 }
 
 function writeElement(to: MessageWriter, set: NamedSet, { key, value: data, comment }: Element): void {
-  const [first, last] = set.interval ? rangeOf(set.key, key) : [octetsOf(set.key, key)];
+  const [first, last] = keysOf(set, key);
   to.nested(1, () => {
     value.write(to, ELEMENT.key, first);
+    if (isConcatenated(set)) value.write(to, ELEMENT.last, last!);
     if (data !== undefined) writeValue(to, set, data);
     if (comment !== undefined) to.raw(ELEMENT.comment, commentOctets(comment));
   });
-  const end = last === undefined ? undefined : next(last);
+  const end = last === undefined || isConcatenated(set) ? undefined : next(last);
   if (end === undefined) return;
   to.nested(1, () => {
     value.write(to, ELEMENT.key, end);
     to.be32(ELEMENT.flags, INTERVAL_END);
   });
+}
+
+/** Its elements are ranges in some of their parts. */
+const isConcatenated = ({ interval, key }: NamedSet): boolean => interval === true && key.length > 1;
+
+function keysOf(set: NamedSet, key: string): readonly [first: string, last?: string] {
+  if (!set.interval) return [octetsOf(set.key, key)];
+  return isConcatenated(set) ? rangesOf(set.key, key) : rangeOf(set.key, key);
 }
 
 function writeValue(to: MessageWriter, set: NamedSet, text: string): void {
@@ -58,14 +67,20 @@ function writeValue(to: MessageWriter, set: NamedSet, text: string): void {
 export interface RawElement extends Element {
   /** Where an interval ends, and nothing else. */
   readonly end: boolean;
+  /** Of a range of concatenations. */
+  readonly last?: string;
 }
 
 /** The list in a message, from nfgenmsg's end on. */
 export const parseElements = (message: Buffer, set: NamedSet): readonly RawElement[] =>
   attributesIn(parseAttributes(message).raw(LIST) ?? Buffer.alloc(0)).map(([, entry]) => {
     const attributes = parseAttributes(entry);
-    const plain = attributesIn(entry).every(([type]) => OURS.has(type));
+    const last = isConcatenated(set) ? value.read(attributes, ELEMENT.last) : undefined;
+    const plain = attributesIn(entry).every(
+      ([type]) => OURS.has(type) && (type !== ELEMENT.last || last !== undefined),
+    );
     return {
+      ...(last !== undefined && { last }),
       key: (plain ? value.read(attributes, ELEMENT.key) : undefined) ?? "",
       end: ((attributes.be32(ELEMENT.flags) ?? 0) & INTERVAL_END) !== 0,
       value: readValue(attributes, set),
@@ -83,6 +98,11 @@ function readValue(from: Attributes, set: NamedSet): string | undefined {
 export function elementsOf(set: NamedSet, raw: readonly RawElement[]): readonly Element[] {
   if (!set.interval)
     return raw.map(({ end, ...element }) => ({ ...element, key: textOf(set.key, element.key) ?? "?" }));
+  if (isConcatenated(set))
+    return raw.map(({ end, last = "", ...element }) => ({
+      ...element,
+      key: rangesText(set.key, element.key, last) ?? "?",
+    }));
   const sorted = raw.toSorted((a, b) => (a.key === b.key ? Number(b.end) - Number(a.end) : a.key < b.key ? -1 : 1));
   return sorted.flatMap(({ end, ...element }, i) =>
     end ? [] : [{ ...element, key: rangeText(set.key, element.key, sorted[i + 1]?.key) ?? "?" }],

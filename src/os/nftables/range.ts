@@ -1,5 +1,5 @@
-/** Ranges as keys of interval sets: "10.0.1.0/24", "80-90", "10.0.0.1". Of types whose octets are in network order: so they sort. */
-import { octetsOf, TYPES, type TypeName, textOf } from "./datatype.ts";
+/** Ranges as keys of interval sets: "10.0.1.0/24", "80-90", "10.0.0.1", "tcp . 80-90". Of types whose octets are in network order: so they sort. */
+import { octetsOf, padded, sizeOf, TYPES, type TypeName, textOf } from "./datatype.ts";
 
 /** First and last key. Throws an Error if the text is no range of this type. */
 export function rangeOf(types: readonly TypeName[], text: string): readonly [first: string, last: string] {
@@ -15,7 +15,30 @@ export function rangeOf(types: readonly TypeName[], text: string): readonly [fir
 
 /** The range from one key up to, and without, another; without that one: up to the last key there is. */
 export function rangeText(types: readonly TypeName[], first: string, after: string | undefined): string | undefined {
-  const last = after === undefined ? "\xff".repeat(first.length) : before(after);
+  return textBetween(types, first, after === undefined ? "\xff".repeat(first.length) : before(after));
+}
+
+/** First and last key of a concatenation, each part of which is a range. Throws an Error if the text is none of these types. */
+export function rangesOf(types: readonly TypeName[], text: string): readonly [first: string, last: string] {
+  const parts = text.split(" . ");
+  if (parts.length !== types.length) throw new Error(`"${text}" is no range of ${types.join(" . ")}`);
+  const ranges = types.map((type, i) => rangeOf([type], parts[i]!));
+  return [ranges.map(([first]) => padded(first)).join(""), ranges.map(([, last]) => padded(last)).join("")];
+}
+
+/** Undefined if it is none of these types. */
+export function rangesText(types: readonly TypeName[], first: string, last: string): string | undefined {
+  if (first.length !== sizeOf(types) || last.length !== first.length) return undefined;
+  let at = 0;
+  const parts = types.map((type) => {
+    const [start, end] = [at, at + TYPES[type].size];
+    at += padded(first.slice(start, end)).length;
+    return textBetween([type], first.slice(start, end), last.slice(start, end));
+  });
+  return parts.includes(undefined) ? undefined : parts.join(" . ");
+}
+
+function textBetween(types: readonly TypeName[], first: string, last: string): string | undefined {
   const [from, to] = [textOf(types, first), textOf(types, last)];
   if (from === undefined || to === undefined) return undefined;
   if (first === last) return from;

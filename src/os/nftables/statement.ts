@@ -18,8 +18,8 @@ export type Statement =
   | { readonly kind: "marked" | "set mark"; readonly bits: number; readonly mark: number }
   /** `meta l4proto { tcp, udp }` */
   | { readonly kind: "one of"; readonly what: Selector; readonly values: readonly string[] }
-  /** `iifname . oifname @hairpins` */
-  | { readonly kind: "in set"; readonly key: readonly Selector[]; readonly set: string }
+  /** `iifname . oifname @hairpins`, `ip saddr . meta l4proto . th dport != @sources4` */
+  | { readonly kind: "in set"; readonly key: readonly Selector[]; readonly set: string; readonly not?: true }
   /** `ip daddr vmap @local4` */
   | { readonly kind: "vmap"; readonly key: readonly Key[]; readonly map: string }
   /** Leads elsewhere: to an address, to an address and a port, or to what a map has, an address or (`port`) an address and a port. */
@@ -55,7 +55,7 @@ function statementText(statement: Statement): string {
     case "one of":
       return `${statement.what} { ${statement.values.join(", ")} }`;
     case "in set":
-      return `${keyText(statement.key)} @${statement.set}`;
+      return `${keyText(statement.key)} ${statement.not ? "!= " : ""}@${statement.set}`;
     case "vmap":
       return `${keyText(statement.key)} vmap @${statement.map}`;
     case "nat": {

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { Asking } from "../../../src/forwarder/core/asking.ts";
 import { noCounts } from "../../../src/forwarder/core/counters.ts";
-import type { Flight, Try } from "../../../src/forwarder/core/flight.ts";
 import type { LaneKind } from "../../../src/forwarder/core/exchange.ts";
+import type { Flight, Try } from "../../../src/forwarder/core/flight.ts";
 import type { Lanes } from "../../../src/forwarder/core/lanes.ts";
 import { Probes } from "../../../src/forwarder/core/probes.ts";
 import { Server } from "../../../src/forwarder/core/upstream-health.ts";

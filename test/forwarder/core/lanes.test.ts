@@ -1,8 +1,7 @@
 /** Which socket a question takes towards its server, and how long a socket lives (RFC 5452 sections 9 and 10, RFC 7766). */
 import { describe, expect, test } from "vitest";
-import type { Flight, Try } from "../../../src/forwarder/core/flight.ts";
 import type { LaneKind } from "../../../src/forwarder/core/exchange.ts";
-import type { Lane } from "../../../src/forwarder/core/flight.ts";
+import type { Flight, Lane, Try } from "../../../src/forwarder/core/flight.ts";
 import { Lanes } from "../../../src/forwarder/core/lanes.ts";
 import { Server } from "../../../src/forwarder/core/upstream-health.ts";
 

@@ -8,7 +8,7 @@ import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer
 import { EMPTY, type LbState } from "../../../src/lb-programmer/state.ts";
 import { countConnections, packIpvs, parseDestinations, unpackService } from "../../../src/os/netlink/ipvs.ts";
 import { randomState } from "../random-state.ts";
-import { parseState } from "../state-text.ts";
+import { parseState, stateText } from "../state-text.ts";
 
 test("/proc/net/ip_vs: destinations by mark, services of others left out", () => {
   const text = `IP Virtual Server version 1.2.1 (size=4096)
@@ -141,6 +141,67 @@ COMMIT
         }
       }),
     );
+  });
+});
+
+describe("declared ports, ranges and sources", () => {
+  test("what was written says them again, in whatever state", () => {
+    fc.assert(
+      fc.property(randomState({ device: "eth0" }), (state) => {
+        const saved = (family: 4 | 6) =>
+          parseSaved(printed(restoreText(parseSaved("", family), state, EVERY_CHAIN, family)), family);
+        const destinations = new Map(
+          state.servers.map((s) => [s.mark, s.destinations.map((d) => ({ ...d, port: 0, forwarding: s.forwarding }))]),
+        );
+        const services = state.servers.map((s) => ({ ...s, family: s.vip.includes(":") ? 6 : 4 }) as const);
+        const none = { addresses: new Set<string>(), selfRoutes: new Set<string>() };
+        const read = stateOf({ saved: { 4: saved(4), 6: saved(6) }, services, destinations, ...none });
+        expect(stateText({ ...EMPTY, ...read, addresses: [] })).toBe(stateText({ ...state, addresses: [] }));
+      }),
+    );
+  });
+
+  test("a VIP whose other ports are refused: all of it has a mark that IPVS does not know, its ports have another", () => {
+    const state = parseState("server web/n/4 10.0.1.4 mark 256 local rr only tcp/80,udp/5000-5010\n 10.0.1.5 1");
+    const lines = restoreText(parseSaved("", 4), state, EVERY_CHAIN, 4).split("\n");
+    const note = '-m comment --comment "web/n/4 local masquerade 10.0.1.4 only" -j MARK --set-xmark';
+    expect(lines.filter((line) => line.startsWith("-A ELEVEN-LOCAL"))).toEqual([
+      `-A ELEVEN-LOCAL -d 10.0.1.4/32 ${note} 0x80000100/0xffffffff`,
+      `-A ELEVEN-LOCAL -d 10.0.1.4/32 -p tcp -m tcp --dport 80 ${note} 0x100/0xffffffff`,
+      `-A ELEVEN-LOCAL -d 10.0.1.4/32 -p udp -m udp --dport 5000:5010 ${note} 0x100/0xffffffff`,
+    ]);
+    expect(lines).toContain(
+      "-A ELEVEN-UNDECLARED -p udp -m mark --mark 0x80000100 -j REJECT --reject-with icmp-port-unreachable",
+    );
+  });
+
+  test("who comes from elsewhere is dropped, before the port leads anywhere", () => {
+    const state = parseState("published tcp 8000-8010 to 10.0.0.2 8000 over br from 10.0.0.0/8,192.0.2.1/32");
+    const lines = restoreText(parseSaved("", 4), state, EVERY_CHAIN, 4).split("\n");
+    expect(lines.filter((line) => /ELEVEN-SOURCES|DNAT/.test(line))).toEqual([
+      ":ELEVEN-SOURCES - [0:0]",
+      "-I PREROUTING ! -i lo -m addrtype --dst-type LOCAL -m conntrack --ctstate NEW -j ELEVEN-SOURCES",
+      "-A ELEVEN-SOURCES -s 10.0.0.0/8 -p tcp -m tcp --dport 8000:8010 -j RETURN",
+      "-A ELEVEN-SOURCES -s 192.0.2.1/32 -p tcp -m tcp --dport 8000:8010 -j RETURN",
+      "-A ELEVEN-SOURCES -p tcp -m tcp --dport 8000:8010 -j DROP",
+      '-A ELEVEN-INGRESS -p tcp -m tcp --dport 8000:8010 -m comment --comment "br" -j DNAT --to-destination 10.0.0.2',
+    ]);
+  });
+
+  test.each([
+    ["the rest of the VIP is not refused any more", /-A ELEVEN-UNDECLARED -p sctp.*\n/],
+    ["the rest of the VIP is balanced", /(?<=only" -j MARK --set-xmark )0x80000100/],
+    ["its ports come first", /-A ELEVEN-LOCAL.*0x80000100.*\n/],
+  ])("%s: that is not as we left it", (_, what) => {
+    const state = parseState("server web/n/4 10.0.1.4 mark 256 local rr only tcp/80");
+    const rules = printed(restoreText(parseSaved("", 4), state, EVERY_CHAIN, 4));
+    const text = rules.replace(what, (line) => (line.startsWith("0x") ? "0x100" : ""));
+    expect(text).not.toBe(rules);
+    const services = [{ mark: 256, family: 4, scheduler: "rr", affinity: 0 }] as const;
+    const rest = { destinations: new Map(), addresses: new Set<string>(), selfRoutes: new Set<string>() };
+    const read = (text: string) =>
+      stateOf({ saved: { 4: parseSaved(text, 4), 6: parseSaved("", 6) }, services, ...rest })?.servers[0]?.affinity;
+    expect([read(rules), read(text)]).toEqual([0, -1]);
   });
 });
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.ts";
 import { changesOf } from "../../../src/lb-programmer/backends/nftables/changes.ts";
 import { commentsOf, told } from "../../../src/lb-programmer/backends/nftables/comment.ts";
-import { NOTHING, serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
+import { NOTHING, otherElements, serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
 import { slots } from "../../../src/lb-programmer/backends/nftables/slots.ts";
 import { failure } from "../../../src/lb-programmer/backends/nftables/transaction.ts";
 import type { Scheduler } from "../../../src/model/types.ts";
@@ -111,6 +111,31 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
      add element inet eleven kept-tcp4 { 8080 }
      add element inet eleven tasks4 { 256 . 10.0.0.4 : 1 }`,
   ],
+  [
+    "declared ports: each leads to the tasks, what is not led anywhere is refused",
+    `${WEB}
+       10.0.1.5 1`,
+    `${WEB} only tcp/80,udp/5000-5010
+       10.0.1.5 1`,
+    `delete element inet eleven servers4 { 256 }
+     delete element inet eleven local4 { 10.0.1.4 }
+     add element inet eleven servers4 { 256 comment "rr 0 mlo web/mynet/4" : 10.0.1.4 }
+     add element inet eleven local-ports4 { 10.0.1.4 . tcp . 80 : goto s-256, 10.0.1.4 . udp . 5000-5010 : goto s-256 }
+     add element inet eleven refused4 { 10.0.1.4 }`,
+  ],
+  [
+    "a range of published ports, without a task",
+    undefined,
+    "server pub/mesh/4/local 10.0.0.3 mark 256 published tcp/8080,udp/5000-5999 rr keep-source",
+    `add chain inet eleven s-256
+     add element inet eleven servers4 { 256 comment "rr 0 mpk pub/mesh/4/local" : 10.0.0.3 }
+     add element inet eleven ports4 { tcp . 8080 : goto s-256 }
+     add element inet eleven refused-ports4 { tcp . 8080 }
+     add element inet eleven kept-tcp4 { 8080 }
+     add element inet eleven port-ranges4 { udp . 5000-5999 : goto s-256 }
+     add element inet eleven refused-ranges4 { udp . 5000-5999 }
+     add element inet eleven kept-udp4 { 5000-5999 }`,
+  ],
 ];
 
 describe("nftables: transactions", () => {
@@ -118,6 +143,24 @@ describe("nftables: transactions", () => {
     const parts = (of: string | undefined) => (of === undefined ? NOTHING : serverParts(server(of)));
     const changes = changesOf([{ before: parts(before), after: parts(after) }]);
     expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
+  });
+
+  test("the host's ports, ranges and sources", () => {
+    const state = parseState(`published tcp 8000-8999 to 10.0.0.2 8000 over gw
+      published udp 53 to 10.0.0.2 5353 over gw from 10.0.0.0/8,192.0.2.1/32
+      published tcp 80 to fd00::2 80 over gw from nobody`);
+    const parts = { ...NOTHING, elements: otherElements(state) };
+    const changes = changesOf([{ before: NOTHING, after: parts }]).map((change) => changeText("eleven", change));
+    expect(changes).toEqual(
+      lines(`add element inet eleven host-ranges4 { tcp . 8000-8999 comment "gw" : 10.0.0.2 }
+        add element inet eleven host4 { udp . 53 comment "gw" : 10.0.0.2 . 5353 }
+        add element inet eleven limited4 { udp . 53 }
+        add element inet eleven sources4 { 10.0.0.0/8 . udp . 53, 192.0.2.1 . udp . 53 }
+        add element inet eleven host6 { tcp . 80 comment "gw" : fd00::2 . 80 }
+        add element inet eleven limited6 { tcp . 80 }
+        add element inet eleven bridges { "gw" }
+        add element inet eleven hairpins { "gw" . "gw" }`),
+    );
   });
 
   test("nothing for nothing", () => {

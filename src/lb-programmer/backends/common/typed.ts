@@ -46,6 +46,8 @@ export function number(text: Text, least: number, most: number): number {
 }
 
 export const port = (text: Text): number => number(text, 1, 65_535);
+/** Published ports of a namespace, each of which is looked at: more than a cluster has. */
+export const MOST_PORTS = 100_000;
 export const weight = (text: Text): number => number(text, 0, 65_535);
 export const mark = (text: Text): number => number(text, FIRST_MARK, LAST_MARK);
 /** As the registry has it: a day at most. */

@@ -1,6 +1,7 @@
 /** What a chain of ours is, and the words that its rules are made of. Pure. */
 import { familyOf } from "../../../model/address.ts";
-import type { LbState, VirtualServer } from "../../state.ts";
+import { numbersText } from "../../port-ranges.ts";
+import type { LbState, PortRange, VirtualServer } from "../../state.ts";
 
 export type Family = 4 | 6;
 
@@ -35,19 +36,27 @@ export const hex = (mark: number): string => `0x${mark.toString(16)}`;
 export const port = (protocol: string, side: "dport" | "sport", number: number | string): string =>
   `-p ${protocol} -m ${protocol} --${side} ${number}`;
 
+/** "--dport 80", "--dport 8000:8010". */
+export const dport = (range: PortRange): string => port(range.protocol, "dport", numbersText(range, ":"));
+
 /** A key may hold anything; a comment should hold no quotation marks, which iptables-save would write otherwise. */
 export const keyText = (key: string): string => encodeURI(key).replaceAll("'", "%27");
 
-/** What reading back needs of a server: "<key> <from> <forwarding> <vip> [keep-source]". */
-const note = (s: VirtualServer): string =>
-  comment([keyText(s.key), s.from, s.forwarding, s.vip, ...(s.keepSource ? ["keep-source"] : [])].join(" "));
+/** What reading back needs of a server: "<key> <from> <forwarding> <vip> [keep-source | only]". */
+const note = (s: VirtualServer): string => {
+  const kind = [...(s.keepSource ? ["keep-source"] : []), ...(s.only ? ["only"] : [])];
+  return comment([keyText(s.key), s.from, s.forwarding, s.vip, ...kind].join(" "));
+};
 
-export const markVip = (s: VirtualServer): string =>
-  `-d ${host(s.vip)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`;
+/** With declared ports only, all else has a mark that IPVS does not know. What it took before goes on: it knows connections without. */
+export const markVip = (s: VirtualServer): readonly string[] => {
+  const mark = (n: number): string => `${note(s)} -j MARK --set-xmark ${hex(n)}/0xffffffff`;
+  const vip = `-d ${host(s.vip)}`;
+  if (s.only === undefined) return [`${vip} ${mark(s.mark)}`];
+  return [`${vip} ${mark(UNSERVED + s.mark)}`, ...s.only.map((range) => `${vip} ${dport(range)} ${mark(s.mark)}`)];
+};
 
 export const markPorts = (s: VirtualServer, where: string): string[] =>
-  s.ports.map(
-    (p) => `${where}${port(p.protocol, "dport", p.port)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`,
-  );
+  s.ports.map((range) => `${where}${dport(range)} ${note(s)} -j MARK --set-xmark ${hex(s.mark)}/0xffffffff`);
 
 export const comment = (text: string): string => `-m comment --comment "${text}"`;

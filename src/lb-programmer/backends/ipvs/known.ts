@@ -36,10 +36,15 @@ function sample(address: string, subnet: string): LbState {
     affinity: 0,
     forwarding: "masquerade",
   };
-  const ports = (["tcp", "udp", "sctp"] as const).map((protocol) => ({ protocol, port: 1 }));
+  const ports = (["tcp", "udp", "sctp"] as const).flatMap((protocol) => [
+    { protocol, port: 1 },
+    { protocol, port: 2, last: 3 },
+  ]);
   const servers = [[], [{ address, weight: 1 }]].flatMap((destinations): VirtualServer[] => [
     { ...server, from: "local", destinations },
+    { ...server, from: "local", destinations, only: ports },
     { ...server, from: "arriving", destinations },
+    { ...server, from: "arriving", destinations, only: ports },
     { ...server, from: "arriving", destinations, keepSource: true },
     { ...server, from: "published", destinations, ports },
     { ...server, from: "published", destinations, ports, keepSource: true },
@@ -53,7 +58,10 @@ function sample(address: string, subnet: string): LbState {
     ],
     snats: [{ subnet, to: address }],
     redirects: ports.map(({ protocol }) => ({ address, protocol, published: 1, target: 1 })),
-    published: ports.map(({ protocol }) => ({ protocol, port: 1, to: address, toPort: 1, bridge: "br0" })),
+    published: ports.map((range) => ({
+      ...range,
+      ...{ to: address, toPort: range.port, bridge: "br0", sources: [subnet] },
+    })),
     sysctls: {},
   };
 }

@@ -1,6 +1,9 @@
 /** The host's chains: ports published there are led to where they are served. Pure. */
+import { familyOf } from "../../../model/address.ts";
+import { numbersText } from "../../port-ranges.ts";
+import type { PublishedPort } from "../../state.ts";
 import { bridgesOf } from "../common/localnet.ts";
-import { type Chain, comment, HAIRPIN, host, jump, of, port } from "./chain.ts";
+import { type Chain, comment, dport, HAIRPIN, host, jump, of, port } from "./chain.ts";
 
 const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
 
@@ -24,6 +27,23 @@ export const GUARD: Chain = {
         ]),
 };
 
+/**
+ * New connections from elsewhere than a port's sources are dropped, as Kubernetes does it: who may not come need not know that
+ * something is there, and an answer might go to an address that never asked. Connections that are there go on.
+ */
+export const SOURCES: Chain = {
+  table: "mangle",
+  name: "ELEVEN-SOURCES",
+  ...jump(`PREROUTING ! -i lo ${LOCAL_DESTINATION} -m conntrack --ctstate NEW`),
+  rules: ({ published }, family) =>
+    published
+      .filter((p) => of(family, p.to))
+      .flatMap((p) => {
+        if (p.sources === undefined) return [];
+        return [...p.sources.map((range) => `-s ${range} ${dport(p)} -j RETURN`), `${dport(p)} -j DROP`];
+      }),
+};
+
 export const INGRESS: Chain = {
   table: "nat",
   name: "ELEVEN-INGRESS",
@@ -34,11 +54,10 @@ export const INGRESS: Chain = {
   rules: ({ published }, family) => {
     const ours = published.filter((p) => of(family, p.to));
     const rules = ours.flatMap((p) => {
-      const to = family === 4 ? p.to : `[${p.to}]`;
-      const match = port(p.protocol, "dport", p.port);
+      const match = dport(p);
       return [
         `-i ${p.bridge} ${match} -j CONNMARK --set-xmark ${HAIRPIN}`,
-        `${match} ${comment(p.bridge)} -j DNAT --to-destination ${to}:${p.toPort}`,
+        `${match} ${comment(p.bridge)} -j DNAT --to-destination ${placeText(p)}`,
       ];
     });
     return ours.length === 0 ? [] : [...rules, "-j RETURN"];
@@ -57,12 +76,22 @@ export const MASQUERADE: Chain = {
     ]),
 };
 
+/** "tcp 80 10.0.0.2", "tcp 8000:8010 10.0.0.2". */
+const wayOf = (p: PublishedPort): string =>
+  `${p.protocol} ${p.last === undefined ? p.toPort : numbersText(p, ":")} ${p.to}`;
+
+/** A range keeps its numbers, so no port is said. */
+function placeText({ to, toPort, last }: PublishedPort): string {
+  if (last !== undefined) return to;
+  return familyOf(to) === 6 ? `[${to}]:${toPort}` : `${to}:${toPort}`;
+}
+
 export const PASS: Chain = {
   table: "filter",
   name: "ELEVEN-INGRESS",
   ...jump("FORWARD"),
   rules: ({ published }, family) => {
-    const ways = new Set(published.filter((p) => of(family, p.to)).map((p) => `${p.protocol} ${p.toPort} ${p.to}`));
+    const ways = new Set(published.filter((p) => of(family, p.to)).map(wayOf));
     const rules = [...ways].flatMap((way) => {
       const [protocol = "", toPort = "", to = ""] = way.split(" ");
       return [

@@ -1,44 +1,19 @@
 /** Balancing state from what the kernel and its tools say. Pure. */
-
-import { familyOf } from "../../../model/address.ts";
-import type { Protocol } from "../../../model/types.ts";
-import type { IpvsDestination, IpvsService } from "../../../os/netlink/ipvs.ts";
 import { occupies } from "../../diff.ts";
-import type {
-  Destination,
-  LbState,
-  LocalAddress,
-  PortRedirect,
-  PublishedPort,
-  Snat,
-  VirtualServer,
-} from "../../state.ts";
-import {
-  addressIn,
-  affinity,
-  device,
-  distinct,
-  foreign,
-  mark,
-  PROTOCOLS,
-  port,
-  rangeIn,
-  SCHEDULERS,
-  unlessForeign,
-  weight,
-  word,
-} from "../common/typed.ts";
-import { type Family, host, isIdle } from "./chain.ts";
+import { countOf } from "../../port-ranges.ts";
+import type { LbState, LocalAddress, PortRedirect, Snat, VirtualServer } from "../../state.ts";
+import { addressIn, device, distinct, foreign, MOST_PORTS, port, rangeIn, unlessForeign } from "../common/typed.ts";
+import { type Family, host } from "./chain.ts";
 import type { Interfaces } from "./interfaces.ts";
-import { placeIn, type Rule } from "./rule.ts";
+import { publishedOf } from "./read-published.ts";
+import { type Balanced, serversOf } from "./read-servers.ts";
+import { hostIn, noteOf, protocolOf, type Rule } from "./rule.ts";
 import { balancedHere, CHAINS, isReal } from "./rules.ts";
 import { rulesOf, type Saved, writtenIn } from "./saved.ts";
 
 /** Everything that says what is ours in a namespace, and whether it is in force. */
-export interface Kernel extends Interfaces {
+export interface Kernel extends Interfaces, Balanced {
   readonly saved: Readonly<Record<Family, Saved>>;
-  readonly services: readonly IpvsService[];
-  readonly destinations: ReadonlyMap<number, readonly IpvsDestination[]>;
 }
 
 const FAMILIES = [4, 6] as const;
@@ -50,92 +25,11 @@ export function stateOf(kernel: Kernel): Omit<LbState, "sysctls"> | undefined {
   return unlessForeign(() => {
     const servers = each((saved, family) => serversOf(saved, family, kernel));
     distinct(servers.map(({ key }) => key));
+    if (countOf(servers.flatMap(({ ports }) => ports)) > MOST_PORTS) foreign();
     distinct(servers.flatMap(occupies));
     const state = { servers, snats: each(snatsOf), redirects: each(redirectsOf), published: each(publishedOf) };
     return { ...state, addresses: each((saved, family) => addressesOf(saved, family, servers, kernel)) };
   });
-}
-
-function serversOf(saved: Saved, family: Family, { services, destinations }: Kernel): VirtualServer[] {
-  const local = rulesOf(saved, CHAINS.LOCAL, family);
-  const arriving = rulesOf(saved, CHAINS.ARRIVING, family).filter((rule) => !rule.has("--dport"));
-  const published = rulesOf(saved, CHAINS.PUBLISHED, family);
-  const marksIn = (rules: readonly Rule[]) => new Set(rules.map((rule) => hexOf(rule.get("--mark"))));
-  const refused = marksIn(rulesOf(saved, CHAINS.REFUSE, family));
-  const denied = marksIn(rulesOf(saved, CHAINS.DENY, family));
-  const kept = marksIn(rulesOf(saved, CHAINS.SNAT, family));
-  const unserved = new Set(local.filter((rule) => rule.has("--tcp-flags")).map((rule) => hostIn(family, rule)));
-  const ports = new Map<string, VirtualServer["ports"]>();
-  for (const rule of published) ports.set(noteOf(rule), [...(ports.get(noteOf(rule)) ?? []), portOf(rule)]);
-  const marked = new Set(arriving.map(noteOf));
-  const byMark = new Map(services.filter((s) => s.family === family).map((s) => [s.mark, s]));
-  const byNote = new Map([...published, ...arriving, ...local].map((rule) => [noteOf(rule), rule]));
-  byNote.delete(""); // rules that only go with another
-  return [...byNote].map(([note, rule]): VirtualServer => {
-    const { key, from, forwarding, vip, keepSource } = told(note, family);
-    if (from !== "published" && hostIn(family, rule) !== vip) foreign();
-    const number = mark(`${hexOf(rule.get("--set-xmark"))}`);
-    const service = byMark.get(number);
-    const list = (destinations.get(number) ?? []).filter((d) => familyOf(d.address) === family).map(destinationOf);
-    const idle = isIdle({ destinations: list });
-    const whole =
-      (keepSource ? kept.has(number) : from !== "published" || marked.has(note)) &&
-      (from === "local" ? denied.has(number) && unserved.has(vip) === idle : refused.has(number) === idle);
-    return {
-      key,
-      vip,
-      mark: number,
-      from,
-      ports: ports.get(note) ?? [],
-      scheduler: service === undefined ? "rr" : word(service.scheduler, SCHEDULERS),
-      affinity: service !== undefined && whole ? affinity(`${service.affinity}`) : NOT_WHOLE,
-      forwarding,
-      ...(keepSource && { keepSource }),
-      destinations: list,
-    };
-  });
-}
-
-/** Affinity of what is left of a server after an interruption: never what is wanted, so that it is changed or removed. */
-const NOT_WHOLE = -1;
-
-/** What `note` in chain.ts wrote. */
-function told(note: string, family: Family): Pick<VirtualServer, "key" | "from" | "forwarding" | "vip" | "keepSource"> {
-  const [key = "", from, forwarding, vip, keep] = note.split(" ");
-  if (keep !== undefined && keep !== "keep-source") foreign();
-  return {
-    key: decoded(key),
-    from: word(from, ["local", "arriving", "published"] as const),
-    forwarding: word(forwarding, ["masquerade", "direct"] as const),
-    vip: addressIn(family, vip),
-    ...(keep !== undefined && { keepSource: true as const }),
-  };
-}
-
-function decoded(key: string): string {
-  try {
-    return decodeURI(key);
-  } catch {
-    return foreign();
-  }
-}
-
-/** A port of its own is not what we put there. */
-const destinationOf = ({ address, port, weight: found }: IpvsDestination): Destination =>
-  port === 0 ? { address, weight: weight(`${found}`) } : foreign();
-
-const noteOf = (rule: Rule): string => rule.get("--comment") ?? "";
-
-/** "0x100/0xffffffff" or "0x100". */
-const hexOf = (text: string | undefined): number => Number.parseInt(text ?? "", 16);
-
-const portOf = (rule: Rule) => ({ protocol: protocolOf(rule), port: port(rule.get("--dport")) });
-const protocolOf = (rule: Rule): Protocol => word(rule.get("-p"), PROTOCOLS);
-
-/** The one address of "-d 10.0.1.4/32". */
-function hostIn(family: Family, rule: Rule, option = "-d"): string {
-  const [address = "", length] = (rule.get(option) ?? "").split("/");
-  return length === (family === 4 ? "32" : "128") ? addressIn(family, address) : foreign();
 }
 
 function snatsOf(saved: Saved, family: Family): Snat[] {
@@ -146,43 +40,9 @@ function snatsOf(saved: Saved, family: Family): Snat[] {
 
 function redirectsOf(saved: Saved, family: Family): PortRedirect[] {
   return rulesOf(saved, CHAINS.REDIRECT, family).map((rule) => {
-    const { protocol, port: published } = portOf(rule);
+    const [protocol, published] = [protocolOf(rule), port(rule.get("--dport"))];
     return { address: hostIn(family, rule), protocol, published, target: port(rule.get("--to-ports")) };
   });
-}
-
-/** Those that are led on, let through, masqueraded if they are local, and guarded. */
-function publishedOf(saved: Saved, family: Family): PublishedPort[] {
-  const masquerades = rulesOf(saved, CHAINS.MASQUERADE, family);
-  const masqueraded = (bridge: string): boolean =>
-    ["--src-type", "--mark"].every((way) => masquerades.some((rule) => rule.get("-o") === bridge && rule.has(way)));
-  const guards = rulesOf(saved, CHAINS.GUARD, family);
-  const guarded = (bridge: string): boolean =>
-    family === 6 || ["-s", "-d"].every((way) => guards.some((rule) => rule.get("-i") === bridge && rule.has(way)));
-  const passes = rulesOf(saved, CHAINS.PASS, family);
-  const there = new Set(
-    passes.filter((rule) => rule.has("--dport")).map((r) => `${r.get("-p")} ${hostIn(family, r)} ${r.get("--dport")}`),
-  );
-  const back = new Set(
-    passes
-      .filter((rule) => rule.has("--sport"))
-      .map((r) => `${r.get("-p")} ${hostIn(family, r, "-s")} ${r.get("--sport")}`),
-  );
-  const rules = rulesOf(saved, CHAINS.INGRESS, family);
-  const hairpins = new Set(
-    rules.filter((r) => r.get("-j") === "CONNMARK").map((r) => `${r.get("-i")} ${r.get("-p")} ${r.get("--dport")}`),
-  );
-  return rules
-    .filter((rule) => rule.has("--to-destination"))
-    .flatMap((rule) => {
-      const { address: to, port: toPort } = placeIn(family, rule.get("--to-destination"));
-      const { protocol, port } = portOf(rule);
-      const bridge = device(noteOf(rule));
-      const needed = `${protocol} ${to} ${toPort}`;
-      if (!hairpins.has(`${bridge} ${protocol} ${port}`) || !guarded(bridge)) return [];
-      if (!there.has(needed) || !back.has(needed) || !masqueraded(bridge)) return [];
-      return [{ protocol, port, to, toPort, bridge }];
-    });
 }
 
 /** Noted as ours, and there: on the interface, or as what isReal says instead. */

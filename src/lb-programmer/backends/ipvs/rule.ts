@@ -1,5 +1,8 @@
 /** One rule as iptables-save prints it, as options and their values; and of which kind it is. Pure. */
+import { canonicalAddress } from "../../../model/address.ts";
+import type { Protocol } from "../../../model/types.ts";
 import { LAST_MARK } from "../../marks.ts";
+import type { PortRange } from "../../state.ts";
 import { addressIn, device, foreign, number, PROTOCOLS, port, rangeIn, word } from "../common/typed.ts";
 import { type Family, HAIRPIN, UNSERVED } from "./chain.ts";
 
@@ -60,6 +63,8 @@ const a =
 const RANGE = a("<range>", (value, family) => rangeIn(family, value));
 const DEVICE = a("<device>", device);
 const PORT = a("<port>", port);
+/** A range is of another kind: not every chain has one. */
+const PORTS: Kind = (value) => (portsIn(value).last === undefined ? "<port>" : "<ports>");
 
 const KINDS: Readonly<Record<string, Kind>> = {
   "-d": RANGE,
@@ -67,11 +72,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
   "-i": DEVICE,
   "-o": DEVICE,
   "-p": a("<protocol>", (value) => word(value, PROTOCOLS)),
-  "--dport": PORT,
-  "--sport": PORT,
+  "--dport": PORTS,
+  "--sport": PORTS,
   "--to-ports": PORT,
   "--to-source": a("<address>", (value, family) => addressIn(family, value)),
-  "--to-destination": a("<place>", (value, family) => placeIn(family, value)),
+  "--to-destination": (value, family) => (placeIn(family, value).port === undefined ? "<address>" : "<place>"),
   "--set-xmark": markKind,
   "--mark": markKind,
   "--comment": (value) => (/^[ -~]{1,255}$/.test(value) ? "<note>" : foreign()),
@@ -87,8 +92,32 @@ function markKind(value: string): string {
   return `<${all >= UNSERVED ? "unserved " : ""}mark>/${mask}`;
 }
 
-/** "10.0.1.4:80", "[fd00::4]:80". */
-export function placeIn(family: Family, text: string | undefined): { readonly address: string; readonly port: number } {
-  const [, address, number] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(text ?? "") ?? [];
+/** "10.0.1.4:80", "[fd00::4]:80"; without a port "10.0.1.4", "fd00::4". */
+export function placeIn(family: Family, text = ""): { readonly address: string; readonly port: number | undefined } {
+  if (canonicalAddress(text) !== undefined) return { address: addressIn(family, text), port: undefined };
+  const [, address, number] = /^\[?([^\]]*?)\]?:(\d+)$/.exec(text) ?? [];
   return { address: addressIn(family, address), port: port(number) };
+}
+
+/** "80", "8000:8010". */
+export function portsIn(text: string | undefined): { readonly port: number; readonly last?: number } {
+  const [first, last, ...more] = (text ?? "").split(":");
+  if (more.length > 0) return foreign();
+  return last === undefined
+    ? { port: port(first) }
+    : { port: port(first), last: number(last, port(first) + 1, 65_535) };
+}
+
+export const noteOf = (rule: Rule): string => rule.get("--comment") ?? "";
+
+/** "0x100/0xffffffff" or "0x100". */
+export const hexOf = (text: string | undefined): number => Number.parseInt(text ?? "", 16);
+
+export const portOf = (rule: Rule): PortRange => ({ protocol: protocolOf(rule), ...portsIn(rule.get("--dport")) });
+export const protocolOf = (rule: Rule): Protocol => word(rule.get("-p"), PROTOCOLS);
+
+/** The one address of "-d 10.0.1.4/32". */
+export function hostIn(family: Family, rule: Rule, option = "-d"): string {
+  const [address = "", length] = (rule.get(option) ?? "").split("/");
+  return length === (family === 4 ? "32" : "128") ? addressIn(family, address) : foreign();
 }

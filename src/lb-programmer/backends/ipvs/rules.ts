@@ -5,6 +5,7 @@
  *   mangle  ELEVEN-LOCAL       from OUTPUT       VIP -> mark: connections of this namespace
  *           ELEVEN-ARRIVING    from INPUT        VIP -> mark: connections that reach it
  *           ELEVEN-PUBLISHED   from PREROUTING   port -> mark
+ *           ELEVEN-SOURCES     from PREROUTING   who may reach the host's published ports
  *           ELEVEN-GUARD       from PREROUTING   what only loopback may carry is dropped on the host's bridges
  *           ELEVEN-ADDRESSES   (no jump)         notes: which addresses of this namespace are ours
  *   nat     ELEVEN-SNAT        from POSTROUTING  source of balanced connections
@@ -15,6 +16,7 @@
  *   filter  ELEVEN-INGRESS     from FORWARD      lets published connections pass
  *           ELEVEN-REFUSE      from INPUT        new TCP connections to servers without tasks
  *           ELEVEN-DENY        from OUTPUT       the same for this namespace's, and those of tasks that are gone
+ *           ELEVEN-UNDECLARED  from both         ports of a VIP that its service does not declare
  *
  * IPVS refuses by ICMP where it has no destination. TCP drops an ICMP error that comes while connect(2) is at work, which
  * is always so on one machine with IPv6 (seen: refused after the second SYN, 1 s later); a reset it keeps.
@@ -36,7 +38,7 @@ import {
   port,
   UNSERVED,
 } from "./chain.ts";
-import { GUARD, INGRESS, MASQUERADE, PASS } from "./published.ts";
+import { GUARD, INGRESS, MASQUERADE, PASS, SOURCES } from "./published.ts";
 
 const LOCAL: Chain = {
   table: "mangle",
@@ -46,7 +48,7 @@ const LOCAL: Chain = {
     servers
       .filter((s) => s.from === "local" && of(family, s.vip))
       .flatMap((s) => [
-        markVip(s),
+        ...markVip(s),
         ...(isIdle(s) ? [`-d ${host(s.vip)} ${SYN} -j MARK --set-xmark ${hex(UNSERVED + s.mark)}/0xffffffff`] : []),
       ]),
 };
@@ -60,7 +62,7 @@ const ARRIVING: Chain = {
     const arriving = servers.filter((s) => s.from !== "local" && of(family, s.vip));
     const late = arriving.filter((s) => s.keepSource && s.from === "published");
     return [
-      ...arriving.filter((s) => !late.includes(s)).map(markVip),
+      ...arriving.filter((s) => !late.includes(s)).flatMap(markVip),
       ...late.flatMap((s) => markPorts(s, `-d ${host(s.vip)} `)),
     ];
   },
@@ -145,6 +147,27 @@ const DENY: Chain = {
       .map((s) => `-p tcp -m mark --mark ${hex(s.mark)}/0x7fffffff ${RESET}`),
 };
 
+/**
+ * All but TCP of this namespace's, which DENY has. What arrives is seen before IPVS has looked at it: there, only what begins
+ * a connection may be refused.
+ */
+const UNDECLARED: Chain = {
+  table: "filter",
+  name: "ELEVEN-UNDECLARED",
+  jumps: () => [
+    "OUTPUT -m mark ! --mark 0x0 -m ipvs ! --ipvs",
+    "INPUT -m mark ! --mark 0x0 -m conntrack --ctstate NEW",
+  ],
+  rules: ({ servers }, family) =>
+    servers
+      .filter((s) => s.only && of(family, s.vip))
+      .flatMap((s) => {
+        const match = (protocol: string) => `-p ${protocol} -m mark --mark ${hex(UNSERVED + s.mark)}`;
+        const refuse = `-j REJECT --reject-with ${family === 6 ? "icmp6" : "icmp"}-port-unreachable`;
+        return [`${match("tcp")} ${RESET}`, `${match("udp")} ${refuse}`, `${match("sctp")} ${refuse}`];
+      }),
+};
+
 export const CHAINS = {
   LOCAL,
   ARRIVING,
@@ -154,16 +177,18 @@ export const CHAINS = {
   PING,
   REDIRECT,
   GUARD,
+  SOURCES,
   INGRESS,
   MASQUERADE,
   PASS,
   REFUSE,
   DENY,
+  UNDECLARED,
 } as const;
 
 /** Chains that depend on whether a server takes new connections. */
 export const IDLE = [LOCAL, REFUSE] as const;
-const SERVER = [...IDLE, DENY, ARRIVING, PUBLISHED, SNAT, PING];
+const SERVER = [...IDLE, DENY, UNDECLARED, ARRIVING, PUBLISHED, SNAT, PING];
 
 /** The chains whose rules a step may change, and of which address family. */
 export function chainsOf(op: LbOp): { readonly chains: readonly Chain[]; readonly family: Family } | undefined {
@@ -183,7 +208,7 @@ export function chainsOf(op: LbOp): { readonly chains: readonly Chain[]; readonl
       return { chains: [REDIRECT], family: familyOf(op.redirect.address) };
     case "published.add":
     case "published.remove":
-      return { chains: [GUARD, INGRESS, MASQUERADE, PASS], family: familyOf(op.published.to) };
+      return { chains: [GUARD, SOURCES, INGRESS, MASQUERADE, PASS], family: familyOf(op.published.to) };
     default:
       return undefined;
   }

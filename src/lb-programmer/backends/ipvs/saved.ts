@@ -5,7 +5,7 @@
 import { FIRST_MARK, LAST_MARK } from "../../marks.ts";
 import type { LbState } from "../../state.ts";
 import { unlessForeign } from "../common/typed.ts";
-import type { Chain, Family } from "./chain.ts";
+import { type Chain, type Family, UNSERVED } from "./chain.ts";
 import { isKnown } from "./known.ts";
 import { parseRule, type Rule, tokens } from "./rule.ts";
 import { CHAINS } from "./rules.ts";
@@ -70,7 +70,7 @@ const sorted = (line: string): string =>
 /** The marks that rules of ours set, in force or not. */
 export function marksOf({ chains }: Saved): number[] {
   const mangle = [...chains].flatMap(([id, rules]) => (id.startsWith("mangle ") ? rules : []));
-  const marks = mangle.map((rule) => Number.parseInt(rule.get("--set-xmark") ?? "", 16));
+  const marks = mangle.map((rule) => Number.parseInt(rule.get("--set-xmark") ?? "", 16) % UNSERVED);
   return [...new Set(marks)].filter((mark) => mark >= FIRST_MARK && mark <= LAST_MARK);
 }
 

@@ -5,23 +5,26 @@
 import type { VirtualServer } from "../../state.ts";
 import { affinity, foreign, KEY, SCHEDULERS, word } from "../common/typed.ts";
 
-type Told = Pick<VirtualServer, "key" | "scheduler" | "affinity" | "forwarding" | "from" | "keepSource">;
+type Told = Pick<VirtualServer, "key" | "scheduler" | "affinity" | "forwarding" | "from" | "keepSource"> & {
+  /** Only declared ports of the VIP are balanced. */
+  readonly limited?: true;
+};
 
 const ROOM = 120;
 
 /** The comment, in pieces: the server's own first. */
 export function commentsOf(server: VirtualServer): readonly string[] {
-  const { key, scheduler, affinity, forwarding, from, keepSource } = server;
-  const flags = `${forwarding === "direct" ? "d" : "m"}${from[0]}${keepSource ? "k" : ""}`;
+  const { key, scheduler, affinity, forwarding, from, keepSource, only } = server;
+  const flags = `${forwarding === "direct" ? "d" : "m"}${from[0]}${keepSource ? "k" : ""}${only ? "o" : ""}`;
   const text = `${scheduler} ${affinity} ${flags} ${key.replace(/[^!#$&-~]/gu, encodeURIComponent)}`;
   return text.match(new RegExp(`.{1,${ROOM}}`, "g")) ?? [];
 }
 
 /** What `commentsOf` wrote, put together again; foreign if it is nothing of the kind. */
 export function told(comment: string): Told {
-  const match = /^(\w+) (\d+) ([md])([lap])(k?) (\S+)$/.exec(comment);
+  const match = /^(\w+) (\d+) ([md])([lap])(k?)(o?) (\S+)$/.exec(comment);
   if (match === null) return foreign();
-  const [, scheduler, affine, forwarding, from, kept, key] = match;
+  const [, scheduler, affine, forwarding, from, kept, limited, key] = match;
   return {
     key: keyOf(key!),
     scheduler: word(scheduler, SCHEDULERS),
@@ -29,6 +32,7 @@ export function told(comment: string): Told {
     forwarding: forwarding === "d" ? "direct" : "masquerade",
     from: from === "l" ? "local" : from === "a" ? "arriving" : "published",
     ...(kept === "k" && { keepSource: true as const }),
+    ...(limited === "o" && { limited: true as const }),
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { OsError } from "../../../os/error.ts";
 import { forget, type Tracked, trackedBy } from "../../../os/netlink/conntrack.ts";
+import { lastOf } from "../../port-ranges.ts";
 import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
 import { LbError } from "../backend.ts";
 import { lbError } from "../common/failure.ts";
@@ -51,7 +52,7 @@ function removedDestinations(ops: readonly LbOp[], desired: LbState) {
 const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 };
 
 const through = ({ vip, ports }: VirtualServer, { to, port, protocol }: Tracked): boolean =>
-  to === vip || ports.some((p) => p.port === port && PROTOCOLS[p.protocol] === protocol);
+  to === vip || ports.some((p) => p.port <= port && port <= lastOf(p) && PROTOCOLS[p.protocol] === protocol);
 
 function guarded<T>(target: LbTarget, work: () => T): T {
   try {

@@ -2,10 +2,12 @@
 import { familyOf } from "../../../model/address.ts";
 import type { Key, Statement } from "../../../os/nftables/statement.ts";
 import type { Element, NamedSet } from "../../../os/nftables/types.ts";
+import { numbersText } from "../../port-ranges.ts";
 import type {
   Destination,
   LbState,
   LocalAddress,
+  PortRange,
   PortRedirect,
   PublishedPort,
   Snat,
@@ -49,31 +51,51 @@ const clientsOf = (mark: number, address: string): string => `c-${mark}-${addres
  * "direct" forwarding needs IPVS. Here such connections are masqueraded: they work, and tasks see this namespace as the client.
  */
 export function serverParts(server: VirtualServer): Parts {
-  const { vip, mark, ports, affinity, destinations } = server;
+  const { vip, mark, affinity, destinations } = server;
   const goto = `goto ${serverChain(mark)}`;
   const [comment, ...more] = commentsOf(server);
   const elements: Placed[] = [{ in: inFamily("servers", vip), key: `${mark}`, value: vip, comment }];
   for (const [i, piece] of more.entries()) elements.push({ in: "names", key: `${mark} . ${i}`, comment: piece });
   const idle = destinations.every(({ weight }) => weight === 0);
-  if (ownsVip(server)) {
-    elements.push({ in: inFamily(server.from === "local" ? "local" : "arriving", vip), key: vip, value: goto });
-    if (idle) elements.push({ in: inFamily("refused", vip), key: vip });
-    if (server.keepSource) elements.push({ in: inFamily("kept", vip), key: vip });
-    if (server.forwarding === "direct" && server.from !== "local")
-      elements.push({ in: inFamily("direct", vip), key: vip });
-  }
-  for (const { protocol, port } of ports) {
-    const key = `${protocol} . ${port}`;
-    elements.push({ in: inFamily("ports", vip), key, value: goto });
-    if (idle) elements.push({ in: inFamily("refused-ports", vip), key });
-    if (server.keepSource) elements.push({ in: inFamily(`kept-${protocol}`, vip), key: `${port}` });
-  }
+  if (ownsVip(server)) elements.push(...vipElements(server, goto, idle));
+  elements.push(...portElements(server, goto, idle));
   for (const task of destinations) elements.push(taskElement(server, task));
   return affinity === 0 ? turning(server, elements) : remembering(server, elements);
 }
 
 /** Published ports that keep the client's address may share their VIP with those that don't: then it is not theirs. */
 const ownsVip = ({ from, keepSource }: VirtualServer): boolean => from !== "published" || !keepSource;
+
+function vipElements(
+  { vip, from, only, keepSource, forwarding }: VirtualServer,
+  goto: string,
+  idle: boolean,
+): Placed[] {
+  const way = from === "local" ? "local" : "arriving";
+  const led =
+    only === undefined
+      ? [{ in: inFamily(way, vip), key: vip, value: goto }]
+      : only.map((range) => ({ in: inFamily(`${way}-ports`, vip), key: `${vip} . ${portKey(range)}`, value: goto }));
+  return [
+    ...led,
+    ...(idle || only !== undefined ? [{ in: inFamily("refused", vip), key: vip }] : []),
+    ...(keepSource ? [{ in: inFamily("kept", vip), key: vip }] : []),
+    ...(forwarding === "direct" && from !== "local" ? [{ in: inFamily("direct", vip), key: vip }] : []),
+  ];
+}
+
+const portElements = ({ vip, ports, keepSource }: VirtualServer, goto: string, idle: boolean): Placed[] =>
+  ports.flatMap((range): Placed[] => {
+    const [key, wide] = [portKey(range), range.last !== undefined];
+    return [
+      { in: inFamily(wide ? "port-ranges" : "ports", vip), key, value: goto },
+      ...(idle ? [{ in: inFamily(wide ? "refused-ranges" : "refused-ports", vip), key }] : []),
+      ...(keepSource ? [{ in: inFamily(`kept-${range.protocol}`, vip), key: numbersText(range) }] : []),
+    ];
+  });
+
+/** "tcp . 80", "tcp . 8000-8010". */
+const portKey = (range: PortRange): string => `${range.protocol} . ${numbersText(range)}`;
 
 const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destination): Placed => ({
   in: inFamily("tasks", vip),
@@ -148,9 +170,11 @@ export const addressElement = ({ address, device }: LocalAddress): Placed =>
     : { in: inFamily("owned", address), key: address, comment: device };
 
 /** A range of one address is listed without its length, so it is written without, too. */
+const plainRange = (range: string): string => range.replace(familyOf(range) === 6 ? /\/128$/ : /\/32$/, "");
+
 export const snatElement = ({ subnet, to }: Snat): Placed => ({
   in: inFamily("snats", to),
-  key: subnet.replace(familyOf(to) === 6 ? /\/128$/ : /\/32$/, ""),
+  key: plainRange(subnet),
   value: to,
 });
 
@@ -160,12 +184,17 @@ export const redirectElement = ({ address, protocol, published, target }: PortRe
   value: `${address} . ${target}`,
 });
 
-export const publishedElement = ({ protocol, port, to, toPort, bridge }: PublishedPort): Placed => ({
-  in: inFamily("host", to),
-  key: `${protocol} . ${port}`,
-  value: `${to} . ${toPort}`,
-  comment: bridge,
-});
+export function publishedElements(published: PublishedPort): readonly Placed[] {
+  const { last, to, toPort, bridge, sources } = published;
+  const key = portKey(published);
+  return [
+    last === undefined
+      ? { in: inFamily("host", to), key, value: `${to} . ${toPort}`, comment: bridge }
+      : { in: inFamily("host-ranges", to), key, value: to, comment: bridge },
+    ...(sources === undefined ? [] : [{ in: inFamily("limited", to), key }]),
+    ...(sources ?? []).map((range) => ({ in: inFamily("sources", to), key: `${plainRange(range)} . ${key}` })),
+  ];
+}
 
 /** Bridges that published ports lead over. */
 export function bridgeElements(published: readonly PublishedPort[]): readonly Placed[] {
@@ -177,6 +206,6 @@ export const otherElements = (state: LbState): readonly Placed[] => [
   ...state.addresses.map(addressElement),
   ...state.snats.map(snatElement),
   ...state.redirects.map(redirectElement),
-  ...state.published.map(publishedElement),
+  ...state.published.flatMap(publishedElements),
   ...bridgeElements(state.published),
 ];

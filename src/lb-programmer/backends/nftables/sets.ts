@@ -24,18 +24,23 @@ const PER_FAMILY = {
   // VIP -> chain of its server.
   local: { key: ["address"], value: "verdict" },
   arriving: { key: ["address"], value: "verdict" },
-  // Published port -> chain of its server.
+  // The same for VIPs with declared ports only: each of them, or ranges. The VIP is among those that are refused.
+  "local-ports": { key: ["address", ...PORT], value: "verdict", interval: true },
+  "arriving-ports": { key: ["address", ...PORT], value: "verdict", interval: true },
+  // Published port -> chain of its server; ranges of them apart, since a map of single ports is faster to look into and to change.
   ports: { key: PORT, value: "verdict" },
+  "port-ranges": { key: PORT, value: "verdict", interval: true },
   // Mark of a server . task -> weight: what slots (below) can't tell again.
   tasks: { key: ["mark", "address"], value: ["mark"] },
-  // VIPs and ports without a task that takes connections.
+  // VIPs and ports without a task that takes connections, and VIPs whose other ports are not declared.
   refused: { key: ["address"] },
   "refused-ports": { key: PORT },
+  "refused-ranges": { key: PORT, interval: true },
   // VIPs and ports whose clients keep their address; protocol and original port can't be looked up in one set.
   kept: { key: ["address"] },
-  "kept-tcp": { key: ["inet_service"] },
-  "kept-udp": { key: ["inet_service"] },
-  "kept-sctp": { key: ["inet_service"] },
+  "kept-tcp": { key: ["inet_service"], interval: true },
+  "kept-udp": { key: ["inet_service"], interval: true },
+  "kept-sctp": { key: ["inet_service"], interval: true },
   // VIPs that were meant for direct routing.
   direct: { key: ["address"] },
   // VIPs that answer ping by redirection; VIPs on real interfaces, named in the comment.
@@ -45,6 +50,11 @@ const PER_FAMILY = {
   redirects: { key: ["address", ...PORT], value: ["address", "inet_service"] },
   // Ports published on the host; the comment names the bridge.
   host: { key: PORT, value: ["address", "inet_service"] },
+  // Ranges of them, which keep their numbers.
+  "host-ranges": { key: PORT, value: ["address"], interval: true },
+  // Those that not everybody may reach; and who may.
+  limited: { key: PORT, interval: true },
+  sources: { key: ["address", ...PORT], interval: true },
 } satisfies Record<string, Shape>;
 
 const ONCE = {

@@ -36,11 +36,21 @@ const MASQUERADE: Statement = { kind: "masquerade" };
 const inFamily = (f: Family): Statement => ({ kind: "match", what: "meta nfproto", is: `ipv${f}` });
 const isProtocol = (name: string): Statement => ({ kind: "match", what: "meta l4proto", is: name });
 const led = (f: Family, map: string): Rule => [TRANSPORT, { kind: "vmap", key: [`${IP[f]} daddr`], map: `${map}${f}` }];
+const ledByPort = (f: Family, map: string): Rule => [
+  { kind: "vmap", key: [`${IP[f]} daddr`, ...PORT], map: `${map}${f}` },
+];
 const dnat = (f: Family, key: readonly Key[], map: string): Statement => ({
   kind: "nat",
   type: "dnat",
   family: IP[f],
   to: { key, map: `${map}${f}`, port: true },
+});
+/** The port stays. */
+const dnatRange = (f: Family): Statement => ({
+  kind: "nat",
+  type: "dnat",
+  family: IP[f],
+  to: { key: PORT, map: `host-ranges${f}` },
 });
 const both = (rules: (family: Family) => readonly Rule[]): readonly Rule[] => FAMILIES.flatMap(rules);
 
@@ -78,7 +88,7 @@ export const BASES: Readonly<Record<string, BaseChain>> = {
   leaving: {
     base: nat("output", NAT),
     rules: [
-      ...both((f) => [led(f, "local")]),
+      ...both((f) => [led(f, "local"), ledByPort(f, "local-ports")]),
       ...both((f) => [
         [
           { kind: "match", what: f === 4 ? "icmp type" : "icmpv6 type", is: "echo-request" },
@@ -87,19 +97,27 @@ export const BASES: Readonly<Record<string, BaseChain>> = {
         ],
       ]),
       [LOCAL, dnat(4, PORT, "host")],
+      [LOCAL, dnatRange(4)],
       // Nothing comes back to ::1 from elsewhere, the kernel has no route_localnet for it: better refused than lost.
       [LOCAL, { kind: "match", what: "ip6 daddr", is: "::1", not: true }, dnat(6, PORT, "host")],
+      [LOCAL, { kind: "match", what: "ip6 daddr", is: "::1", not: true }, dnatRange(6)],
     ],
   },
   entering: {
     base: nat("prerouting", NAT),
     rules: [
-      ...both((f) => [led(f, "arriving")]),
-      ...both((f) => [[inFamily(f), LOCAL, { kind: "vmap", key: PORT, map: `ports${f}` }]]),
+      ...both((f) => [led(f, "arriving"), ledByPort(f, "arriving-ports")]),
+      ...both((f) =>
+        ["ports", "port-ranges"].map((map) => [inFamily(f), LOCAL, { kind: "vmap", key: PORT, map: `${map}${f}` }]),
+      ),
       ...both((f) => [[dnat(f, [`${IP[f]} daddr`, ...PORT], "redirects")]]),
       // For postrouting, which does not see by which bridge a packet came where bridges call these hooks (bridge-nf-call-iptables).
       [{ kind: "in set", key: ["iifname"], set: "bridges" }, LOCAL, { kind: "set mark", ...HAIRPIN }],
-      ...both((f) => [[LOCAL, dnat(f, PORT, "host")]]),
+      ...both((f) => [limited(f)]),
+      ...both((f) => [
+        [LOCAL, dnat(f, PORT, "host")],
+        [LOCAL, dnatRange(f)],
+      ]),
     ],
   },
   passed: {
@@ -126,11 +144,29 @@ export const BASES: Readonly<Record<string, BaseChain>> = {
       [TRANSLATED, BACK],
       [{ kind: "match", what: "ct direction", is: "reply" }, BACK],
       ...refusedVips,
-      ...both((f) => refused([inFamily(f), { kind: "in set", key: PORT, set: `refused-ports${f}` }])),
+      ...both((f) =>
+        ["refused-ports", "refused-ranges"].flatMap((set) =>
+          refused([inFamily(f), { kind: "in set", key: PORT, set: `${set}${f}` }]),
+        ),
+      ),
     ],
   },
   "refuse-passing": { base: filter("forward", FILTER), rules: refusedVips },
 };
+
+/**
+ * Only what begins a connection comes here, so what is open goes on, and the host's own goes by "leaving". Dropped, as Kubernetes does it:
+ * who may not come need not know that something is there, and an answer might go to an address that never asked.
+ */
+function limited(f: Family): Rule {
+  return [
+    inFamily(f),
+    LOCAL,
+    { kind: "in set", key: PORT, set: `limited${f}` },
+    { kind: "in set", key: [`${IP[f]} saddr`, ...PORT], set: `sources${f}`, not: true },
+    DROP,
+  ];
+}
 
 function keptPort(f: Family, protocol: string): Rule {
   const kept = `kept-${protocol}${f}`;

@@ -1,12 +1,14 @@
 /** From what is in the kernel back to the state that it came from; and whether it is all of it, and nothing else. */
 import type { Ruleset } from "../../../os/nftables/ruleset.ts";
 import { occupies } from "../../diff.ts";
-import type { LbState, VirtualServer } from "../../state.ts";
+import { countOf } from "../../port-ranges.ts";
+import type { LbState, PortRange, PublishedPort, VirtualServer } from "../../state.ts";
 import {
   addressIn,
   device,
   distinct,
   foreign,
+  MOST_PORTS,
   mark,
   number,
   PROTOCOLS,
@@ -48,6 +50,7 @@ function stateOf(elements: readonly Placed[]): LbState {
     (by.get(name) ?? []).map((element) => read(element, familyOf(element)));
   const servers = serversOf(by);
   distinct(servers.map(({ key }) => key));
+  if (countOf(servers.flatMap(({ ports }) => ports)) > MOST_PORTS) return foreign();
   distinct(servers.flatMap(occupies));
   return {
     servers,
@@ -70,33 +73,64 @@ function stateOf(elements: readonly Placed[]): LbState {
         target: port(target),
       };
     }),
-    published: all("host", ({ key, value, comment }, family) => {
-      const [protocol, from] = words(key, 2);
-      const [to, toPort] = words(value, 2);
-      const way = { to: addressIn(family, to), toPort: port(toPort), bridge: device(comment) };
-      return { protocol: word(protocol, PROTOCOLS), port: port(from), ...way };
-    }),
+    published: publishedOf(by),
     sysctls: {},
   };
 }
 
-function serversOf(by: ReadonlyMap<string, readonly Placed[]>): VirtualServer[] {
+function publishedOf(by: By): PublishedPort[] {
+  const limited = new Set((by.get("limited") ?? []).map((element) => `${familyOf(element)} ${element.key}`));
+  const sources = grouped(by.get("sources") ?? [], (element) => {
+    const [, protocol, ports] = words(element.key, 3);
+    return `${familyOf(element)} ${protocol} . ${ports}`;
+  });
+  return [...(by.get("host") ?? []), ...(by.get("host-ranges") ?? [])].map((element) => {
+    const family = familyOf(element);
+    const range = portsOf(words(element.key, 2));
+    const [to, toPort] = range.last === undefined ? words(element.value, 2) : [element.value, `${range.port}`];
+    const place = `${family} ${element.key}`;
+    const from = (sources.get(place) ?? []).map(({ key }) => rangeIn(family, subnet(words(key, 3)[0]!, family)));
+    return {
+      ...range,
+      ...{ to: addressIn(family, to), toPort: port(toPort), bridge: device(element.comment) },
+      ...(limited.has(place) && { sources: from }),
+    };
+  });
+}
+
+/** "tcp", "80" or "8000-8010". */
+function portsOf([protocol, numbers = ""]: readonly string[]): PortRange {
+  const [first, last, ...more] = numbers.split("-");
+  if (more.length > 0) return foreign();
+  const range = { protocol: word(protocol, PROTOCOLS), port: port(first) };
+  return last === undefined ? range : { ...range, last: number(last, range.port + 1, 65_535) };
+}
+
+type By = ReadonlyMap<string, readonly Placed[]>;
+
+function serversOf(by: By): VirtualServer[] {
   const tasks = grouped(by.get("tasks") ?? [], ({ key }) => words(key, 2)[0]!);
-  const ports = grouped(by.get("ports") ?? [], (element) => `${familyOf(element)} ${element.value}`);
+  const placed = (...maps: Keyed[]) =>
+    grouped(
+      maps.flatMap((map) => by.get(map) ?? []),
+      (element) => `${familyOf(element)} ${element.value}`,
+    );
+  const ports = placed("ports", "port-ranges");
+  const declared = placed("local-ports", "arriving-ports");
   const names = grouped(by.get("names") ?? [], ({ key }) => words(key, 2)[0]!);
   return (by.get("servers") ?? []).map((element): VirtualServer => {
     const { key, value, comment = "" } = element;
     const family = familyOf(element);
     const order = ({ key }: Placed): number => number(words(key, 2)[1], 0, MOST_PIECES);
     const more = (names.get(key) ?? []).toSorted((a, b) => order(a) - order(b));
+    const { limited, ...said } = told(comment + more.map((piece) => piece.comment ?? "").join(""));
+    const goto = `${family} goto s-${key}`;
     return {
-      ...told(comment + more.map((piece) => piece.comment ?? "").join("")),
+      ...said,
       vip: addressIn(family, value),
       mark: mark(key),
-      ports: (ports.get(`${family} goto s-${key}`) ?? []).map((entry) => {
-        const [protocol, published] = words(entry.key, 2);
-        return { protocol: word(protocol, PROTOCOLS), port: port(published) };
-      }),
+      ports: (ports.get(goto) ?? []).map((entry) => portsOf(words(entry.key, 2))),
+      ...(limited && { only: (declared.get(goto) ?? []).map((entry) => portsOf(words(entry.key, 3).slice(1))) }),
       destinations: (tasks.get(key) ?? []).map((entry) => ({
         address: addressIn(family, words(entry.key, 2)[1]),
         weight: weight(entry.value),
