@@ -54,10 +54,18 @@ test.each([
   out.same("n", "\x01d");
   out.same("n", "\x01e");
   out.records("n", "\x01x", [], false);
-  const patch: ScopePatch = { revision: 1, names: out.names, zones: [], scopes: [], removedScopes: ["s"] };
+  const patch: ScopePatch = {
+    revision: 1,
+    names: out.names,
+    zones: [{ id: "n", suffix: "\x01n" }],
+    scopes: [],
+    removedScopes: ["s"],
+  };
   const parts = inParts(patch, most);
   expect(parts.map(textOf)).toEqual(expected);
-  expect(parts.map(({ removedScopes }) => removedScopes.length)).toEqual([...Array(parts.length - 1).fill(0), 1]);
+  const before = parts.slice(0, -1).map(({ zones, scopes, removedScopes }) => [zones, scopes, removedScopes]);
+  expect(before).toEqual(before.map(() => [[], [], []]));
+  expect(parts.at(-1)).toMatchObject({ zones: patch.zones, removedScopes: ["s"] });
   expect(parts[0] === patch).toBe(parts.length === 1);
 });
 
