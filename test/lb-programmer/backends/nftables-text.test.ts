@@ -158,7 +158,7 @@ describe("nftables: transactions", () => {
         add element inet eleven sources4 { 10.0.0.0/8 . udp . 53, 192.0.2.1 . udp . 53 }
         add element inet eleven host6 { tcp . 80 comment "gw" : fd00::2 . 80 }
         add element inet eleven limited6 { tcp . 80 }
-        add element inet eleven bridges { "gw" }
+        add element inet eleven bridges { "gw" }`),
     );
   });
 
