@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
-import { diff, normal, occupies, withoutCommon } from "../../src/lb-programmer/diff.ts";
+import { withoutCommon } from "../../src/lb-programmer/changed.ts";
+import { diff } from "../../src/lb-programmer/diff.ts";
+import { occupies } from "../../src/lb-programmer/entries.ts";
+import { normal } from "../../src/lb-programmer/normal.ts";
 import type { LbState } from "../../src/lb-programmer/state.ts";
 import { randomState } from "./random-state.ts";
 import { opText, parseState, stateText } from "./state-text.ts";

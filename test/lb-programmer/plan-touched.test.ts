@@ -1,8 +1,8 @@
 /** A planner that is told what changes were about looks at nothing else, and plans what one would that looks at everything. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { normal } from "../../src/lb-programmer/diff.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
+import { normal } from "../../src/lb-programmer/normal.ts";
 import { joined, PerService } from "../../src/lb-programmer/plan/per-service.ts";
 import { Planner } from "../../src/lb-programmer/plan/planner.ts";
 import { TouchedServices } from "../../src/lb-programmer/plan/touched-services.ts";

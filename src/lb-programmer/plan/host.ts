@@ -1,7 +1,7 @@
 /** The host's own namespace: where published ports are reached. */
 import { answering } from "../../model/answering.ts";
 import type { Port, ReadonlyState, Service, Task } from "../../model/types.ts";
-import { entryKey, samePublished } from "../diff.ts";
+import { entryKey, samePublished } from "../entries.ts";
 import { joinedPublished } from "../port-ranges.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
 import { keptFor } from "./balanced.ts";
