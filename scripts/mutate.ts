@@ -28,7 +28,7 @@ const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tes
     ["changed", "diff", "entries", "marks", "normal", "port-ranges", "reconcile/leaving"].map(
       (file) => `src/lb-programmer/${file}.ts`,
     ),
-    ["test/lb-programmer/{diff,marks,leaving}.test.ts"],
+    ["test/lb-programmer/{diff,port-ranges,marks,leaving}.test.ts"],
   ],
   ["plan", ["src/lb-programmer/plan"], ["test/lb-programmer/plan*.test.ts", "test/golden/balancing/*.test.ts"]],
 ];
