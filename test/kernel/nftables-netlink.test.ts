@@ -314,18 +314,11 @@ function comparable({ flags, foreign, chains, sets, rules, elements }: Ruleset) 
     chains: byName(chains),
     sets: byName(sets),
     rules: Object.fromEntries(
-      [...rules].map(([chain, all]) => [
-        chain,
-        all.map(({ comment, expressions }) => ({ comment, expressions: expressions.filter((e) => !isIdle(e)) })),
-      ]),
+      [...rules].map(([chain, all]) => [chain, all.map(({ comment, expressions }) => ({ comment, expressions }))]),
     ),
     elements: Object.fromEntries([...elements].map(([set, all]) => [set, byKey(all)])),
   };
 }
-
-/** nft turns the octets of a protocol around, before it looks for it in ranges; there is one. */
-const isIdle = (expression: object): boolean =>
-  "name" in expression && (expression as { readonly name: string }).name === "byteorder";
 
 const byName = <T extends { readonly name: string }>(all: readonly T[]) =>
   all.toSorted((a, b) => (a.name < b.name ? -1 : 1));

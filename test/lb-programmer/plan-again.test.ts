@@ -70,6 +70,17 @@ describe("servers are made anew", () => {
     expect(plans.plan(withService(state, web), CLIENT).servers[0]?.affinity).toBe(60);
   });
 
+  test("for a service with declared ports only, and once more as it was", () => {
+    const plans = planner();
+    const before = plans.plan(state, CLIENT).servers[0];
+    const web = { ...state.services.get("web")!, vipPorts: "declared" as const };
+    const declared = withService(state, web);
+    const [server] = plans.plan(declared, CLIENT).servers;
+    expect(server).toEqual({ ...before, only: [] });
+    expect(plans.plan(declared, CLIENT).servers[0]).toBe(server);
+    expect(plans.plan(state, CLIENT).servers[0]).toEqual(before);
+  });
+
   test("without the task that went last", () => {
     const plans = planner();
     plans.plan(state, CLIENT);

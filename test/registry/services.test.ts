@@ -27,6 +27,42 @@ const started = (...changes: ChangeInput[]): Registry => {
 const endpoints = (r: Registry, id: string) =>
   r.state.tasks.get(id)?.endpoints.map((e) => `${e.network} ${e.ip4} ${e.aliases.join()}`.trim());
 
+describe("ports", () => {
+  const ports = (r: Registry, id = "a") => r.state.services.get(id)?.ports.map((p) => `${p.published}:${p.target}`);
+
+  test("a range is as many ports, each of which is one's own", () => {
+    const r = started(service("a", { ports: [{ target: "80-82", published: "8080-8082" }] }));
+    expect(ports(r)).toEqual(["8080:80", "8081:81", "8082:82"]);
+    expect(() => r.apply([service("b", { ports: [{ target: 1, published: 8081 }] })])).toThrow(
+      "port '8081' is already in use by service 'a' (a) as an ingress port",
+    );
+    r.apply([{ kind: "service.patch", id: "a", patch: { ports: [{ target: "80-81", published: "8080-8081" }] } }]);
+    r.apply([service("b", { ports: [{ target: 1, published: 8082 }] })]);
+    expect(ports(r)).toEqual(["8080:80", "8081:81"]);
+  });
+
+  test("numbers that a range asks for in a batch are nobody else's", () => {
+    const dynamic = service("a", { ports: [{ target: 80, published: 0 }] });
+    const asking = service("b", { ports: [{ target: "1-2", published: "30000-30001" }] });
+    expect(ports(started(dynamic, asking))).toEqual(["30002:80"]);
+  });
+
+  test("sources are written as everyone writes them; equal ones are no change", () => {
+    const from = (...sources: string[]) =>
+      service("a", { vipPorts: "declared", ports: [{ target: "80-81", published: "80-81", sources }] });
+    const r = started(from("FD00::0/8", "192.0.2.1"));
+    const [first, second] = r.state.services.get("a")!.ports;
+    expect(first!.sources).toEqual(["fd00::/8", "192.0.2.1"]);
+    expect(second!.sources).toBe(first!.sources);
+    const { revision } = r.state;
+    r.apply([from("fd00::/8", "192.0.2.1")]);
+    r.apply([{ kind: "service.patch", id: "a", patch: { vipPorts: "declared" } }]);
+    expect(r.state.revision).toBe(revision);
+    r.apply([{ kind: "service.patch", id: "a", patch: { vipPorts: null } }]);
+    expect(r.state.services.get("a")!.vipPorts).toBeUndefined();
+  });
+});
+
 describe("the mesh", () => {
   test.each<[string, Partial<ServiceInput>, string | undefined]>([
     ["a published port", PUBLISHED, "10.0.9.2"],

@@ -54,6 +54,8 @@ export class Multicast {
 
   /** Takes what has come; false if something was lost. Never waits, and never takes long. */
   take(hear: Hear): boolean {
+    shared ??= new Batch(32, LONGEST);
+    const batch = shared;
     let whole = true;
     for (let taken = 0; taken < MOST; ) {
       const count = batch.receive(this.#fd);
@@ -120,4 +122,4 @@ function number(value: number): Buffer {
 
 /** Messages that are of interest are shorter. */
 const LONGEST = 2_048;
-const batch = new Batch(32, LONGEST);
+let shared: Batch | undefined;

@@ -10,7 +10,7 @@ import { known, type Selector } from "./selector.ts";
 import type { Key, Mapped, Statement } from "./statement.ts";
 
 /** Expressions that we write; a set without a name is one that exists for this rule alone. */
-export type Compiled = Exclude<Expression, { kind: "unknown" | "lookup" }> | Lookup;
+export type Compiled = Exclude<Expression, { kind: "unknown" | "byteorder" | "lookup" }> | Lookup;
 
 interface Lookup extends Omit<Extract<Expression, { kind: "lookup" }>, "set" | "id"> {
   readonly set: string | OwnSet;

@@ -71,6 +71,15 @@ export type Expression =
       readonly xor: string;
       readonly op?: number;
     }
+  /** Turns the octets of each number of `size` around. */
+  | {
+      readonly kind: "byteorder";
+      readonly from: number;
+      readonly register: number;
+      readonly op: "ntoh" | "hton";
+      readonly length: number;
+      readonly size: number;
+    }
   | { readonly kind: "cmp"; readonly register: number; readonly op: "eq" | "neq"; readonly value: string }
   /** Without `into` a match, into register 0 a verdict. `id`: of a set that is made in the same batch. */
   | {
@@ -140,6 +149,13 @@ const LAYOUTS: { readonly [Kind in Known["kind"]]: Layout<Fields<Kind>> } = {
     mask: [4, value],
     xor: [5, value],
     op: [6, flags()],
+  },
+  byteorder: {
+    from: [1, be32],
+    register: [2, be32],
+    op: [3, named({ ntoh: 0, hton: 1 })],
+    length: [4, be32],
+    size: [5, be32],
   },
   cmp: { register: [1, be32], op: [2, named({ eq: 0, neq: 1 })], value: [3, value] },
   lookup: { set: [1, text], register: [2, be32], into: [3, be32], id: [4, be32], flags: [5, flags()] },

@@ -92,7 +92,9 @@ class Reading {
     const own = new Map(sets.flatMap((found) => (isOwn(found) ? [[found.name, this.#own(found.set)]] : [])));
     const rules = new Map<string, ReadRule[]>(chains.map(({ name }) => [name, []]));
     for (const rule of this.#list("GETRULE", (from) => parseRule(from, table)))
-      rules.get(rule.chain)?.push({ ...rule, expressions: rule.expressions.map((e) => withOwnSet(e, own)) });
+      rules
+        .get(rule.chain)
+        ?.push({ ...rule, expressions: rule.expressions.filter(isOfUse).map((e) => withOwnSet(e, own)) });
     const ours = named.flatMap(({ set }) => set ?? []);
     return {
       generation,
@@ -158,6 +160,9 @@ const isEachOnce = (elements: readonly RawElement[]): boolean =>
 /** A set of a rule's own as compile.ts has them: values of one type, neither ranges nor a map. */
 const isOwn = (found: FoundSet): found is FoundSet & { readonly set: NamedSet } =>
   found.anonymous && found.set?.key.length === 1 && !found.set.interval && found.set.value === undefined;
+
+/** nft turns the octets of a protocol around before it looks for it in a set of ranges. It has one. */
+const isOfUse = (e: Expression): boolean => e.kind !== "byteorder" || e.length !== 1 || e.from !== e.register;
 
 function withOwnSet(expression: Expression, own: ReadonlyMap<string, OwnSet>): ReadExpression {
   const set = expression.kind === "lookup" ? own.get(expression.set) : undefined;
