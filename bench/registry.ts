@@ -6,6 +6,7 @@ import { Registry } from "../src/registry/registry.ts";
 import { Compiler } from "../src/scoping/compile.ts";
 import { Tables } from "../src/scoping/tables.ts";
 import { report } from "./measure.ts";
+import { container, network, service, task } from "./world.ts";
 
 const SERVICES = 10_000;
 const TASKS = 10;
@@ -18,7 +19,7 @@ export function run(): void {
   registry.on("change", ({ touched }) => tables.apply(compiler.compile(registry.state, touched)));
 
   let started = performance.now();
-  registry.apply(world());
+  registry.apply(everything());
   report(
     `registry: load ${SERVICES} services with ${SERVICES * TASKS} tasks`,
     (performance.now() - started) / 1000,
@@ -31,9 +32,9 @@ export function run(): void {
 
   const times: number[] = [];
   for (let i = 0; i < 5_000; i++) {
-    const task = registry.state.tasks.get(taskId(i, 3))!;
+    const old = registry.state.tasks.get(taskId(i, 3))!;
     started = performance.now();
-    registry.apply([{ kind: "task.put", task: { ...task, state: "draining" } }]);
+    registry.apply([{ kind: "task.put", task: { ...old, state: "draining" } }]);
     const left = tables.scope("s")?.lookup(nameKey(`tasks.s${i}`), 1).count;
     times.push(performance.now() - started);
     if (left !== TASKS - 1) throw new Error(`tasks.s${i} has ${left} addresses`);
@@ -43,64 +44,23 @@ export function run(): void {
   report("registry: one change to its answer, p99", times[Math.floor(times.length * 0.99)]! * 1000, "us", 1000);
   started = performance.now();
   for (let i = 0; i < 20_000; i++) {
-    const task = registry.state.tasks.get(taskId(i % SERVICES, 1 + (i & 1)))!;
-    registry.apply([{ kind: "task.put", task: { ...task, health: i < SERVICES ? "unhealthy" : "healthy" } }]);
+    const old = registry.state.tasks.get(taskId(i % SERVICES, 1 + (i & 1)))!;
+    registry.apply([{ kind: "task.put", task: { ...old, health: i < SERVICES ? "unhealthy" : "healthy" } }]);
   }
   report("registry: changes", 20_000 / ((performance.now() - started) / 1000), "per second");
 }
 
 const taskId = (service: number, task: number): string => `s${service}t${task}`.padEnd(25, "z");
 
-function world(): Change[] {
-  const changes: Change[] = [
-    {
-      kind: "network.put",
-      network: {
-        id: "n",
-        name: "n",
-        driver: "overlay",
-        ingress: false,
-        defaultBridge: false,
-        internal: false,
-        subnets: [{ cidr: "10.0.0.0/8" }],
-      },
-    },
-    { kind: "container.put", container: { id: "c", name: "c", state: "running", labels: {}, endpoints: [endpoint()] } },
-    { kind: "sandbox.put", sandbox: { id: "s", member: { kind: "container", id: "c" }, listen: [] } },
-  ];
-  for (let s = 0; s < SERVICES; s++) {
-    changes.push({
-      kind: "service.put",
-      service: {
-        id: `s${s}`,
-        name: `s${s}`,
-        mode: "vip",
-        publish: "healthy",
-        networks: [{ network: "n", aliases: [] }],
-        ports: [],
-        labels: {},
-      },
-    });
-    for (let t = 0; t < TASKS; t++) {
-      changes.push({
-        kind: "task.put",
-        task: {
-          id: taskId(s, t),
-          service: `s${s}`,
-          slot: t + 1,
-          node: "node-1",
-          state: "running",
-          health: "none",
-          endpoints: [endpoint()],
-          labels: {},
-        },
-      });
-    }
-  }
-  return changes;
-}
-
-const endpoint = () => ({ network: "n", aliases: [], links: [], priority: 0 });
+const everything = (): Change[] => [
+  network("10.0.0.0/8"),
+  container("c"),
+  { kind: "sandbox.put", sandbox: { id: "s", member: { kind: "container", id: "c" }, listen: [] } },
+  ...Array.from({ length: SERVICES }, (_, s) => [
+    service(s),
+    ...Array.from({ length: TASKS }, (_, t) => task(s, t + 1, taskId(s, t))),
+  ]).flat(),
+];
 
 /** Octets of live heap. `npm run bench` starts node with --expose-gc. */
 function heap(): number {

@@ -2,20 +2,22 @@
 import type { Change } from "../src/model/types.ts";
 
 export const world = (containers: readonly string[]): Change[] => [
-  {
-    kind: "network.put",
-    network: {
-      id: "n",
-      name: "n",
-      driver: "overlay",
-      ingress: false,
-      defaultBridge: false,
-      internal: false,
-      subnets: [{ cidr: "10.0.0.0/16" }],
-    },
-  },
+  network("10.0.0.0/16"),
   ...containers.map((name) => container(name)),
 ];
+
+export const network = (cidr: string): Change => ({
+  kind: "network.put",
+  network: {
+    id: "n",
+    name: "n",
+    driver: "overlay",
+    ingress: false,
+    defaultBridge: false,
+    internal: false,
+    subnets: [{ cidr }],
+  },
+});
 
 export const container = (name: string, state: "running" | "stopped" = "running"): Change => ({
   kind: "container.put",
@@ -41,10 +43,10 @@ export const service = (s: number): Change => ({
   },
 });
 
-export const task = (s: number, slot: number): Change => ({
+export const task = (s: number, slot: number, id = `s${s}t${slot}`): Change => ({
   kind: "task.put",
   task: {
-    id: `s${s}t${slot}`,
+    id,
     service: `s${s}`,
     slot,
     node: "node-1",

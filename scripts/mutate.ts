@@ -21,12 +21,14 @@ const FOLDERS: readonly (readonly [name: string, sources: readonly string[], tes
   [
     "registry",
     ["src/registry"],
-    ["test/registry/{names,registry,rules,patch,feed,undo,pools,refusals,services,folding,properties}.test.ts"],
+    ["test/registry/{names,registry,rules,patch,feed,undo,pools,ranges,refusals,services,folding,properties}.test.ts"],
   ],
   [
     "lb-programmer",
-    ["src/lb-programmer/diff.ts", "src/lb-programmer/marks.ts", "src/lb-programmer/reconcile/leaving.ts"],
-    ["test/lb-programmer/{diff,marks,leaving}.test.ts"],
+    ["changed", "diff", "entries", "marks", "normal", "port-ranges", "reconcile/leaving"].map(
+      (file) => `src/lb-programmer/${file}.ts`,
+    ),
+    ["test/lb-programmer/{diff,port-ranges,marks,leaving}.test.ts"],
   ],
   ["plan", ["src/lb-programmer/plan"], ["test/lb-programmer/plan*.test.ts", "test/golden/balancing/*.test.ts"]],
 ];

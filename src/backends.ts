@@ -6,8 +6,9 @@ export { DryRunBackend, type DryRunOptions } from "./lb-programmer/backends/dry-
 export { IpvsBackend, type IpvsOptions } from "./lb-programmer/backends/ipvs/backend.ts";
 export { NftablesBackend, type NftablesOptions } from "./lb-programmer/backends/nftables/backend.ts";
 export type { Clock } from "./lb-programmer/clock.ts";
-export { diff, normal } from "./lb-programmer/diff.ts";
+export { diff } from "./lb-programmer/diff.ts";
 export { Marks } from "./lb-programmer/marks.ts";
+export { normal } from "./lb-programmer/normal.ts";
 export type { PlanContext } from "./lb-programmer/plan/context.ts";
 export { Planner } from "./lb-programmer/plan/planner.ts";
 export type { Intervals } from "./lb-programmer/reconcile/keeper-options.ts";

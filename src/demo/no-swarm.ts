@@ -29,5 +29,5 @@ function wordsFor({ op, code, message }: OsError): string | undefined {
   return REFUSALS.has(code) ? message : undefined;
 }
 
-/** Whatever was asked for: not here, or not for us. */
+/** What these say of anything that was asked for: not on this machine, or not for us. */
 const REFUSALS: ReadonlySet<string> = new Set(["EACCES", "ENOSYS", "EOPNOTSUPP", "EPERM", "EROFS"]);

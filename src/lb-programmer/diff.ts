@@ -1,39 +1,8 @@
-/** The steps from one state to another, and the canonical form of a state. Pure. */
-import { familyOf } from "../model/address.ts";
-import { inTheWay, lastOf, samePorts, sameTexts } from "./port-ranges.ts";
-import type {
-  LbOp,
-  LbState,
-  LocalAddress,
-  PortRange,
-  PortRedirect,
-  PublishedPort,
-  Snat,
-  VirtualServer,
-} from "./state.ts";
-
-/** What a server occupies in a namespace, each as a text: no two servers may have one of these in common. */
-export function occupies({ vip, mark, from, ports, keepSource }: VirtualServer): string[] {
-  const family = familyOf(vip);
-  return [
-    `mark ${mark}`,
-    ...(keepSource && from === "published" ? [] : [vip]), // however its connections come: a backend refuses them by VIP
-    ...ports.flatMap((p) => numbers(p).map((port) => `${p.protocol} ${port} ${family}`)),
-  ];
-}
-
-const numbers = (range: PortRange): readonly number[] =>
-  range.last === undefined
-    ? [range.port]
-    : Array.from({ length: lastOf(range) - range.port + 1 }, (_, i) => range.port + i);
-
-/** What each kind of entry is known by: the kernel holds at most one entry of each key. */
-export const entryKey = {
-  address: (a: LocalAddress): string => `${a.address} ${a.device}`,
-  snat: (s: Snat): string => s.subnet,
-  redirect: (r: PortRedirect): string => `${r.address} ${r.protocol} ${r.published}`,
-  published: (p: PublishedPort): string => `${p.protocol} ${p.port} ${familyOf(p.to)}`,
-};
+/** The steps from one state to another. Pure. */
+import { changed, withoutCommon } from "./changed.ts";
+import { entryKey, occupies, samePublished } from "./entries.ts";
+import { inTheWay, samePorts } from "./port-ranges.ts";
+import type { LbOp, LbState, VirtualServer } from "./state.ts";
 
 /**
  * Steps that turn `actual` into `desired`, none if they are equal: first what is added and changed, in the order in which it
@@ -68,67 +37,6 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
     ...addresses.removed.map((address): LbOp => ({ op: "address.remove", address })),
     ...snats.removed.map((snat): LbOp => ({ op: "snat.remove", snat })),
   ];
-}
-
-export const samePublished = (a: PublishedPort, b: PublishedPort): boolean =>
-  a.last === b.last &&
-  a.to === b.to &&
-  a.toPort === b.toPort &&
-  a.bridge === b.bridge &&
-  sameTexts(a.sources, b.sources);
-
-/**
- * What is left of two lists without the objects that are in both: of ten thousand services, mostly the one that changed. So that a
- * small change to a large state costs little, lists are cut like this before they are compared entry by entry.
- */
-export function withoutCommon<T extends object>(a: readonly T[], b: readonly T[]): [readonly T[], readonly T[]] {
-  if (a === b) return [[], []];
-  const most = Math.min(a.length, b.length);
-  let [start, end] = [0, 0];
-  while (start < most && a[start] === b[start]) start++;
-  while (end < most - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
-  let [olds, news] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
-  if (olds.length === news.length) [olds, news] = [unlike(olds, news), unlike(news, olds)];
-  return [without(olds, news), without(news, olds)];
-}
-
-/** Changes in place, the rule, leave everything else where it was. */
-const unlike = <T>(entries: readonly T[], others: readonly T[]): T[] =>
-  entries.filter((entry, i) => entry !== others[i]);
-
-function without<T>(entries: readonly T[], others: readonly T[]): readonly T[] {
-  if (entries.length === 0 || others.length === 0) return entries;
-  const there = new Set(others);
-  return entries.filter((entry) => !there.has(entry));
-}
-
-interface Changed<T> {
-  /** Not there at all, or there with another value. */
-  added: T[];
-  /** Those other values: they must be removed before the new ones are added. */
-  replaced: T[];
-  removed: T[];
-}
-
-function changed<T extends object>(
-  actual: readonly T[],
-  desired: readonly T[],
-  keyOf: (entry: T) => string,
-  same: (a: T, b: T) => boolean,
-): Changed<T> {
-  const out: Changed<T> = { added: [], replaced: [], removed: [] };
-  const [olds, news] = withoutCommon(actual, desired);
-  const there = new Map(olds.map((entry) => [keyOf(entry), entry]));
-  for (const entry of news) {
-    const key = keyOf(entry);
-    const old = there.get(key);
-    there.delete(key);
-    if (old !== undefined && same(old, entry)) continue;
-    out.added.push(entry);
-    if (old !== undefined) out.replaced.push(old);
-  }
-  out.removed.push(...there.values());
-  return out;
 }
 
 /** Servers that a plan did not change are the very same objects as before (plan/planner.ts), so they are left out. */
@@ -194,54 +102,4 @@ function sameIdentity(a: VirtualServer, b: VirtualServer): boolean {
     samePorts(a.only, b.only) &&
     samePorts(a.ports, b.ports)
   );
-}
-
-/** The state with everything sorted and nothing that is not in its type: equal states are deeply equal, and print equal. */
-export function normal(state: LbState): LbState {
-  return {
-    addresses: sorted(state.addresses, ({ address, device }) => ({ address, device })),
-    servers: sorted(state.servers, normalServer),
-    snats: sorted(state.snats, ({ subnet, to }) => ({ subnet, to })),
-    redirects: sorted(state.redirects, ({ address, protocol, published, target }) => ({
-      address,
-      protocol,
-      published,
-      target,
-    })),
-    published: sorted(state.published, ({ protocol, port, last, to, toPort, bridge, sources }) => ({
-      ...{ protocol, port, to, toPort, bridge },
-      ...(last !== undefined && { last }),
-      ...(sources && { sources: [...sources].sort() }),
-    })),
-    sysctls: Object.fromEntries(sorted(Object.entries(state.sysctls), (entry) => entry)),
-  };
-}
-
-const normalServer = (s: VirtualServer): VirtualServer => ({
-  key: s.key,
-  vip: s.vip,
-  mark: s.mark,
-  from: s.from,
-  ports: sorted(s.ports, normalRange),
-  ...(s.only && { only: sorted(s.only, normalRange) }),
-  scheduler: s.scheduler,
-  affinity: s.affinity,
-  forwarding: s.forwarding,
-  ...(s.keepSource && { keepSource: s.keepSource }),
-  destinations: sorted(s.destinations, ({ address, weight }) => ({ address, weight })),
-});
-
-const normalRange = ({ protocol, port, last }: PortRange): PortRange => ({
-  protocol,
-  port,
-  ...(last !== undefined && { last }),
-});
-
-/** Copies, ordered by their text: their first member decides, it is what they are known by. */
-function sorted<T>(entries: readonly T[], copy: (entry: T) => T): T[] {
-  return entries
-    .map((entry) => copy(entry))
-    .map((entry) => [JSON.stringify(entry), entry] as const)
-    .sort(([a], [b]) => (a < b ? -1 : Number(a > b)))
-    .map(([, entry]) => entry);
 }

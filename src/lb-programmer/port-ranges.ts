@@ -15,7 +15,7 @@ export const numbersText = ({ port, last }: Pick<PortRange, "port" | "last">, be
 /** "tcp 8000-8010". */
 export const portText = (range: PortRange): string => `${range.protocol} ${numbersText(range)}`;
 
-/** A range from the first port to the last, as everyone writes it. */
+/** From the first port to the last: a single port has no `last`. */
 export const rangeOf = <T extends PortRange>(first: T, last: number): T => {
   const { last: _, ...rest } = first;
   return (last > first.port ? { ...rest, last } : rest) as T;

@@ -62,7 +62,7 @@ export interface Idle {
   readonly udp?: number;
 }
 
-/** Everything that one target holds. Order means nothing; `normal` in diff.ts sorts it. */
+/** Everything that one target holds. Order means nothing; `normal` in normal.ts sorts it. */
 export interface LbState {
   /** VIPs as addresses of this namespace, so that they answer ping and ARP. */
   readonly addresses: readonly LocalAddress[];

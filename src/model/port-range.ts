@@ -9,8 +9,8 @@ export type Ports = number | string;
 /** "8000-8010" to its first and last port; undefined if it is no range. */
 export function parseRange(text: string): readonly [first: number, last: number] | undefined {
   const [, from, to] = /^([1-9]\d{0,4})-([1-9]\d{0,4})$/.exec(text) ?? [];
-  const [first, last] = [Number(from), Number(to)];
-  return from !== undefined && first <= last && last <= 65_535 ? [first, last] : undefined;
+  const [first, last] = [Number(from), Number(to)]; // NaN is not less than NaN
+  return first <= last && last <= 65_535 ? [first, last] : undefined;
 }
 
 /** What is wrong with a range, to be read behind its place. */

@@ -6,7 +6,7 @@ export class Names {
   readonly #plane: Pick<DataPlane, "update" | "applied">;
   /** Those that wait, oldest first. */
   readonly #waiting: ScopePatch[] = [];
-  /** Up to this revision, they wait for nothing. */
+  /** Patches up to this revision have nothing to wait for but their turn. */
   #due = 0;
 
   constructor(plane: Pick<DataPlane, "update" | "applied">) {
@@ -26,8 +26,8 @@ export class Names {
   }
 
   /**
-   * Names become what they were compiled to at this revision, before this returns on this thread, when it resolves on all. Rejects if the
-   * data plane does not take them: then they are the first that it is given next time.
+   * Hands over the patches up to this revision: they are in force on this thread when this returns, on all threads when it resolves. Rejects
+   * if the data plane does not take one: that is the first that it is given next time.
    */
   async become(revision: number): Promise<void> {
     this.#due = Math.max(this.#due, revision);

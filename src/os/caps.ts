@@ -11,13 +11,10 @@ export const CAP_NET_ADMIN = 12;
 export const CAP_NET_RAW = 13;
 
 const VERSION_3 = 0x20080522;
-const PR_GET_SECUREBITS = 27;
-const PR_SET_SECUREBITS = 28;
-const PR_SET_NO_NEW_PRIVS = 38;
-const PR_CAP_AMBIENT = 47;
-const AMBIENT_RAISE = 2;
-const AMBIENT_CLEAR_ALL = 4;
-/** Being root gives nothing to what is executed. */
+const PR = { getSecurebits: 27, setSecurebits: 28, setNoNewPrivs: 38, capAmbient: 47 } as const;
+/** Of PR.capAmbient. */
+const [RAISE, CLEAR_ALL] = [2, 4] as const;
+/** Of PR.setSecurebits: being root gives nothing to what is executed. */
 const SECBIT_NOROOT = 1;
 
 /** Words of the second struct above. */
@@ -29,7 +26,7 @@ const WORDS = 3;
  * node's pool of threads has started elsewhere: a pool thread is a copy of the thread that first needs it.
  */
 export function dropCapabilities(): void {
-  checked(libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS");
+  checked(libc().prctl(PR.setNoNewPrivs, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS");
   set(new Uint32Array(2 * WORDS));
 }
 
@@ -41,20 +38,20 @@ export function spawningWith<T>(capabilities: readonly number[], work: () => T):
   const before = get();
   if (isNothing(before)) return work(); // a thread without capabilities has none to give
   const { prctl } = libc();
-  const bits = checked(prctl(PR_GET_SECUREBITS, 0, 0, 0, 0), "prctl", "PR_GET_SECUREBITS");
+  const bits = checked(prctl(PR.getSecurebits, 0, 0, 0, 0), "prctl", "PR_GET_SECUREBITS");
   const given = capabilities.filter((cap) => has(before, cap));
   const during = before.slice();
   for (const cap of given) during[(cap >> 5) * WORDS + INHERITABLE]! |= 1 << (cap & 31);
   try {
-    checked(prctl(PR_SET_SECUREBITS, bits | SECBIT_NOROOT, 0, 0, 0), "prctl", "PR_SET_SECUREBITS");
+    checked(prctl(PR.setSecurebits, bits | SECBIT_NOROOT, 0, 0, 0), "prctl", "PR_SET_SECUREBITS");
     set(during);
-    checked(prctl(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl", "PR_CAP_AMBIENT");
-    for (const cap of given) checked(prctl(PR_CAP_AMBIENT, AMBIENT_RAISE, cap, 0, 0), "prctl", "PR_CAP_AMBIENT");
+    checked(prctl(PR.capAmbient, CLEAR_ALL, 0, 0, 0), "prctl", "PR_CAP_AMBIENT");
+    for (const cap of given) checked(prctl(PR.capAmbient, RAISE, cap, 0, 0), "prctl", "PR_CAP_AMBIENT");
     return work();
   } finally {
-    prctl(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL, 0, 0, 0);
+    prctl(PR.capAmbient, CLEAR_ALL, 0, 0, 0);
     set(before);
-    prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
+    prctl(PR.setSecurebits, bits, 0, 0, 0);
   }
 }
 

@@ -4,9 +4,7 @@ import { checked, libc } from "./libc.ts";
 import { AF_INET } from "./sockaddr.ts";
 import { withSocket } from "./socket.ts";
 
-const SIOCGIFNAME = 0x8910;
-const SIOCGIFFLAGS = 0x8913;
-const SIOCSIFFLAGS = 0x8914;
+const SIOC = { getName: 0x8910, getFlags: 0x8913, setFlags: 0x8914 } as const;
 const IFF_UP = 1;
 const ENODEV = 19;
 
@@ -20,11 +18,11 @@ export const bringLoopbackUp = (): boolean =>
     const { ioctl } = libc();
     const request = Buffer.alloc(IFREQ);
     request.write("lo", "latin1");
-    checked(ioctl(fd, SIOCGIFFLAGS, request), "SIOCGIFFLAGS", "lo");
+    checked(ioctl(fd, SIOC.getFlags, request), "SIOCGIFFLAGS", "lo");
     const flags = request.readInt16LE(NAME);
     if (flags & IFF_UP) return false;
     request.writeInt16LE(flags | IFF_UP, NAME);
-    checked(ioctl(fd, SIOCSIFFLAGS, request), "SIOCSIFFLAGS", "lo");
+    checked(ioctl(fd, SIOC.setFlags, request), "SIOCSIFFLAGS", "lo");
     return true;
   });
 
@@ -32,7 +30,7 @@ export const bringLoopbackUp = (): boolean =>
 export function deviceName(fd: number, index: number): string | undefined {
   const request = Buffer.alloc(IFREQ);
   request.writeUInt32LE(index, NAME);
-  if (libc().ioctl(fd, SIOCGIFNAME, request) < 0) {
+  if (libc().ioctl(fd, SIOC.getName, request) < 0) {
     const errno = libc().koffi.errno();
     if (errno === ENODEV) return undefined;
     throw new OsError("interface", errno, `number ${index}`);

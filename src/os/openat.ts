@@ -10,11 +10,8 @@ import { checked, libc } from "./libc.ts";
 
 const SYS_OPENAT2 = 437;
 const OPEN_HOW = 24;
-const RESOLVE_NO_XDEV = 1;
-const RESOLVE_NO_MAGICLINKS = 2;
-const RESOLVE_NO_SYMLINKS = 4;
-const RESOLVE_BENEATH = 8;
-const STAY = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+const RESOLVE = { noXdev: 1, noMagiclinks: 2, noSymlinks: 4, beneath: 8 } as const;
+const STAY = RESOLVE.beneath | RESOLVE.noSymlinks | RESOLVE.noMagiclinks;
 const O_CLOEXEC = 0x80000;
 const EXDEV = 18;
 
@@ -37,7 +34,7 @@ export function openBeneath(folder: number, path: string, flags: number, { mode 
 
 /** Something is mounted on this very name. */
 export function isMountPoint(folder: number, name: string): boolean {
-  const fd = open(folder, name, O_PATH, 0, STAY | RESOLVE_NO_XDEV);
+  const fd = open(folder, name, O_PATH, 0, STAY | RESOLVE.noXdev);
   if (fd < 0) return libc().koffi.errno() === EXDEV;
   libc().close(fd);
   return false;

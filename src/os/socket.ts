@@ -14,9 +14,9 @@ const SO = { reuseAddress: 2, type: 3, receiveBuffer: 8, receiveBufferForce: 33,
 const IPPROTO = { ip: 0, tcp: 6, ip6: 41, sctp: 132 } as const;
 /** Options of IPPROTO.ip, .tcp and .ip6. */
 const [IP_PKTINFO, TCP_NODELAY, IPV6_V6ONLY, IPV6_RECVPKTINFO] = [8, 1, 26, 49] as const;
-const [F_GETFL, F_SETFL] = [3, 4] as const;
 const MSG_NOSIGNAL = 0x4000;
 const EINPROGRESS = 115;
+const [F_GETFL, F_SETFL] = [3, 4] as const;
 
 /** A socket that is ours to close. */
 export interface OpenSocket {

@@ -87,5 +87,5 @@ const slotAt = (slot: number): Cidr => ({
   family: 4,
 });
 
-/** The /24 that a range of the pool, or one around it, begins in. */
-const firstSlot = ({ base, bits }: Cidr): number => (bits <= 8 ? 0 : (base.charCodeAt(1) << 8) | base.charCodeAt(2));
+/** The /24 that a range of the pool, or one around it, begins in: one around it has zeros there. */
+const firstSlot = ({ base }: Cidr): number => (base.charCodeAt(1) << 8) | base.charCodeAt(2);

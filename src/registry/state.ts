@@ -27,14 +27,7 @@ export class State implements ReadonlyState {
 }
 
 /** Ids collected while a batch is reduced. */
-export interface Touching extends Touched {
-  readonly networks: Set<string>;
-  readonly services: Set<string>;
-  readonly tasks: Set<string>;
-  readonly containers: Set<string>;
-  readonly sandboxes: Set<string>;
-  readonly tasksOf: Set<string>;
-}
+export type Touching = { readonly [Kind in keyof Touched]: Set<string> };
 
 export const nothingTouched = (): Touching => ({
   networks: new Set(),

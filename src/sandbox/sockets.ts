@@ -4,7 +4,7 @@ import type { Listen } from "../model/types.ts";
 import { OsError } from "../os/error.ts";
 import { bringLoopbackUp } from "../os/link.ts";
 import { inNetns } from "../os/netns.ts";
-import { bindUdp, closeFd, listenTcp } from "../os/socket.ts";
+import { bindUdp, closeFd, listenTcp, type OpenSocket } from "../os/socket.ts";
 import type { OpenSockets, Place, Sockets } from "../server/data-plane.ts";
 import type { Inheritance } from "./inheritance.ts";
 import { type Kept, keepRedirect } from "./keep-redirect.ts";
@@ -37,8 +37,8 @@ export function createOpenSockets({ inheritance, onNotice }: SocketOptions): Ope
         onNotice(`${place.netns}: ${listen.address}:${listen.port} is taken there; it is redirected to ports of ours`);
       }
     }
-    const pair = within(place, () => ({ udp: bindUdp(listen.address, 0), tcp: listenTcp(listen.address, 0) }));
-    return behindRedirect({ udp: pair.udp.fd, tcp: pair.tcp.fd, port: listen.port });
+    const pair = within(place, () => beside(bindUdp(listen.address, 0), listen.address, 0));
+    return behindRedirect({ ...pair, port: listen.port });
   };
 }
 
@@ -105,10 +105,19 @@ function bindPair(address: string, port: number): Pair {
   for (let tries = port === 0 ? 16 : 1; ; tries--) {
     const udp = bindUdp(address, port);
     try {
-      return { udp: udp.fd, tcp: listenTcp(address, udp.port).fd, port: udp.port };
+      return beside(udp, address, udp.port);
     } catch (error) {
-      closeFd(udp.fd);
       if (tries <= 1) throw error;
     }
+  }
+}
+
+/** TCP on that port, as UDP's other half, which is closed if there is none. */
+function beside(udp: OpenSocket, address: string, port: number): Pair {
+  try {
+    return { udp: udp.fd, tcp: listenTcp(address, port).fd, port: udp.port };
+  } catch (error) {
+    closeFd(udp.fd);
+    throw error;
   }
 }

@@ -44,7 +44,7 @@ export class Plane implements DataPlane {
     return { serve, forward };
   }
 
-  /** What this thread reads is answered, or nobody could ask. */
+  /** Of the threads: this one can not fail without the whole process. */
   get problems(): DataPlane["problems"] {
     return this.#parts.threads?.problems ?? NONE;
   }

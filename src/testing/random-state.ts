@@ -1,5 +1,5 @@
 /** Any valid balancing state; few names and numbers, so that two of them have much in common. Says what is drawn, not from where. */
-import { entryKey, occupies } from "../lb-programmer/diff.ts";
+import { entryKey, occupies } from "../lb-programmer/entries.ts";
 import { overlap, rangeOf } from "../lb-programmer/port-ranges.ts";
 import type { LbState, PortRange, PublishedPort, VirtualServer } from "../lb-programmer/state.ts";
 import type { Protocol, Scheduler } from "../model/types.ts";

@@ -13,7 +13,7 @@
  *   published udp 5060-5070 to 172.18.0.2 5060 over docker_gwbridge from 10.0.0.0/8,192.0.2.1/32     (or: from nobody)
  *   sysctl net/ipv4/vs/conntrack 1
  */
-import { normal } from "../lb-programmer/diff.ts";
+import { normal } from "../lb-programmer/normal.ts";
 import { numbersText } from "../lb-programmer/port-ranges.ts";
 import type { Destination, LbOp, LbState, PortRange, PublishedPort, VirtualServer } from "../lb-programmer/state.ts";
 import type { Protocol, Scheduler } from "../model/types.ts";

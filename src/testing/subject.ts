@@ -1,7 +1,8 @@
 /** A backend with an empty namespace to try it on, and the two things that every case does with it. */
 import { deepEqual, equal } from "node:assert/strict";
 import type { LbBackend } from "../lb-programmer/backends/backend.ts";
-import { diff, normal } from "../lb-programmer/diff.ts";
+import { diff } from "../lb-programmer/diff.ts";
+import { normal } from "../lb-programmer/normal.ts";
 import type { LbState, LbTarget } from "../lb-programmer/state.ts";
 import { stateText } from "./state-text.ts";
 

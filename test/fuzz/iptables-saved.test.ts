@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { addressChange, selfRouteChange } from "../../src/lb-programmer/backends/ipvs/addresses.ts";
+import { inFamily } from "../../src/lb-programmer/backends/ipvs/chain.ts";
 import { stateOf } from "../../src/lb-programmer/backends/ipvs/read.ts";
 import { EVERY_CHAIN, marksOf, parseSaved, restoreText } from "../../src/lb-programmer/backends/ipvs/saved.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
@@ -34,7 +35,9 @@ function linesFor(family: 4 | 6): ReadonlySet<string> {
     ...["*mangle", "*nat", "*filter", "COMMIT"],
     ...NAMES.flatMap((name) => [`:${name} - [0:0]`, `-X ${name}`]),
     ...jumps.flatMap((jump) => [`-I ${jump}`, `-D ${jump}`]),
-    ...EVERY_CHAIN.flatMap((chain) => chain.rules(DESIRED, family).map((rule) => `-A ${chain.name} ${rule}`)),
+    ...EVERY_CHAIN.flatMap((chain) =>
+      chain.rules(inFamily(DESIRED, family), family).map((rule) => `-A ${chain.name} ${rule}`),
+    ),
   ]);
 }
 

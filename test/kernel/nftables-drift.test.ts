@@ -1,7 +1,8 @@
 /** What happens when somebody, or an end in the middle, leaves our table other than we wrote it. */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
-import { diff, normal } from "../../src/lb-programmer/diff.ts";
+import { diff } from "../../src/lb-programmer/diff.ts";
+import { normal } from "../../src/lb-programmer/normal.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { exec } from "../../src/os/exec.ts";
 import { NETLINK_NETFILTER, Netlink } from "../../src/os/netlink/connection.ts";

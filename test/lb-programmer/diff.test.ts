@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { KernelModel } from "../../src/lb-programmer/backends/kernel-model.ts";
-import { diff, normal, occupies, withoutCommon } from "../../src/lb-programmer/diff.ts";
+import { withoutCommon } from "../../src/lb-programmer/changed.ts";
+import { diff } from "../../src/lb-programmer/diff.ts";
+import { occupies } from "../../src/lb-programmer/entries.ts";
+import { normal } from "../../src/lb-programmer/normal.ts";
 import type { LbState } from "../../src/lb-programmer/state.ts";
 import { randomState } from "./random-state.ts";
 import { opText, parseState, stateText } from "./state-text.ts";
@@ -189,6 +192,13 @@ const ROWS: readonly (readonly [string, string, string, string[]])[] = [
   ],
 ];
 
+test.each([
+  "address 10.0.1.4 eth0",
+  "snat 10.0.1.0/24 to 10.0.1.3",
+  "redirect 10.0.0.4 tcp 8080 to 80",
+  "published tcp 8080 to 172.18.0.2 80 over br",
+])("no step where there is an equal entry: %s", (entry) => expect(steps(entry, entry)).toEqual([]));
+
 test.each(ROWS)("steps: %s", (_, from, to, expected) => {
   expect(steps(from, to)).toEqual(expected);
 });
@@ -218,6 +228,7 @@ test("and so is one for other connections", () => {
 test.each([
   ["local rr", ["mark 256", "10.0.1.4"]],
   ["published tcp/80,udp/53 rr", ["mark 256", "10.0.1.4", "tcp 80 4", "udp 53 4"]],
+  ["published tcp/80-82 rr", ["mark 256", "10.0.1.4", "tcp 80 4", "tcp 81 4", "tcp 82 4"]],
   ["published tcp/80 rr keep-source", ["mark 256", "tcp 80 4"]],
   ["arriving rr keep-source", ["mark 256", "10.0.1.4"]],
 ])("a server %s occupies %j", (as, expected) => {
@@ -271,27 +282,38 @@ test("the canonical form: sorted, and without what is not in its type", () => {
   ] as const;
   const snat = { subnet: "10.0.1.0/24", to: "10.0.1.3" };
   const redirect = { address: "10.0.0.4", protocol: "tcp", published: 8080, target: 80 } as const;
-  const published = { protocol: "tcp", port: 8080, to: "172.18.0.2", toPort: 80, bridge: "br" } as const;
+  const to = { protocol: "tcp", to: "172.18.0.2", bridge: "br" } as const;
+  const published = [
+    { ...to, port: 8080, toPort: 80 },
+    { ...to, port: 9000, toPort: 9000, last: 9010, sources: ["10.0.0.0/8", "192.0.2.1/32"] },
+  ];
+  const only = [
+    { protocol: "tcp", port: 80 },
+    { protocol: "udp", port: 53, last: 60 },
+  ] as const;
   const state = normal({
     addresses: [2, 0, 1].map((i) => ({ ...addresses[i]!, ...more })),
     servers: [
-      { ...web, ...more, forwarding: "direct", ports: [], destinations: [{ ...six, ...more }, five] },
+      {
+        ...{ ...web, ...more, forwarding: "direct", ports: [], destinations: [{ ...six, ...more }, five] },
+        only: [{ ...only[1], ...more }, only[0]],
+      },
       { ...pub, ports: [{ ...ports[1], ...more }, ports[0]], destinations: [], drain: 5 },
     ],
     snats: [{ ...snat, ...more }],
     redirects: [{ ...redirect, ...more }],
-    published: [{ ...published, ...more }],
+    published: [{ ...published[1]!, ...more, sources: ["192.0.2.1/32", "10.0.0.0/8"] }, published[0]!],
     sysctls: { "net/y": "2", "net/x": "1" },
   });
-  expect(state).toEqual({
+  expect(state).toStrictEqual({
     addresses,
     servers: [
       { ...pub, ports, destinations: [] },
-      { ...web, forwarding: "direct", ports: [], destinations: [five, six] },
+      { ...web, forwarding: "direct", ports: [], only, destinations: [five, six] },
     ],
     snats: [snat],
     redirects: [redirect],
-    published: [published],
+    published,
     sysctls: { "net/x": "1", "net/y": "2" },
   });
   expect(Object.keys(state.sysctls)).toEqual(["net/x", "net/y"]);

@@ -1,8 +1,8 @@
 /** A planner that is told what changes were about looks at nothing else, and plans what one would that looks at everything. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { normal } from "../../src/lb-programmer/diff.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
+import { normal } from "../../src/lb-programmer/normal.ts";
 import { joined, PerService } from "../../src/lb-programmer/plan/per-service.ts";
 import { Planner } from "../../src/lb-programmer/plan/planner.ts";
 import { TouchedServices } from "../../src/lb-programmer/plan/touched-services.ts";
@@ -13,11 +13,12 @@ import { RegistryError } from "../../src/registry/error.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { changes } from "../support/world.ts";
 
+const HOST: LbTarget = { kind: "host", id: "host", to4: "172.18.0.2", bridge: "gw" };
 const TARGETS: readonly LbTarget[] = [
   ...["c1", "c2", "c3", "a.1"].map((id): LbTarget => ({ kind: "sandbox", id: `sandbox/${id}`, sandbox: id })),
   { kind: "network", id: "network/n1", network: "n1", ip4: "10.0.1.200", ip6: "fd00:1::c8", device: "eth0" },
   { kind: "ingress", id: "ingress", network: "mesh", ip4: "10.0.9.200", device: "eth1" },
-  { kind: "host", id: "host", to4: "172.18.0.2", bridge: "gw" },
+  HOST,
 ];
 const WORLD = changes(`
   network n1 overlay 10.0.1.0/24 fd00:1::/64
@@ -166,7 +167,8 @@ describe("what is kept", () => {
     registry.apply(WORLD);
     registry.apply(changes(text));
     const of = (id: string) => plans.plan(registry.state, TARGETS.find((target) => target.id === `sandbox/${id}`)!);
-    return { registry, of };
+    const published = () => plans.plan(registry.state, HOST).published;
+    return { registry, of, published };
   };
 
   test("sandboxes on the same networks have the same lists", () => {
@@ -185,6 +187,25 @@ describe("what is kept", () => {
     expect(after.servers.map((server, i) => server === before.servers[i])).toEqual([true, true, false, false]);
     expect(after.addresses).toBe(before.addresses);
     expect(of("c3").servers).toBe(elsewhere.servers);
+  });
+
+  test("published ports that lead to where they led are the same list", () => {
+    const { registry, published } = world("");
+    registry.apply([
+      {
+        kind: "service.put",
+        service: { name: "p", networks: [{ network: "n2" }], ports: [{ target: 80, published: 8080, mode: "host" }] },
+      },
+      { kind: "task.put", task: { service: "p", slot: 1, endpoints: [{ network: "n2", ip4: "10.0.2.99" }] } },
+    ]);
+    const before = published();
+    expect(before).toStrictEqual([{ protocol: "tcp", port: 8080, to: "10.0.2.99", toPort: 80, bridge: "gw" }]);
+    registry.apply([{ kind: "task.patch", id: "p.1", patch: { weight: 3 } }]);
+    expect(published()).toBe(before);
+    registry.apply([
+      { kind: "service.patch", id: "p", patch: { ports: [{ target: 81, published: 8080, mode: "host" }] } },
+    ]);
+    expect(published()).toEqual([{ ...before[0], toPort: 81 }]);
   });
 
   test("addresses of VIPs that stay are the same objects, also when the service is put again", () => {

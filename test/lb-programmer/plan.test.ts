@@ -454,6 +454,30 @@ describe("ranges of ports", () => {
     expect(planned("pub.1", RANGE)).toContain("redirect 10.0.0.4 tcp 7009 to 17009");
   });
 
+  test("only whole ranges need no redirect: others keep theirs, whatever is beside or behind them", () => {
+    const world = `${RANGE}
+      publish pub 6000-6007:6000-6007/tcp
+      publish pub 8990:8990/udp
+      publish pub 10001:10001/udp
+      publish pub 10100:9005/udp
+      publish pub 9005:9005/tcp
+      publish pub 17010:17010/tcp`;
+    expect(
+      planned("pub.1", world)
+        .match(/(?<=redirect 10.0.0.4 ).*/g)
+        ?.sort(),
+    ).toEqual([
+      "tcp 17010 to 17010",
+      ...Array.from({ length: 10 }, (_, i) => `tcp 700${i} to 1700${i}`),
+      "tcp 8080 to 80",
+      "tcp 9005 to 9005",
+      "udp 10001 to 10001",
+      "udp 10100 to 9005",
+      "udp 5353 to 53",
+      "udp 8990 to 8990",
+    ]);
+  });
+
   test("are one on the mesh, whatever they lead to", () => {
     expect(planned("ingress", RANGE)).toContain(" published tcp/7000-7009,tcp/8080,udp/5353,udp/9000-9999 rr");
     expect(planned("host4", RANGE)).toContain("published tcp 7000-7009 to 172.18.0.2 7000 ");

@@ -10,6 +10,7 @@ test.each([
   ["short text", "web", "web"],
   ["two hundred characters", "x".repeat(200), "x".repeat(200)],
   ["one more", "x".repeat(201), `${"x".repeat(200)}… (201 characters)`],
+  ["a whole one before the end", `🦊${"x".repeat(199)}`, `🦊${"x".repeat(198)}… (201 characters)`],
   ["a character that would be cut in two", `${"x".repeat(199)}🦊`, `${"x".repeat(199)}… (201 characters)`],
 ])("%s", (_, text, expected) => expect(brief(text)).toBe(expected));
 

@@ -82,6 +82,39 @@ function freeBeside(taken: readonly Cidr[]): readonly Cidr[] | undefined {
   throw new Error("so few ranges can't take them all");
 }
 
+const range = (text: string): Cidr => parseCidr(text)!;
+
+test.each([
+  ["10.0.0.0/16", "a", true],
+  ["10.0.0.0/16", "c", true],
+  ["10.0.1.0/24", "a", false],
+  ["10.0.1.0/24", "b", true],
+  ["10.0.3.0/24", "a", false],
+  ["11.5.0.0/16", "b", true],
+  ["b01::/16", "a", true],
+])("an address of %s is somebody else's than %s's: %s", (asked, owner, expected) => {
+  const ranges = new Ranges();
+  ranges.add(range("11.0.0.0/8"), "a");
+  ranges.add(range("b00::/14"), "b"); // between the two as octets
+  ranges.add(range("10.0.2.0/24"), "b");
+  ranges.add(range("10.0.1.0/24"), "a");
+  expect(ranges.overlap(range(asked), owner)).toBe(expected);
+});
+
+test("what is free although it was not for another batch is found again", () => {
+  const [ranges, asked] = [new Ranges(), new Ranges()];
+  ranges.add(range("10.0.1.0/24"), "a");
+  asked.cover(range("10.0.0.0/24"));
+  expect(cidrText(ranges.free(asked)!)).toBe("10.0.2.0/24");
+  expect(cidrText(ranges.free(new Ranges())!)).toBe("10.0.0.0/24");
+});
+
+test("a range takes the place of all that it covers", () => {
+  const ranges = new Ranges();
+  for (const text of ["10.0.5.0/24", "10.0.7.0/24", "10.0.0.0/16", "10.0.8.0/24"]) ranges.cover(range(text));
+  expect(["10.0.9.0/24", "10.1.0.0/24"].map((text) => ranges.overlap(range(text), "a"))).toEqual([true, false]);
+});
+
 test("of what may overlap, the widest stays", () => {
   fc.assert(
     fc.property(fc.array(cidr, { maxLength: 20 }), cidr, (covered, asked) => {

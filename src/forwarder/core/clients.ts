@@ -12,9 +12,9 @@ const MOST_IN_PARTY = 1024;
 
 export class Clients {
   readonly shares = new Shares();
+  #waiting = 0;
   readonly #counters: ForwarderCounters;
   readonly #most: number;
-  #waiting = 0;
 
   /** At most `most` wait at any time. */
   constructor(counters: ForwarderCounters, most: number) {

@@ -2,7 +2,8 @@
  * A model of what one namespace holds: changed step by step, it refuses what the kernel would refuse. The fake backend and the dry
  * run hold one for each target.
  */
-import { entryKey, normal, occupies } from "../diff.ts";
+import { entryKey, occupies } from "../entries.ts";
+import { normal } from "../normal.ts";
 import { overlap, portText } from "../port-ranges.ts";
 import {
   type Destination,

@@ -1,8 +1,9 @@
 /** What one place balances: the virtual servers of all services that are reached there, and their VIPs as addresses. */
 import type { NetworkId, ReadonlyState, Service } from "../../model/types.ts";
 import type { LocalAddress, VirtualServer } from "../state.ts";
-import type { Planning } from "./context.ts";
 import { PerService } from "./per-service.ts";
+import type { ServerCache } from "./servers.ts";
+import type { TouchedServices } from "./touched-services.ts";
 
 /** Servers of one service in one place. */
 type ServersOf = (state: ReadonlyState, service: Service) => readonly VirtualServer[];
@@ -12,7 +13,7 @@ export class Balanced {
   readonly addresses: PerService<LocalAddress>;
 
   /** `device`: where the VIPs are addresses. */
-  constructor({ touched }: Planning, device: string, serversOf: ServersOf) {
+  constructor(touched: TouchedServices, device: string, serversOf: ServersOf) {
     this.servers = new PerService(touched, serversOf);
     this.addresses = new PerService(touched, (state, service, before) => {
       const vips = new Set(serversOf(state, service).map(({ vip }) => vip));
@@ -23,7 +24,7 @@ export class Balanced {
 
 /** The services in vip mode that have a VIP on the network; those that are only published there are not among them. */
 export const reachedOn =
-  (network: NetworkId, from: "local" | "arriving", { servers }: Planning): ServersOf =>
+  (network: NetworkId, from: "local" | "arriving", servers: ServerCache): ServersOf =>
   (state, service) =>
     service.mode === "vip"
       ? service.networks.flatMap((vips) => (vips.network === network ? servers.of(state, service, vips, { from }) : []))

@@ -1,13 +1,14 @@
 /** The host's own namespace: where published ports are reached. */
 import { answering } from "../../model/answering.ts";
 import type { Port, ReadonlyState, Service, Task } from "../../model/types.ts";
-import { entryKey, samePublished } from "../diff.ts";
+import { entryKey, samePublished } from "../entries.ts";
 import { joinedPublished } from "../port-ranges.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
 import { keptFor } from "./balanced.ts";
-import type { PlanContext, Planning } from "./context.ts";
+import type { PlanContext } from "./context.ts";
 import { forwardingFor } from "./passing.ts";
 import { PerService } from "./per-service.ts";
+import type { Planning } from "./planning.ts";
 import { meshPorts } from "./sandbox.ts";
 import { FAMILIES } from "./servers.ts";
 import { sourcesIn } from "./sources.ts";

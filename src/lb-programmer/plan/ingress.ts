@@ -3,8 +3,8 @@ import type { ReadonlyState, Service } from "../../model/types.ts";
 import { joined } from "../port-ranges.ts";
 import type { IngressTarget, LbState, VirtualServer } from "../state.ts";
 import { Balanced, keptFor } from "./balanced.ts";
-import type { Planning } from "./context.ts";
 import { planPassing } from "./passing.ts";
+import type { Planning } from "./planning.ts";
 import { meshPorts } from "./sandbox.ts";
 
 /**
@@ -13,7 +13,7 @@ import { meshPorts } from "./sandbox.ts";
  */
 export function planIngress(state: ReadonlyState, target: IngressTarget, planning: Planning): LbState {
   const serversOf = (now: ReadonlyState, service: Service) => meshServers(now, service, target, planning);
-  const balanced = keptFor(planning.balanced, target, () => new Balanced(planning, target.device, serversOf));
+  const balanced = keptFor(planning.balanced, target, () => new Balanced(planning.touched, target.device, serversOf));
   return planPassing(state, target, balanced, planning);
 }
 

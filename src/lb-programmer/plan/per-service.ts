@@ -16,7 +16,7 @@ export class PerService<T> {
   /** Parts with something in them. */
   #parts = new Map<ServiceId, readonly T[]>();
   #list: readonly T[] = [];
-  /** When the parts were what they had to be. */
+  /** Up to here (`TouchedServices.now`) the parts are as they have to be. */
   #seen = NEVER;
 
   constructor(touched: TouchedServices, partOf: PartOf<T>) {

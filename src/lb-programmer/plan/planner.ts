@@ -9,10 +9,11 @@
  */
 import type { ReadonlyState } from "../../model/types.ts";
 import type { LbState, LbTarget } from "../state.ts";
-import type { PlanContext, Planning } from "./context.ts";
+import type { PlanContext } from "./context.ts";
 import { planHost } from "./host.ts";
 import { planIngress } from "./ingress.ts";
 import { planNetwork } from "./network.ts";
+import type { Planning } from "./planning.ts";
 import { planSandbox } from "./sandbox.ts";
 import { ServerCache, servicesOf } from "./servers.ts";
 import { type Told, TouchedServices } from "./touched-services.ts";

@@ -3,9 +3,9 @@ import type { Container, Endpoint, Network, ReadonlyState, SandboxId, Service, T
 import { joined as joinedRanges, lastOf } from "../port-ranges.ts";
 import { EMPTY, type LbState, type PortRedirect, type SandboxTarget } from "../state.ts";
 import { Balanced, keptFor, reachedOn } from "./balanced.ts";
-import type { Planning } from "./context.ts";
 import { sysctlsFor } from "./passing.ts";
 import { joined } from "./per-service.ts";
+import type { Planning } from "./planning.ts";
 import { FAMILIES } from "./servers.ts";
 
 /**
@@ -19,9 +19,7 @@ export function planSandbox(state: ReadonlyState, target: SandboxTarget, plannin
   const members = [target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []);
   const endpoints = members.flatMap((member) => member.endpoints);
   const networks = planning.placement === "sandbox" ? networksOf(state, endpoints) : [];
-  const balanced = networks.map((network) =>
-    keptFor(planning.balanced, network, () => new Balanced(planning, "lo", reachedOn(network.id, "local", planning))),
-  );
+  const balanced = networks.map((network) => balancedIn(network, planning));
   const servers = joined(balanced.map((b) => b.servers.list(state)));
   return {
     ...EMPTY,
@@ -36,6 +34,10 @@ function memberOf(state: ReadonlyState, sandbox: SandboxId): Task | Container | 
   const member = state.sandboxes.get(sandbox)?.member;
   return member?.kind === "task" ? state.tasks.get(member.id) : member && state.containers.get(member.id);
 }
+
+/** What members of this network balance: the same for all of them. */
+const balancedIn = (network: Network, { balanced, servers, touched }: Planning): Balanced =>
+  keptFor(balanced, network, () => new Balanced(touched, "lo", reachedOn(network.id, "local", servers)));
 
 /** Those on which services are reached by VIP. */
 function networksOf(state: ReadonlyState, endpoints: readonly Endpoint[]): Network[] {

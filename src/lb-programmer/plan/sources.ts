@@ -34,7 +34,7 @@ function within(kept: ReadonlySet<string>, base: string, bits: number): boolean 
   let octets = [...base].map((c) => c.charCodeAt(0));
   for (let n = bits; n > 0; n--) {
     const at = n >> 3;
-    octets = octets.map((octet, i) => (i < at ? octet : i > at ? 0 : octet & (0xff00 >> (n & 7)) & 0xff));
+    octets = octets.map((octet, i) => (i === at ? octet & (0xff00 >> (n & 7)) & 0xff : octet));
     if (kept.has(`${addressText(String.fromCharCode(...octets))}/${n}`)) return true;
   }
   return false;

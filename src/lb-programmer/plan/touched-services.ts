@@ -25,7 +25,7 @@ export class TouchedServices {
     this.add(touched.tasksOf);
   }
 
-  /** These may be planned otherwise, too, for another reason than a change. */
+  /** Services whose plan may be another one although nothing of theirs changed. */
   add(ids: Iterable<ServiceId>): void {
     for (const id of ids) this.#ids.push(id);
     if (this.#ids.length > MOST) this.#forget();

@@ -1,7 +1,7 @@
 /** Tasks that take nothing new: how long they have been like that, whether their connections are over, when to look again. */
 import { isGone, type LbBackend } from "../backends/backend.ts";
+import { withoutCommon } from "../changed.ts";
 import type { Clock } from "../clock.ts";
-import { withoutCommon } from "../diff.ts";
 import type { Destination, LbState, LbTarget, VirtualServer } from "../state.ts";
 import type { DrainingTask } from "./leaving.ts";
 

@@ -7,7 +7,8 @@
  * A pass finds out once what leaves (`leavingFrom`), asks which of the tasks among it are drained, and has from both what the
  * namespace must hold next (`stage`). Pure: what has to be known from pass to pass is `Left`, handed in and out.
  */
-import { entryKey, occupies, withoutCommon } from "../diff.ts";
+import { withoutCommon } from "../changed.ts";
+import { entryKey, occupies } from "../entries.ts";
 import { inTheWay } from "../port-ranges.ts";
 import type { Destination, LbState, LocalAddress, PortRedirect, PublishedPort, Snat, VirtualServer } from "../state.ts";
 

@@ -51,7 +51,7 @@ const OFTEN = 500;
 interface Ear {
   readonly netns: string | undefined;
   readonly hear: Hear;
-  /** Its namespace's, or why it has to look: then how to end that. */
+  /** The number of its namespace; while there is none, how to end its looking. */
   at: number | (() => void);
 }
 

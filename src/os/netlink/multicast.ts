@@ -34,7 +34,7 @@ export type Hear = (number: number, message: Message) => void;
 export class Multicast {
   readonly #fd: number;
 
-  /** `only`: of this type, if it says one. Throws an OsError where it can't be had: before Linux 4.2, or without CAP_NET_BROADCAST. */
+  /** `only`: messages of other types are dropped. Throws an OsError where it can't be had: before Linux 4.2, or without CAP_NET_BROADCAST. */
   constructor(protocol: number, groups: readonly number[], only?: number) {
     this.#fd = checked(libc().socket(AF_NETLINK, SOCK_RAW_CLOEXEC_NONBLOCK, protocol), "socket", "netlink");
     try {

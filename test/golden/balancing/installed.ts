@@ -2,8 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { sysctlsOf } from "../../../src/lb-programmer/backends/backend.ts";
 import { IpvsBackend } from "../../../src/lb-programmer/backends/ipvs/backend.ts";
-import { diff, normal } from "../../../src/lb-programmer/diff.ts";
+import { diff } from "../../../src/lb-programmer/diff.ts";
 import { Marks } from "../../../src/lb-programmer/marks.ts";
+import { normal } from "../../../src/lb-programmer/normal.ts";
 import { Planner } from "../../../src/lb-programmer/plan/planner.ts";
 import { EMPTY, type LbTarget } from "../../../src/lb-programmer/state.ts";
 import { freshNamespace } from "../../kernel/namespaces.ts";

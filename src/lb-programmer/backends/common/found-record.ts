@@ -1,7 +1,7 @@
 /**
- * What was found in namespaces before us, one small file for each in the state directory: `found.<cookie>`. A cookie is a namespace's
- * for as long as the machine runs, whatever path leads to it, so what an earlier machine's run has left, or was written of a namespace that
- * is gone, is forgotten. Nothing that a container can reach.
+ * What was found in namespaces before us, one small file for each in the state directory: `found.<cookie>`. A cookie is one namespace's
+ * until the next boot, whatever path leads to it: files of an earlier boot, and of namespaces that are gone, are removed. No container can
+ * reach the directory.
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { OsError } from "../../../os/error.ts";
@@ -25,7 +25,7 @@ export interface Place {
   readonly settings: Settings;
 }
 
-/** So many namespaces before it is first looked which of them are gone. */
+/** With more namespaces than this, we look which of them are gone. */
 const FEW = 64;
 
 export class FoundRecord {

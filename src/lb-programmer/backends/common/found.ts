@@ -46,7 +46,7 @@ export class Found {
     access.write(target, values);
   }
 
-  /** Puts back those that still are as we have set them, or of those the ones that `which` names. Throws an LbError. */
+  /** Puts back what still is as we have set it; with `which`, only the settings that it says yes to. Throws an LbError. */
   putBack(target: LbTarget, access = FILES, which: (key: string) => boolean = () => true): void {
     if (this.#record.empty) return;
     const place = this.#at(target);
@@ -79,8 +79,9 @@ const FORWARDING: Readonly<Record<string, string>> = {
 const REDIRECTS = "net/ipv4/conf/all/accept_redirects";
 
 /**
- * To forward or not is set for all interfaces at once, on the way back, too. Interfaces that forwarded by themselves before, and a host that
- * takes no redirects although it does not forward, would not be as they were: those settings are put back after it.
+ * Setting `ip_forward` sets `forwarding` of every interface with it, and REDIRECTS the other way round; so does putting it back. Interfaces
+ * that forwarded before the host did, and a host that took no redirects, would then not be as they were: those settings are noted here, to be
+ * put back after it.
  */
 function noteAlong(target: LbTarget, key: string, found: Settings): void {
   const folder = FORWARDING[key];

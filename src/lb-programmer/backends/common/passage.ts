@@ -156,7 +156,7 @@ function compared(value: Known | undefined, step: Step): boolean | undefined {
   return [order === 0, order !== 0, order < 0, order <= 0, order > 0, order >= 0][op];
 }
 
-/** In a set, or a map to verdicts, of the rule's own. What such a map may accept, it accepts. */
+/** Looked for in a set or a verdict map of the rule's own. Where the value can't be known, a map that accepts any value counts as accepting. */
 function lookedUp(
   value: Known | undefined,
   { attributes }: Step,

@@ -10,8 +10,21 @@ export interface Chain {
   readonly name: string;
   /** Where it is entered: a built-in chain, and what else must match. */
   readonly jumps: (family: Family) => readonly string[];
-  /** Its rules, without "-A <name>". None: the chain is not there. */
+  /** Its rules for a state of one family, without "-A <name>". None: the chain is not there. */
   readonly rules: (state: LbState, family: Family) => readonly string[];
+}
+
+/** What a state has of one address family: iptables and ip6tables know nothing of each other. */
+export function inFamily(state: LbState, family: Family): LbState {
+  const isOurs = (address: string): boolean => familyOf(address) === family;
+  return {
+    addresses: state.addresses.filter(({ address }) => isOurs(address)),
+    servers: state.servers.filter(({ vip }) => isOurs(vip)),
+    snats: state.snats.filter(({ subnet }) => isOurs(subnet)),
+    redirects: state.redirects.filter(({ address }) => isOurs(address)),
+    published: state.published.filter(({ to }) => isOurs(to)),
+    sysctls: state.sysctls,
+  };
 }
 
 export const jump = (...jumps: string[]) => ({ jumps: () => jumps });
@@ -28,8 +41,6 @@ export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): b
 
 /** An address as iptables and ip write a range of one. */
 export const host = (address: string): string => `${address}/${familyOf(address) === 6 ? 128 : 32}`;
-
-export const of = (family: Family, address: string): boolean => familyOf(address) === family;
 
 export const hex = (mark: number): string => `0x${mark.toString(16)}`;
 

@@ -3,7 +3,7 @@ import { familyOf } from "../../../model/address.ts";
 import { numbersText } from "../../port-ranges.ts";
 import type { PublishedPort } from "../../state.ts";
 import { bridgesOf } from "../common/localnet.ts";
-import { type Chain, comment, dport, HAIRPIN, host, jump, of, port } from "./chain.ts";
+import { type Chain, comment, dport, HAIRPIN, host, jump, port } from "./chain.ts";
 
 const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";
 
@@ -21,7 +21,7 @@ export const GUARD: Chain = {
   rules: ({ published }, family) =>
     family === 6
       ? []
-      : bridgesOf(published.filter((p) => of(4, p.to))).flatMap((bridge) => [
+      : bridgesOf(published).flatMap((bridge) => [
           `-d 127.0.0.0/8 -i ${bridge} -j DROP`,
           `-s 127.0.0.0/8 -i ${bridge} -j DROP`,
         ]),
@@ -35,13 +35,11 @@ export const SOURCES: Chain = {
   table: "mangle",
   name: "ELEVEN-SOURCES",
   ...jump(`PREROUTING ! -i lo ${LOCAL_DESTINATION} -m conntrack --ctstate NEW`),
-  rules: ({ published }, family) =>
-    published
-      .filter((p) => of(family, p.to))
-      .flatMap((p) => {
-        if (p.sources === undefined) return [];
-        return [...p.sources.map((range) => `-s ${range} ${dport(p)} -j RETURN`), `${dport(p)} -j DROP`];
-      }),
+  rules: ({ published }) =>
+    published.flatMap((p) => {
+      if (p.sources === undefined) return [];
+      return [...p.sources.map((range) => `-s ${range} ${dport(p)} -j RETURN`), `${dport(p)} -j DROP`];
+    }),
 };
 
 export const INGRESS: Chain = {
@@ -51,16 +49,15 @@ export const INGRESS: Chain = {
     `PREROUTING ${LOCAL_DESTINATION}`,
     `OUTPUT ${family === 6 ? NOT_LOOPBACK : ""}${LOCAL_DESTINATION}`,
   ],
-  rules: ({ published }, family) => {
-    const ours = published.filter((p) => of(family, p.to));
-    const rules = ours.flatMap((p) => {
+  rules: ({ published }) => {
+    const rules = published.flatMap((p) => {
       const match = dport(p);
       return [
         `-i ${p.bridge} ${match} -j CONNMARK --set-xmark ${HAIRPIN}`,
         `${match} ${comment(p.bridge)} -j DNAT --to-destination ${placeText(p)}`,
       ];
     });
-    return ours.length === 0 ? [] : [...rules, "-j RETURN"];
+    return rules.length === 0 ? [] : [...rules, "-j RETURN"];
   },
 };
 
@@ -69,8 +66,8 @@ export const MASQUERADE: Chain = {
   table: "nat",
   name: "ELEVEN-MASQUERADE",
   ...jump("POSTROUTING"),
-  rules: ({ published }, family) =>
-    bridgesOf(published.filter((p) => of(family, p.to))).flatMap((bridge) => [
+  rules: ({ published }) =>
+    bridgesOf(published).flatMap((bridge) => [
       `-o ${bridge} -m addrtype --src-type LOCAL -j MASQUERADE`,
       `-o ${bridge} -m connmark --mark ${HAIRPIN} -j MASQUERADE`,
     ]),
@@ -90,8 +87,8 @@ export const PASS: Chain = {
   table: "filter",
   name: "ELEVEN-INGRESS",
   ...jump("FORWARD"),
-  rules: ({ published }, family) => {
-    const ways = new Set(published.filter((p) => of(family, p.to)).map(wayOf));
+  rules: ({ published }) => {
+    const ways = new Set(published.map(wayOf));
     const rules = [...ways].flatMap((way) => {
       const [protocol = "", toPort = "", to = ""] = way.split(" ");
       return [

@@ -1,5 +1,5 @@
 /** Balancing state from what the kernel and its tools say. Pure. */
-import { occupies } from "../../diff.ts";
+import { occupies } from "../../entries.ts";
 import { countOf } from "../../port-ranges.ts";
 import type { LbState, LocalAddress, PortRedirect, Snat, VirtualServer } from "../../state.ts";
 import { addressIn, device, distinct, foreign, MOST_PORTS, port, rangeIn, unlessForeign } from "../common/typed.ts";

@@ -34,7 +34,6 @@ import {
   keyText,
   markPorts,
   markVip,
-  of,
   port,
   UNSERVED,
 } from "./chain.ts";
@@ -44,13 +43,11 @@ const LOCAL: Chain = {
   table: "mangle",
   name: "ELEVEN-LOCAL",
   ...jump("OUTPUT"),
-  rules: ({ servers }, family) =>
-    servers
-      .filter((s) => s.from === "local" && of(family, s.vip))
-      .flatMap((s) => [
-        ...markVip(s),
-        ...(isIdle(s) ? [`-d ${host(s.vip)} ${SYN} -j MARK --set-xmark ${hex(UNSERVED + s.mark)}/0xffffffff`] : []),
-      ]),
+  rules: ({ servers }) =>
+    servers.filter(isLocal).flatMap((s) => {
+      const unserved = `-d ${host(s.vip)} ${SYN} -j MARK --set-xmark ${hex(UNSERVED + s.mark)}/0xffffffff`;
+      return isIdle(s) ? [...markVip(s), unserved] : markVip(s);
+    }),
 };
 
 /** Ports that keep the client's address share their VIP with the service's other ports: theirs are the later rules, which win. */
@@ -58,8 +55,8 @@ const ARRIVING: Chain = {
   table: "mangle",
   name: "ELEVEN-ARRIVING",
   ...jump("INPUT"),
-  rules: ({ servers }, family) => {
-    const arriving = servers.filter((s) => s.from !== "local" && of(family, s.vip));
+  rules: ({ servers }) => {
+    const arriving = servers.filter((s) => !isLocal(s));
     const late = arriving.filter((s) => s.keepSource && s.from === "published");
     return [
       ...arriving.filter((s) => !late.includes(s)).flatMap(markVip),
@@ -72,28 +69,25 @@ const PUBLISHED: Chain = {
   table: "mangle",
   name: "ELEVEN-PUBLISHED",
   ...jump("PREROUTING"),
-  rules: ({ servers }, family) => servers.filter((s) => of(family, s.vip)).flatMap((s) => markPorts(s, "")),
+  rules: ({ servers }) => servers.flatMap((s) => markPorts(s, "")),
 };
 
 const ADDRESSES: Chain = {
   table: "mangle",
   name: "ELEVEN-ADDRESSES",
   ...jump(),
-  rules: ({ addresses }, family) =>
-    addresses.filter((a) => of(family, a.address)).map((a) => `-d ${host(a.address)} ${comment(a.device)}`),
+  rules: ({ addresses }) => addresses.map((a) => `-d ${host(a.address)} ${comment(a.device)}`),
 };
 
 const SNAT: Chain = {
   table: "nat",
   name: "ELEVEN-SNAT",
   ...jump("POSTROUTING"),
-  rules: ({ servers, snats }, family) => [
+  rules: ({ servers, snats }) => [
     ...servers
-      .filter((s) => s.keepSource && of(family, s.vip))
+      .filter((s) => s.keepSource)
       .map((s) => `-m mark --mark ${hex(s.mark)} -m ipvs --ipvs ${comment(keyText(s.key))} -j RETURN`),
-    ...snats
-      .filter((s) => of(family, s.subnet))
-      .map((s) => `-d ${s.subnet} -m ipvs --ipvs -j SNAT --to-source ${s.to}`),
+    ...snats.map((s) => `-d ${s.subnet} -m ipvs --ipvs -j SNAT --to-source ${s.to}`),
   ],
 };
 
@@ -103,10 +97,9 @@ const PING: Chain = {
   jumps: (family) => [
     family === 4 ? "OUTPUT -p icmp -m icmp --icmp-type 8" : "OUTPUT -p ipv6-icmp -m icmp6 --icmpv6-type 128",
   ],
-  rules: ({ addresses, servers }, family) => {
+  rules: ({ addresses, servers }) => {
     const balanced = balancedHere(servers);
-    const answered = addresses.filter((a) => of(family, a.address) && !isReal(balanced, a));
-    return answered.map((a) => `-d ${host(a.address)} -j REDIRECT`);
+    return addresses.filter((a) => !isReal(balanced, a)).map((a) => `-d ${host(a.address)} -j REDIRECT`);
   },
 };
 
@@ -114,10 +107,10 @@ const REDIRECT: Chain = {
   table: "nat",
   name: "ELEVEN-REDIRECT",
   ...jump("PREROUTING"),
-  rules: ({ redirects }, family) =>
-    redirects
-      .filter((r) => of(family, r.address))
-      .map((r) => `-d ${host(r.address)} ${port(r.protocol, "dport", r.published)} -j REDIRECT --to-ports ${r.target}`),
+  rules: ({ redirects }) =>
+    redirects.map(
+      (r) => `-d ${host(r.address)} ${port(r.protocol, "dport", r.published)} -j REDIRECT --to-ports ${r.target}`,
+    ),
 };
 
 const SYN = "-p tcp -m tcp --tcp-flags FIN,SYN,RST,ACK SYN";
@@ -127,10 +120,8 @@ const REFUSE: Chain = {
   table: "filter",
   name: "ELEVEN-REFUSE",
   ...jump("INPUT"),
-  rules: ({ servers }, family) =>
-    servers
-      .filter((s) => s.from !== "local" && of(family, s.vip) && isIdle(s))
-      .map((s) => `-m mark --mark ${hex(s.mark)} ${SYN} ${RESET}`),
+  rules: ({ servers }) =>
+    servers.filter((s) => !isLocal(s) && isIdle(s)).map((s) => `-m mark --mark ${hex(s.mark)} ${SYN} ${RESET}`),
 };
 
 /**
@@ -141,10 +132,8 @@ const DENY: Chain = {
   table: "filter",
   name: "ELEVEN-DENY",
   ...jump("OUTPUT -p tcp -m mark ! --mark 0x0 -m ipvs ! --ipvs"),
-  rules: ({ servers }, family) =>
-    servers
-      .filter((s) => s.from === "local" && of(family, s.vip))
-      .map((s) => `-p tcp -m mark --mark ${hex(s.mark)}/0x7fffffff ${RESET}`),
+  rules: ({ servers }) =>
+    servers.filter(isLocal).map((s) => `-p tcp -m mark --mark ${hex(s.mark)}/0x7fffffff ${RESET}`),
 };
 
 /**
@@ -158,14 +147,15 @@ const UNDECLARED: Chain = {
     "OUTPUT -m mark ! --mark 0x0 -m ipvs ! --ipvs",
     "INPUT -m mark ! --mark 0x0 -m conntrack --ctstate NEW",
   ],
-  rules: ({ servers }, family) =>
-    servers
-      .filter((s) => s.only && of(family, s.vip))
+  rules: ({ servers }, family) => {
+    const refuse = `-j REJECT --reject-with ${family === 6 ? "icmp6" : "icmp"}-port-unreachable`;
+    return servers
+      .filter((s) => s.only)
       .flatMap((s) => {
         const match = (protocol: string) => `-p ${protocol} -m mark --mark ${hex(UNSERVED + s.mark)}`;
-        const refuse = `-j REJECT --reject-with ${family === 6 ? "icmp6" : "icmp"}-port-unreachable`;
         return [`${match("tcp")} ${RESET}`, `${match("udp")} ${refuse}`, `${match("sctp")} ${refuse}`];
-      }),
+      });
+  },
 };
 
 export const CHAINS = {
@@ -224,4 +214,7 @@ export const isReal = (balanced: ReadonlySet<string>, { address, device }: Local
 
 /** VIPs for which this namespace balances its own connections. */
 export const balancedHere = (servers: readonly VirtualServer[]): Set<string> =>
-  new Set(servers.filter(({ from }) => from === "local").map(({ vip }) => vip));
+  new Set(servers.filter(isLocal).map(({ vip }) => vip));
+
+/** For connections that start in this namespace. */
+const isLocal = ({ from }: VirtualServer): boolean => from === "local";

@@ -5,7 +5,7 @@
 import { FIRST_MARK, LAST_MARK } from "../../marks.ts";
 import type { LbState } from "../../state.ts";
 import { unlessForeign } from "../common/typed.ts";
-import { type Chain, type Family, UNSERVED } from "./chain.ts";
+import { type Chain, type Family, inFamily, UNSERVED } from "./chain.ts";
 import { isKnown } from "./known.ts";
 import { parseRule, type Rule, tokens } from "./rule.ts";
 import { CHAINS } from "./rules.ts";
@@ -89,8 +89,9 @@ export function rulesOf(saved: Saved, chain: Chain, family: Family): readonly Ru
  */
 export function restoreText(saved: Saved, desired: LbState, chains: Iterable<Chain>, family: Family): string {
   const tables = new Map<string, { head: string[]; rules: string[] }>();
+  const here = inFamily(desired, family);
   for (const chain of new Set(saved.foreign ? EVERY_CHAIN : chains)) {
-    const rules = chain.rules(desired, family);
+    const rules = chain.rules(here, family);
     const there = saved.chains.get(idOf(chain));
     if (rules.length === 0 && there === undefined) continue;
     const table = tables.get(chain.table) ?? { head: [], rules: [] };

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Change, Element } from "../../../os/nftables/types.ts";
+import { changed } from "../../changed.ts";
 import type { Parts, Placed } from "./parts.ts";
 import { isSlotMap, type Name, type SlotMap, setNamed } from "./sets.ts";
 
@@ -59,17 +60,12 @@ class Changes {
 
   /** An element whose value or comment changes is deleted and added: the kernel has no way to change one. */
   #elements(before: readonly Placed[], after: readonly Placed[]): void {
-    const old = new Map(before.map((element) => [idOf(element), element]));
-    for (const element of after) {
-      const id = idOf(element);
-      const was = old.get(id);
-      old.delete(id);
-      if (was !== undefined && isSame(was, element)) continue;
-      if (was !== undefined) put(this.#gone, was);
+    const { added, replaced, removed } = changed(before, after, idOf, isSame);
+    for (const element of [...replaced, ...removed]) put(this.#gone, element);
+    for (const element of added) {
       put(this.#new, element);
       if (isSlotMap(element.in)) this.#maps.add(element.in);
     }
-    for (const element of old.values()) put(this.#gone, element);
   }
 }
 

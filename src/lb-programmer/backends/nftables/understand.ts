@@ -1,6 +1,6 @@
 /** From what is in the kernel back to the state that it came from; and whether it is all of it, and nothing else. */
 import type { Ruleset } from "../../../os/nftables/ruleset.ts";
-import { occupies } from "../../diff.ts";
+import { occupies } from "../../entries.ts";
 import { countOf } from "../../port-ranges.ts";
 import type { LbState, PortRange, PublishedPort, VirtualServer } from "../../state.ts";
 import {
