@@ -366,7 +366,8 @@ test("a batch, octet by octet", () => {
 });
 
 test("comments are nft's, and as long as nft's may be", () => {
-  expect(commentOctets("web").toString("hex")).toBe("000477656200");
+  expect(toHex(commentOctets("web"))).toBe("000477656200");
+  expect(toHex(commentOctets("wëb"))).toBe("000577c3ab6200");
   expect(commentIn(hex("0102aabb 0004 77656200"))).toBe("web");
   expect([commentIn(hex("0004 77")), commentIn(hex("00")), commentIn(hex("01ff")), commentIn(undefined)]).toEqual([
     "w",

@@ -22,41 +22,42 @@ const INTERVAL_END = 1;
 
 /** The list of a message. Throws an Error if a text is not of the set's types. */
 export function writeElements(to: MessageWriter, set: NamedSet, elements: readonly Element[]): void {
-  to.nested(LIST, () => {
-    for (const element of elements) writeElement(to, set, element);
-  });
+  const list = to.open();
+  for (const element of elements) writeElement(to, set, element);
+  to.close(list, LIST);
 }
 
 /** Keys and nothing else, as octets. */
 export function writeOwnElements(to: MessageWriter, keys: readonly string[]): void {
-  to.nested(LIST, () => {
-    for (const key of keys) to.nested(1, () => value.write(to, ELEMENT.key, key));
-  });
+  const list = to.open();
+  for (const key of keys) {
+    const at = to.open();
+    value.write(to, ELEMENT.key, key);
+    to.close(at, 1);
+  }
+  to.close(list, LIST);
 }
 
 function writeElement(to: MessageWriter, set: NamedSet, { key, value: data, comment }: Element): void {
-  const [first, last] = keysOf(set, key);
-  to.nested(1, () => {
-    value.write(to, ELEMENT.key, first);
-    if (isConcatenated(set)) value.write(to, ELEMENT.last, last!);
-    if (data !== undefined) writeValue(to, set, data);
-    if (comment !== undefined) to.raw(ELEMENT.comment, commentOctets(comment));
-  });
+  const [first, last] = set.interval ? rangeIn(set, key) : [octetsOf(set.key, key)];
+  const at = to.open();
+  value.write(to, ELEMENT.key, first);
+  if (last !== undefined && isConcatenated(set)) value.write(to, ELEMENT.last, last);
+  if (data !== undefined) writeValue(to, set, data);
+  if (comment !== undefined) to.raw(ELEMENT.comment, commentOctets(comment));
+  to.close(at, 1);
   const end = last === undefined || isConcatenated(set) ? undefined : next(last);
   if (end === undefined) return;
-  to.nested(1, () => {
-    value.write(to, ELEMENT.key, end);
-    to.be32(ELEMENT.flags, INTERVAL_END);
-  });
+  const after = to.open();
+  value.write(to, ELEMENT.key, end);
+  to.be32(ELEMENT.flags, INTERVAL_END).close(after, 1);
 }
 
 /** Its elements are ranges in some of their parts. */
 const isConcatenated = ({ interval, key }: NamedSet): boolean => interval === true && key.length > 1;
 
-function keysOf(set: NamedSet, key: string): readonly [first: string, last?: string] {
-  if (!set.interval) return [octetsOf(set.key, key)];
-  return isConcatenated(set) ? rangesOf(set.key, key) : rangeOf(set.key, key);
-}
+const rangeIn = (set: NamedSet, key: string): readonly [first: string, last: string] =>
+  isConcatenated(set) ? rangesOf(set.key, key) : rangeOf(set.key, key);
 
 function writeValue(to: MessageWriter, set: NamedSet, text: string): void {
   if (set.value === "verdict") verdict.write(to, ELEMENT.data, text as Verdict);

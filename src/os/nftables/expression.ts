@@ -167,10 +167,10 @@ const LAYOUTS: { readonly [Kind in Known["kind"]]: Layout<Fields<Kind>> } = {
 /** In the list of a rule's expressions. */
 export function writeExpression(to: MessageWriter, expression: Known): void {
   const layout = LAYOUTS[expression.kind] as Layout<Known>;
-  to.nested(1, () => {
-    to.text(1, expression.kind);
-    to.nested(2, () => writeFields(to, layout, expression));
-  });
+  const at = to.open();
+  const data = to.text(1, expression.kind).open();
+  writeFields(to, layout, expression);
+  to.close(data, 2).close(at, 1);
 }
 
 /**
