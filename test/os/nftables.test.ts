@@ -1,6 +1,6 @@
 /** What rules, sets and elements are in text, as octets, and as the kernel's expressions; needs no kernel. */
 import { describe, expect, test } from "vitest";
-import { parseMessages } from "../../src/os/netlink/read.ts";
+import { parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
 import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { writeBatch } from "../../src/os/nftables/batch.ts";
 import { compile } from "../../src/os/nftables/compile.ts";
@@ -288,14 +288,18 @@ function expressionText(e: ReturnType<typeof compile>[number]): string {
 
 test("a rule of nft's, as the kernel gave it back", () => {
   const expressions = parseExpressions(
-    hex(`24000100 09000100 6d65746100000000 14000200 08000200 0000000f 08000100 00000001
+    parseAttributes(
+      hex(`24000100 09000100 6d65746100000000 14000200 08000200 0000000f 08000100 00000001
          2c000100 08000100 636d7000 20000200 08000100 00000001 08000200 00000000 0c000300 05000100 02000000
          34000100 0c000100 7061796c6f616400 24000200 08000100 00000001 08000200 00000001 08000300 00000010 08000400 00000004
          38000100 0b000100 6c6f6f6b75700000 28000200 0b000100 6c6f63616c340000
          08000200 00000001 08000300 00000000 08000500 00000000`),
+    ),
   );
   expect(expressions).toEqual(compile([{ kind: "vmap", key: ["ip daddr"], map: "local4" }]));
-  expect(parseExpressions(hex("10000100 0c000100 636f6e7374727563")).map(({ kind }) => kind)).toEqual(["unknown"]);
+  expect(parseExpressions(parseAttributes(hex("10000100 0c000100 636f6e7374727563"))).map(({ kind }) => kind)).toEqual([
+    "unknown",
+  ]);
 });
 
 test.each<[string, Change]>([

@@ -108,6 +108,7 @@ function concatenated(types: readonly TypeName[], parts: readonly string[]): str
 /** Text of a concatenation; undefined if there are more octets, or fewer. */
 export function textOf(types: readonly TypeName[], octets: string): string | undefined {
   if (octets.length !== sizeOf(types)) return undefined;
+  if (types.length === 1) return TYPES[types[0]!].read(octets);
   let at = 0;
   const parts = types.map((name) => {
     const { size, read } = TYPES[name];

@@ -77,7 +77,7 @@ export const text: Form<string> = {
 /** Octets, as everywhere in this package: latin1 text. */
 export const octets: Form<string> = {
   write: (to, type, value) => void to.raw(type, value),
-  read: (from, type) => from.raw(type)?.toString("latin1"),
+  read: (from, type) => from.octets(type),
 };
 
 /** Of an attribute of attributes. */
@@ -87,7 +87,7 @@ export const nested = <T extends object>(layout: Layout<T>): Form<Partial<T>> =>
     writeFields(to, layout as Layout<Partial<T>>, value);
     to.close(at, type);
   },
-  read: (from, type) => (from.raw(type) === undefined ? undefined : readFields(from.nested(type), layout)),
+  read: (from, type) => (from.has(type) ? readFields(from.nested(type), layout) : undefined),
 });
 
 /** struct nft_data of a value. */
@@ -96,7 +96,7 @@ export const value: Form<string> = {
     const at = to.open();
     to.raw(1, data).close(at, type);
   },
-  read: (from, type) => octets.read(from.nested(type), 1),
+  read: (from, type) => from.nested(type).octets(1),
 };
 
 /** A number that has a name. */
