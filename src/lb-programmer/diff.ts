@@ -70,6 +70,23 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
   ];
 }
 
+/** The same lists, whatever is in them: of one planner's plans, that nothing was changed between them. Others may be equal, too. */
+export function isSame(a: LbState, b: LbState): boolean {
+  const same = (one: readonly unknown[], other: readonly unknown[]): boolean =>
+    one === other || (one.length === 0 && other.length === 0);
+  return (
+    same(a.servers, b.servers) &&
+    same(a.addresses, b.addresses) &&
+    same(a.snats, b.snats) &&
+    same(a.redirects, b.redirects) &&
+    same(a.published, b.published) &&
+    sameSettings(a.sysctls, b.sysctls)
+  );
+}
+
+const sameSettings = (a: LbState["sysctls"], b: LbState["sysctls"]): boolean =>
+  a === b || Object.entries({ ...a, ...b }).every(([key]) => a[key] === b[key]);
+
 export const samePublished = (a: PublishedPort, b: PublishedPort): boolean =>
   a.last === b.last &&
   a.to === b.to &&
