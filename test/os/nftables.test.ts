@@ -369,6 +369,30 @@ test("a batch, octet by octet", () => {
   expect(changes).toEqual([-1, 0, 1, -1]);
 });
 
+test("what is written again is the same octets, wherever it stands and in whichever table", () => {
+  const first: Change = { kind: "set.add", set: { name: "s", key: ["ipv4_addr"] } };
+  const values = ["tcp", "udp"];
+  const again: Change = {
+    kind: "rule.add",
+    rule: { chain: "c", statements: [{ kind: "one of", what: "meta l4proto", values }] },
+  };
+  const octets = (table: string, changes: readonly Change[], family?: Family): string =>
+    writeBatch(table, changes, undefined, family).messages.octets.toString("hex");
+  const batches: readonly (readonly [string, readonly Change[], Family?])[] = [
+    ["t", [again]],
+    ["t", [first, again]],
+    ["t", [again, first, again]],
+    ["other", [again]],
+    ["t", [again], "ip"],
+  ];
+  for (let i = 0; i < 3; i++)
+    for (const [table, changes, family] of batches) {
+      const { messages } = writeBatch(table, changes, undefined, family);
+      expect(octets(table, changes, family)).toBe(octets(table, structuredClone(changes), family));
+      expect(messages.starts).toEqual(writeBatch(table, structuredClone(changes), undefined, family).messages.starts);
+    }
+});
+
 test("comments are nft's, and as long as nft's may be", () => {
   expect(toHex(commentOctets("web"))).toBe("000477656200");
   expect(toHex(commentOctets("wëb"))).toBe("000577c3ab6200");

@@ -111,6 +111,14 @@ export class MessageWriter {
     return this;
   }
 
+  /** Messages that were written elsewhere; `starts`: where each begins. */
+  repeat(messages: Uint8Array, starts: readonly number[]): this {
+    const at = this.#take(messages.length);
+    this.#octets.set(messages, at);
+    for (const start of starts) this.starts.push(at + start);
+    return this;
+  }
+
   #number(type: number, value: number, size: 1 | 2 | 4): this {
     const at = this.#value(type, fitting(value, size)); // first, as everywhere here: the octets may move
     const octets = this.#octets;
