@@ -39,6 +39,23 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
   ];
 }
 
+/** The same lists, whatever is in them: of one planner's plans, that nothing was changed between them. Others may be equal, too. */
+export function isSame(a: LbState, b: LbState): boolean {
+  const same = (one: readonly unknown[], other: readonly unknown[]): boolean =>
+    one === other || (one.length === 0 && other.length === 0);
+  return (
+    same(a.servers, b.servers) &&
+    same(a.addresses, b.addresses) &&
+    same(a.snats, b.snats) &&
+    same(a.redirects, b.redirects) &&
+    same(a.published, b.published) &&
+    sameSettings(a.sysctls, b.sysctls)
+  );
+}
+
+const sameSettings = (a: LbState["sysctls"], b: LbState["sysctls"]): boolean =>
+  a === b || Object.entries({ ...a, ...b }).every(([key]) => a[key] === b[key]);
+
 /** Servers that a plan did not change are the very same objects as before (plan/planner.ts), so they are left out. */
 function diffServers(actual: readonly VirtualServer[], desired: readonly VirtualServer[]) {
   const [olds, news] = withoutCommon(actual, desired);

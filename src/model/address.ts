@@ -14,7 +14,9 @@ export const placeText = (address: string, port: number): string =>
 
 /** Canonical text of 4 or 16 octets (RFC 5952 for IPv6). */
 export function addressText(bytes: string): string {
-  return bytes.length === 4 ? [...bytes].map((c) => c.charCodeAt(0)).join(".") : text6(bytes);
+  if (bytes.length !== 4) return text6(bytes);
+  const octet = (i: number): number => bytes.charCodeAt(i);
+  return `${octet(0)}.${octet(1)}.${octet(2)}.${octet(3)}`;
 }
 
 /** Canonical form of an address, or undefined: "FD00::0:2" becomes "fd00::2". */
@@ -85,12 +87,24 @@ function maskBytes(bytes: string, bits: number): string {
   return out;
 }
 
+/** Character by character: tens of thousands at a time are written to the kernel. */
 function bytes4(text: string): string | undefined {
-  const parts = text.split(".");
-  if (parts.length !== 4) return undefined;
-  const octets = parts.map((p) => (/^(0|[1-9]\d{0,2})$/.test(p) ? Number(p) : 256));
-  return Math.max(...octets) > 255 ? undefined : String.fromCharCode(...octets);
+  let [packed, octet, digits, dots] = [0, 0, 0, 0];
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT;
+    if (code >= ZERO && code <= ZERO + 9 && (octet > 0 || digits === 0)) {
+      octet = octet * 10 + code - ZERO;
+      if (++digits > 3) return undefined;
+    } else if (code === DOT && digits > 0 && octet < 256 && ++dots <= 4) {
+      packed = (packed << 8) | octet;
+      octet = digits = 0;
+    } else return undefined;
+  }
+  if (dots !== 4) return undefined;
+  return String.fromCharCode(packed >>> 24, (packed >> 16) & 255, (packed >> 8) & 255, packed & 255);
 }
+
+const [DOT, ZERO] = [46, 48] as const;
 
 function bytes6(text: string): string | undefined {
   let source = text;

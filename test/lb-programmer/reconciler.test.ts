@@ -42,6 +42,24 @@ describe("install", () => {
     expect(steps("c1")).toEqual([]);
   });
 
+  test("where the plan is the very same, there is no pass, and nothing is said; where it is not, or somebody has doubts, there is", async () => {
+    const { reconciler, backend, events, want } = rig();
+    const state = parseState("server web/n/4 10.0.1.4 mark 256 local rr\n  10.0.1.5 1");
+    reconciler.add(sandbox("c"));
+    await reconciler.installed(want("c", state));
+    await rest();
+    events.length = 0;
+    await reconciler.installed(want("c", { ...state }));
+    expect([events, reconciler.status().map(statusText)]).toEqual([[], ["c equal at 2"]]);
+    await reconciler.installed(want("c", { ...state, servers: [...state.servers] }));
+    expect(events).toEqual(["c working at 2", "c equal at 3"]);
+    await rest();
+    backend.calls.length = 0;
+    reconciler.check();
+    await reconciler.installed(want("c", { ...state }));
+    expect(backend.calls.map(({ call }) => call)).toEqual(["read"]);
+  });
+
   test("what is in the kernel already is left as it is", async () => {
     const { backend, reconciler, want, steps } = rig();
     const state = `${web("10.0.1.5 1")}\nsysctl net/x 1`;

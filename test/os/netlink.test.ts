@@ -1,10 +1,10 @@
 /** Netlink: octets read with bounds, answers taken from the kernel only and only for what was asked. */
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { sendTo } from "../../src/os/batch.ts";
 import { checked, libc, libcProblem } from "../../src/os/libc.ts";
 import { type DumpLimits, NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink/connection.ts";
-import { parseEntry, trackedBy } from "../../src/os/netlink/conntrack.ts";
+import { forget, parseEntry, trackedBy } from "../../src/os/netlink/conntrack.ts";
 import { Genetlink } from "../../src/os/netlink/genetlink.ts";
 import { nftGeneration } from "../../src/os/netlink/nfnetlink.ts";
 import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink/read.ts";
@@ -193,6 +193,39 @@ describe.skipIf(libcProblem() !== undefined || withoutNamespaces())("in a namesp
     expect(trackedBy(namespaces.path("nl"), "10.0.0.1")).toEqual([]);
     expect(inNetns(namespaces.path("nl"), nftGeneration)).toBeTypeOf("number");
   });
+
+  test("connections are forgotten: none are listed where there are none, else all of them once", () => {
+    const path = namespaces.path("nl");
+    const lists = vi.spyOn(Netlink.prototype, "dump");
+    const by = new Set(["10.7.0.2", "10.7.0.3", "10.7.0.4", "fd00::4"]);
+    expect(forget(path, by, () => true)).toBe(0);
+    expect(lists).toHaveBeenCalledTimes(0);
+    const netlink = open(NETLINK_NETFILTER);
+    const created = new MessageWriter();
+    for (const server of ["10.7.0.2", "10.7.0.3", "10.7.0.9"]) flow(created, "10.7.0.1", server);
+    expect(netlink.execute("flows", created).filter((refusal) => refusal !== undefined)).toEqual([]);
+    netlink.close();
+    expect(forget(path, by, ({ to }) => to !== "10.7.0.3")).toBe(1);
+    expect(lists).toHaveBeenCalledTimes(1);
+    expect(trackedBy(path, "10.7.0.2")).toEqual([]);
+    expect(trackedBy(path, "10.7.0.3").map(({ to }) => to)).toEqual(["10.7.0.3"]);
+    lists.mockRestore();
+  });
+
+  /** An entry of the kernel's table: UDP, which nobody has translated. */
+  const flow = (to: MessageWriter, client: string, server: string): void => {
+    const tuple = (type: number, from: string, at: string, ports: readonly [number, number]) =>
+      to.nested(type, () =>
+        to
+          .nested(1, () => to.address(1, from).address(2, at))
+          .nested(2, () => to.u8(1, 17).be16(2, ports[0]).be16(3, ports[1])),
+      );
+    to.message(1 << 8, 0x400, [2, 0, 0, 0], () => {
+      tuple(1, client, server, [1_000, 53]);
+      tuple(2, server, client, [53, 1_000]);
+      to.be32(7, 600);
+    });
+  };
 
   test("an answer that is none: no exception but ours, and nothing waits", () => {
     const netlink = open(NETLINK_NETFILTER);

@@ -1,6 +1,6 @@
 /** What rules, sets and elements are in text, as octets, and as the kernel's expressions; needs no kernel. */
 import { describe, expect, test } from "vitest";
-import { parseMessages } from "../../src/os/netlink/read.ts";
+import { parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
 import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { writeBatch } from "../../src/os/nftables/batch.ts";
 import { compile } from "../../src/os/nftables/compile.ts";
@@ -288,14 +288,18 @@ function expressionText(e: ReturnType<typeof compile>[number]): string {
 
 test("a rule of nft's, as the kernel gave it back", () => {
   const expressions = parseExpressions(
-    hex(`24000100 09000100 6d65746100000000 14000200 08000200 0000000f 08000100 00000001
+    parseAttributes(
+      hex(`24000100 09000100 6d65746100000000 14000200 08000200 0000000f 08000100 00000001
          2c000100 08000100 636d7000 20000200 08000100 00000001 08000200 00000000 0c000300 05000100 02000000
          34000100 0c000100 7061796c6f616400 24000200 08000100 00000001 08000200 00000001 08000300 00000010 08000400 00000004
          38000100 0b000100 6c6f6f6b75700000 28000200 0b000100 6c6f63616c340000
          08000200 00000001 08000300 00000000 08000500 00000000`),
+    ),
   );
   expect(expressions).toEqual(compile([{ kind: "vmap", key: ["ip daddr"], map: "local4" }]));
-  expect(parseExpressions(hex("10000100 0c000100 636f6e7374727563")).map(({ kind }) => kind)).toEqual(["unknown"]);
+  expect(parseExpressions(parseAttributes(hex("10000100 0c000100 636f6e7374727563"))).map(({ kind }) => kind)).toEqual([
+    "unknown",
+  ]);
 });
 
 test.each<[string, Change]>([
@@ -365,8 +369,33 @@ test("a batch, octet by octet", () => {
   expect(changes).toEqual([-1, 0, 1, -1]);
 });
 
+test("what is written again is the same octets, wherever it stands and in whichever table", () => {
+  const first: Change = { kind: "set.add", set: { name: "s", key: ["ipv4_addr"] } };
+  const values = ["tcp", "udp"];
+  const again: Change = {
+    kind: "rule.add",
+    rule: { chain: "c", statements: [{ kind: "one of", what: "meta l4proto", values }] },
+  };
+  const octets = (table: string, changes: readonly Change[], family?: Family): string =>
+    writeBatch(table, changes, undefined, family).messages.octets.toString("hex");
+  const batches: readonly (readonly [string, readonly Change[], Family?])[] = [
+    ["t", [again]],
+    ["t", [first, again]],
+    ["t", [again, first, again]],
+    ["other", [again]],
+    ["t", [again], "ip"],
+  ];
+  for (let i = 0; i < 3; i++)
+    for (const [table, changes, family] of batches) {
+      const { messages } = writeBatch(table, changes, undefined, family);
+      expect(octets(table, changes, family)).toBe(octets(table, structuredClone(changes), family));
+      expect(messages.starts).toEqual(writeBatch(table, structuredClone(changes), undefined, family).messages.starts);
+    }
+});
+
 test("comments are nft's, and as long as nft's may be", () => {
-  expect(commentOctets("web").toString("hex")).toBe("000477656200");
+  expect(toHex(commentOctets("web"))).toBe("000477656200");
+  expect(toHex(commentOctets("wëb"))).toBe("000577c3ab6200");
   expect(commentIn(hex("0102aabb 0004 77656200"))).toBe("web");
   expect([commentIn(hex("0004 77")), commentIn(hex("00")), commentIn(hex("01ff")), commentIn(undefined)]).toEqual([
     "w",

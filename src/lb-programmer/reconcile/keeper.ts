@@ -7,7 +7,7 @@
  */
 
 import { isGone } from "../backends/backend.ts";
-import { diff } from "../diff.ts";
+import { diff, isSame } from "../diff.ts";
 import { EMPTY, type LbState, type LbTarget, type VirtualServer } from "../state.ts";
 import { Draining } from "./draining.ts";
 import type { KeeperOptions } from "./keeper-options.ts";
@@ -86,8 +86,12 @@ export class Keeper {
     this.#kernel.changed();
   }
 
-  /** The plan of this revision must be in the kernel. */
+  /** The plan of this revision must be in the kernel. Of hundreds of sandboxes, a change is mostly none of theirs. */
   request(revision: number): void {
+    if (this.#isDone()) {
+      this.installed = revision;
+      return;
+    }
     this.#pending = Math.min(this.#pending, revision);
     if (this.state === "equal") this.#tell("working");
     this.#passes.wake();
@@ -125,6 +129,17 @@ export class Keeper {
   async stop(): Promise<void> {
     await this.#passes.stop(); // the pass at work may be its first, which begins to watch
     this.#kernel.stop();
+  }
+
+  /** All that is planned is there by the last pass, nothing else is, and nobody has doubts: a pass would do nothing. */
+  #isDone(): boolean {
+    const atRest = this.state === "equal" && !this.#passes.busy && !this.#kernel.stale && this.leaving === 0;
+    if (!atRest || isOwn(this.target)) return false;
+    try {
+      return isSame(this.#options.reserve(this.target, this.#options.plan(this.target)), this.#desired);
+    } catch {
+      return false; // the pass will say what is wrong
+    }
   }
 
   /** Resolves to the milliseconds after which another pass is due, if tasks drain. */

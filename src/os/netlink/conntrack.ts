@@ -4,6 +4,7 @@
  */
 import { addressBytes } from "../../model/address.ts";
 import { AF_INET, socketFamily } from "../sockaddr.ts";
+import type { Netlink } from "./connection.ts";
 import { NFGENMSG, withNetfilter } from "./nfnetlink.ts";
 import { type Attributes, parseAttributes } from "./read.ts";
 import { MessageWriter } from "./write.ts";
@@ -23,6 +24,7 @@ export interface Tracked {
 
 const GET = (1 << 8) | 1;
 const DELETE = (1 << 8) | 2;
+const GET_COUNT = (1 << 8) | 5;
 
 const OP = "conntrack";
 
@@ -30,6 +32,7 @@ const CTA = { tupleOrig: 1, tupleReply: 2, status: 3, protoInfo: 4, id: 12, zone
 const TUPLE = { ip: 1, proto: 2 };
 const IP = { source4: 1, destination4: 2, source6: 3, destination6: 4 };
 const PROTO = { number: 1, destination: 3 };
+const COUNT = 1;
 const IPS_ASSURED = 4;
 /** Where its state is in the attributes of a protocol, and enum tcp_conntrack's TIME_WAIT and CLOSE, enum sctp_conntrack's CLOSED. */
 const OVER: Readonly<Record<number, { readonly info: number; readonly states: readonly number[] }>> = {
@@ -45,12 +48,11 @@ const LIMITS = { most: 64 << 20, longest: 1_000, partly: true };
 
 /** Entries of the namespace (missing: this process's) that `by` answers. Throws an OsError. */
 export const trackedBy = (netns: string | undefined, by: string): readonly Tracked[] =>
-  list(netns, [by]).map(({ tracked }) => tracked);
+  withNetfilter(netns, (netlink) => list(netlink, [by])).map(({ tracked }) => tracked);
 
 /** Removes those entries that one of `by` answers and `which` picks; how many. Throws an OsError. */
 export function forget(netns: string | undefined, by: ReadonlySet<string>, which: (entry: Tracked) => boolean): number {
-  const all = by.size > FEW ? list(netns, [...by]) : [...by].flatMap((address) => list(netns, [address]));
-  const entries = all.filter(({ tracked }) => which(tracked));
+  const entries = withNetfilter(netns, (netlink) => found(netlink, [...by])).filter(({ tracked }) => which(tracked));
   if (entries.length === 0) return 0;
   const to = new MessageWriter();
   for (const { tracked, original, id, zone } of entries)
@@ -63,8 +65,25 @@ export function forget(netns: string | undefined, by: ReadonlySet<string>, which
   return refusals.filter((refusal) => refusal === undefined).length;
 }
 
-/** So many addresses are asked for one by one; with more, everything is. */
+/**
+ * To list anything, the kernel walks through the table of all namespaces (10 ms and more), so an empty one is not listed. Where there is much,
+ * a few addresses that the kernel can look for by itself are asked for one by one; else everything is.
+ */
+function found(netlink: Netlink, by: readonly string[]): readonly Entry[] {
+  const count = countIn(netlink);
+  if (count === 0) return [];
+  const single = count > MANY && by.length <= FEW && by.every((address) => socketFamily(address) === AF_INET);
+  return single ? by.flatMap((address) => (netlink.spent ? [] : list(netlink, [address]))) : list(netlink, by);
+}
+
 const FEW = 4;
+const MANY = 5_000;
+
+/** Entries of the connection's namespace. */
+const countIn = (netlink: Netlink): number =>
+  parseAttributes(netlink.ask(OP, new MessageWriter(20).message(GET_COUNT, 0, nfgenmsg(0))).subarray(NFGENMSG)).be32(
+    COUNT,
+  ) ?? MANY;
 
 export interface Entry {
   readonly tracked: Tracked;
@@ -75,7 +94,7 @@ export interface Entry {
 }
 
 /** Those that one of `by` answers. */
-function list(netns: string | undefined, by: readonly string[]): Entry[] {
+function list(netlink: Netlink, by: readonly string[]): Entry[] {
   const family = by.length === 1 ? socketFamily(by[0]!) : 0;
   const to = new MessageWriter();
   to.message(GET, 0, nfgenmsg(family), () => {
@@ -83,7 +102,7 @@ function list(netns: string | undefined, by: readonly string[]): Entry[] {
   });
   const wanted = new Map(by.map((address) => [addressBytes(address) ?? "", address]));
   const read = (message: Buffer) => parseEntry(message.subarray(NFGENMSG), wanted);
-  return withNetfilter(netns, (netlink) => netlink.dump(OP, to, read, LIMITS));
+  return netlink.dump(OP, to, read, LIMITS);
 }
 
 /**

@@ -72,91 +72,142 @@ export function parseRefusal({ type, flags, payload }: Message): Refusal | undef
 /** Some of the kernel's texts have names in them. */
 const LONGEST_TEXT = 200;
 
-/** Attributes by type (the first, if there are several). They are looked for when asked for, since most never are. */
+/**
+ * Attributes by type (the first, if there are several). They are looked for when asked for, since most never are, and nothing is copied: of
+ * a list of thousands, each of which has a few, one object each is made.
+ */
 export class Attributes {
   readonly #from: Buffer;
+  readonly #start: number;
+  readonly #end: number;
 
-  constructor(from: Buffer) {
+  constructor(from: Buffer, start = 0, end = from.length) {
     this.#from = from;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  has(type: number): boolean {
+    return this.#find(type) >= 0;
   }
 
   u8(type: number): number | undefined {
-    return this.#sized(type, 1)?.[0];
+    const at = this.#sized(type, 1);
+    return at < 0 ? undefined : this.#from[at];
   }
 
   u16(type: number): number | undefined {
-    return this.#sized(type, 2)?.readUInt16LE(0);
+    const at = this.#sized(type, 2);
+    return at < 0 ? undefined : this.#from.readUInt16LE(at);
   }
 
   u32(type: number): number | undefined {
-    return this.#sized(type, 4)?.readUInt32LE(0);
+    const at = this.#sized(type, 4);
+    return at < 0 ? undefined : this.#from.readUInt32LE(at);
   }
 
   /** In network order, as everything of netfilter is. */
   be16(type: number): number | undefined {
-    return this.#sized(type, 2)?.readUInt16BE(0);
+    const at = this.#sized(type, 2);
+    return at < 0 ? undefined : this.#from.readUInt16BE(at);
   }
 
   be32(type: number): number | undefined {
-    return this.#sized(type, 4)?.readUInt32BE(0);
+    const at = this.#sized(type, 4);
+    return at < 0 ? undefined : this.#from.readUInt32BE(at);
   }
 
   /** Rounded beyond 2^53. */
   be64(type: number): number | undefined {
-    const value = this.#sized(type, 8)?.readBigUInt64BE(0);
-    return value === undefined ? undefined : Number(value);
+    const at = this.#sized(type, 8);
+    return at < 0 ? undefined : Number(this.#from.readBigUInt64BE(at));
   }
 
   /** Up to the first NUL. */
   text(type: number): string | undefined {
-    const value = this.raw(type);
-    const end = value?.indexOf(0) ?? -1;
-    return value?.toString("utf8", 0, end < 0 ? value.length : end);
+    const at = this.#find(type);
+    if (at < 0) return undefined;
+    const [value, whole] = [at + 4, at + sizeAt(this.#from, at)];
+    const end = this.#from.indexOf(0, value);
+    return this.#from.toString("utf8", value, end < 0 || end > whole ? whole : end);
   }
 
   /** Of either family. */
   address(type: number): string | undefined {
-    const value = this.raw(type);
-    return value?.length === 4 || value?.length === 16 ? addressText(value.toString("latin1")) : undefined;
+    const value = this.octets(type);
+    return value?.length === 4 || value?.length === 16 ? addressText(value) : undefined;
+  }
+
+  /** As latin1 text. */
+  octets(type: number): string | undefined {
+    const at = this.#find(type);
+    return at < 0 ? undefined : this.#from.latin1Slice(at + 4, at + sizeAt(this.#from, at));
   }
 
   /** A view. */
   raw(type: number): Buffer | undefined {
-    const from = this.#from;
-    for (let at = 0; at + 4 <= from.length; ) {
-      const size = from.readUInt16LE(at);
-      if (size < 4 || size > from.length - at) break;
-      if ((from.readUInt16LE(at + 2) & TYPE) === type) return from.subarray(at + 4, at + size);
-      at += align(size);
-    }
-    return undefined;
+    const at = this.#find(type);
+    return at < 0 ? undefined : this.#from.subarray(at + 4, at + sizeAt(this.#from, at));
   }
 
   /** The attributes in an attribute; none if it is missing. */
   nested(type: number): Attributes {
-    return parseAttributes(this.raw(type));
+    const at = this.#find(type);
+    return at < 0 ? NONE : new Attributes(this.#from, at + 4, at + sizeAt(this.#from, at));
   }
 
-  #sized(type: number, length: number): Buffer | undefined {
-    const value = this.raw(type);
-    return value?.length === length ? value : undefined;
+  /** It is a list, whose entries all have the same type: the attributes in each. */
+  entries(): readonly Attributes[] {
+    const out: Attributes[] = [];
+    for (let at = this.#start; this.#isWhole(at); at += align(sizeAt(this.#from, at)))
+      out.push(new Attributes(this.#from, at + 4, at + sizeAt(this.#from, at)));
+    return out;
+  }
+
+  /** None of them is of another type than these. */
+  hasOnly(types: ReadonlySet<number>): boolean {
+    for (let at = this.#start; this.#isWhole(at); at += align(sizeAt(this.#from, at)))
+      if (!types.has(typeAt(this.#from, at))) return false;
+    return true;
+  }
+
+  /** Where it begins; -1: it is missing. */
+  #find(type: number): number {
+    for (let at = this.#start; this.#isWhole(at); at += align(sizeAt(this.#from, at)))
+      if (typeAt(this.#from, at) === type) return at;
+    return -1;
+  }
+
+  #isWhole(at: number): boolean {
+    if (at + 4 > this.#end) return false;
+    const size = sizeAt(this.#from, at);
+    return size >= 4 && size <= this.#end - at;
+  }
+
+  /** Where its value begins; -1: it is missing, or of another length. */
+  #sized(type: number, length: number): number {
+    const at = this.#find(type);
+    return at < 0 || sizeAt(this.#from, at) !== 4 + length ? -1 : at + 4;
   }
 }
 
 export const parseAttributes = (from: Buffer | undefined): Attributes =>
   from === undefined ? NONE : new Attributes(from);
 
-/** Type and value of each, in order: for lists, whose entries all have the same type. The values are views. */
+/** Type and value of each, in order. The values are views. */
 export function attributesIn(from: Buffer): (readonly [type: number, value: Buffer])[] {
   const out: (readonly [number, Buffer])[] = [];
   for (let at = 0; at + 4 <= from.length; ) {
-    const size = from.readUInt16LE(at);
+    const size = sizeAt(from, at);
     if (size < 4 || size > from.length - at) break;
-    out.push([from.readUInt16LE(at + 2) & TYPE, from.subarray(at + 4, at + size)]);
+    out.push([typeAt(from, at), from.subarray(at + 4, at + size)]);
     at += align(size);
   }
   return out;
 }
+
+const sizeAt = (from: Buffer, at: number): number => from[at]! | (from[at + 1]! << 8);
+const typeAt = (from: Buffer, at: number): number => (from[at + 2]! | (from[at + 3]! << 8)) & TYPE;
 
 /** Without "nested", and without "in network order". */
 const TYPE = 0x3fff;

@@ -7,7 +7,7 @@ const HEADER = 16;
 
 /**
  * Numbers that do not fit throw, as does an attribute of more than 65 535 octets: those are mistakes of ours, nothing that is written
- * comes from elsewhere.
+ * comes from elsewhere. Octets are put in one by one: for the few that a value has, node's own functions take several times as long.
  */
 export class MessageWriter {
   /** Where each message begins. */
@@ -38,10 +38,18 @@ export class MessageWriter {
 
   /** An attribute of attributes. */
   nested(type: number, attributes: Write): this {
-    const at = this.#take(4);
+    const at = this.open();
     attributes(this);
-    this.#octets.writeUInt16LE(this.#end - at, at);
-    this.#octets.writeUInt16LE(type | NESTED, at + 2);
+    return this.close(at, type);
+  }
+
+  /** The same without a function: what is written between this and `close` is in it. */
+  open(): number {
+    return this.#take(4);
+  }
+
+  close(at: number, type: number): this {
+    this.#header(at, this.#end - at, type | NESTED);
     return this;
   }
 
@@ -74,9 +82,10 @@ export class MessageWriter {
 
   /** With the NUL at its end. */
   text(type: number, value: string): this {
-    const length = Buffer.byteLength(value);
+    const length = isAscii(value) ? value.length : Buffer.byteLength(value);
     const at = this.#value(type, length + 1);
-    this.#octets.write(value, at);
+    if (length === value.length) this.#characters(value, at);
+    else this.#octets.write(value, at);
     return this;
   }
 
@@ -90,7 +99,7 @@ export class MessageWriter {
   /** As they are; a string is octets as latin1. */
   raw(type: number, value: Uint8Array | readonly number[] | string): this {
     const at = this.#value(type, value.length);
-    if (typeof value === "string") this.#octets.latin1Write(value, at);
+    if (typeof value === "string") this.#characters(value, at);
     else this.#octets.set(value, at);
     return this;
   }
@@ -102,24 +111,47 @@ export class MessageWriter {
     return this;
   }
 
+  /** Messages that were written elsewhere; `starts`: where each begins. */
+  repeat(messages: Uint8Array, starts: readonly number[]): this {
+    const at = this.#take(messages.length);
+    this.#octets.set(messages, at);
+    for (const start of starts) this.starts.push(at + start);
+    return this;
+  }
+
   #number(type: number, value: number, size: 1 | 2 | 4): this {
-    const at = this.#value(type, size); // first, as everywhere here: the octets may move
-    this.#octets.writeUIntLE(value, at, size);
+    const at = this.#value(type, fitting(value, size)); // first, as everywhere here: the octets may move
+    const octets = this.#octets;
+    for (let i = 0; i < size; i++) octets[at + i] = value >>> (8 * i);
     return this;
   }
 
   #networkNumber(type: number, value: number, size: 2 | 4): this {
-    const at = this.#value(type, size);
-    this.#octets.writeUIntBE(value, at, size);
+    const at = this.#value(type, fitting(value, size));
+    const octets = this.#octets;
+    for (let i = 0; i < size; i++) octets[at + i] = value >>> (8 * (size - 1 - i));
     return this;
+  }
+
+  #characters(value: string, at: number): void {
+    const octets = this.#octets;
+    for (let i = 0; i < value.length; i++) octets[at + i] = value.charCodeAt(i);
   }
 
   /** Where the value of a new attribute goes. */
   #value(type: number, length: number): number {
     const at = this.#take(4 + align(length));
-    this.#octets.writeUInt16LE(4 + length, at);
-    this.#octets.writeUInt16LE(type, at + 2);
+    this.#header(at, 4 + length, type);
     return at + 4;
+  }
+
+  #header(at: number, length: number, type: number): void {
+    if (length > 0xffff) throw new RangeError(`an attribute of ${length} octets: 65535 are possible`);
+    const octets = this.#octets;
+    octets[at] = length;
+    octets[at + 1] = length >> 8;
+    octets[at + 2] = type;
+    octets[at + 3] = type >> 8;
   }
 
   /** Where the next octets go, zeros until they are written. */
@@ -140,9 +172,14 @@ type Write = (to: MessageWriter) => void;
 
 const align = (n: number): number => (n + 3) & ~3;
 
-declare global {
-  /** Node has it on every Buffer, its types do not. */
-  interface Buffer {
-    latin1Write(value: string, at: number): number;
-  }
+/** The size, if the number is of this size. */
+function fitting<Size extends number>(value: number, size: Size): Size {
+  if (!Number.isInteger(value) || value < 0 || value >= 2 ** (8 * size))
+    throw new RangeError(`${value} is no number of ${size} octets`);
+  return size;
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 127) return false;
+  return true;
 }

@@ -7,7 +7,7 @@
  *          id 10, timeout 11, userdata 13
  *   rule   table 1, chain 2, handle 3, expressions 4, userdata 7
  */
-import { type Attributes, attributesIn, parseAttributes } from "../netlink/read.ts";
+import { type Attributes, parseAttributes } from "../netlink/read.ts";
 import type { MessageWriter } from "../netlink/write.ts";
 import { idOf, sizeOf, TYPES, type TypeName } from "./datatype.ts";
 import { type Expression, type Known, parseExpressions, writeExpression } from "./expression.ts";
@@ -56,13 +56,12 @@ const parts: Form<string> = {
       for (const size of sizes.split(",")) to.nested(1, () => to.be32(1, Number(size)));
     }),
   read: (from, type) => {
-    const list = from.raw(type);
-    return (
-      list &&
-      attributesIn(list)
-        .map(([, part]) => parseAttributes(part).be32(1))
-        .join()
-    );
+    if (!from.has(type)) return undefined;
+    return from
+      .nested(type)
+      .entries()
+      .map((part) => part.be32(1))
+      .join();
   },
 };
 
@@ -238,7 +237,7 @@ export interface FoundRule {
 export function parseRule(from: Attributes, table: string): FoundRule | undefined {
   const chain = from.text(RULE_CHAIN);
   if (from.text(RULE_TABLE) !== table || chain === undefined) return undefined;
-  const expressions = parseExpressions(from.raw(RULE_EXPRESSIONS));
+  const expressions = parseExpressions(from.nested(RULE_EXPRESSIONS));
   const comment = commentIn(from.raw(RULE_USERDATA));
   return { chain, handle: from.be64(RULE_HANDLE) ?? 0, expressions, comment };
 }

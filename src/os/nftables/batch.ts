@@ -79,6 +79,19 @@ const LIST = { table: 1, set: 2, id: 4 } as const;
 /** Elements per message: an attribute ends at 65 535 octets. */
 const MOST = 200;
 
+interface Kept {
+  /** Family, table, and the number that the next set had. */
+  readonly where: string;
+  readonly octets: Buffer;
+  readonly starts: readonly number[];
+  /** How many numbers of sets it takes. */
+  readonly ids: number;
+}
+
+const KEPT = new WeakMap<Change, Kept>();
+/** Most changes are written once and never again. */
+const ONCE: Kept = { where: "", octets: Buffer.alloc(0), starts: [], ids: 0 };
+
 class BatchWriter {
   readonly to = new MessageWriter(16_384);
   readonly #table: string;
@@ -97,7 +110,31 @@ class BatchWriter {
     });
   }
 
+  /** What is written again and again (the same object: part of every table of ours) is kept as octets. */
   change(change: Change): void {
+    if (change.kind.startsWith("elements.")) return this.#write(change);
+    const kept = KEPT.get(change);
+    if (kept !== undefined) return this.#again(change, kept);
+    this.#write(change);
+    KEPT.set(change, ONCE);
+  }
+
+  #again(change: Change, kept: Kept): void {
+    const id = this.#id;
+    const where = `${this.#family} ${this.#table} ${id}`;
+    if (kept.where === where) {
+      this.to.repeat(kept.octets, kept.starts);
+      this.#id += kept.ids;
+      return;
+    }
+    const [first, from] = [this.to.starts.length, this.to.octets.length];
+    this.#write(change);
+    const octets = Buffer.from(this.to.octets.subarray(from));
+    const starts = this.to.starts.slice(first).map((start) => start - from);
+    KEPT.set(change, { where, octets, starts, ids: this.#id - id });
+  }
+
+  #write(change: Change): void {
     const table = this.#table;
     switch (change.kind) {
       case "table.add":

@@ -22,11 +22,17 @@ export interface OwnSet {
   readonly values: readonly string[];
 }
 
-/** Throws an Error if a value is not of its type. */
+/** Throws an Error if a value is not of its type. Rules that are always the same are compiled once. */
 export function compile(statements: readonly Statement[], family: Family = "inet"): readonly Compiled[] {
+  const known = family === "inet" ? COMPILED.get(statements) : undefined;
+  if (known !== undefined) return known;
   const facts: Facts = new Map(family === "inet" ? [] : [["meta nfproto", family === "ip" ? "ipv4" : "ipv6"]]);
-  return statements.flatMap((statement) => compiled(statement, facts));
+  const made = statements.flatMap((statement) => compiled(statement, facts));
+  if (family === "inet") COMPILED.set(statements, made);
+  return made;
 }
+
+const COMPILED = new WeakMap<readonly Statement[], readonly Compiled[]>();
 
 /** In the order of their octets, so that what is read can be compared. */
 export const ownSet = (type: TypeName, values: readonly string[]): OwnSet => ({

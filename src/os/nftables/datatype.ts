@@ -32,17 +32,18 @@ const address = (id: number, size: number): DataType => ({
 /** Some numbers have names. */
 function number(
   id: number | undefined,
-  size: number,
+  size: 1 | 2 | 4,
   order: "host" | "network",
   names: Record<string, number> = {},
 ): DataType {
+  const byName = new Map(Object.entries(names));
   const byNumber = new Map(Object.entries(names).map(([name, value]) => [value, name]));
   return {
     ...(id !== undefined && { id }),
     ...(order === "host" && { host: true }),
     size,
     write: (text) => {
-      const value = Object.hasOwn(names, text) ? names[text]! : /^\d{1,10}$/.test(text) ? Number(text) : 2 ** 32;
+      const value = byName.get(text) ?? (/^\d{1,10}$/.test(text) ? Number(text) : 2 ** 32);
       return value < 2 ** (8 * size) ? numberOctets(value, size, order) : undefined;
     },
     read: (octets) => {
@@ -88,12 +89,18 @@ export type TypeName = keyof typeof TYPES;
 
 /** Octets of a concatenation. Throws an Error if the text is none of these types. */
 export function octetsOf(types: readonly TypeName[], text: string): string {
-  const parts = types.length === 1 ? [text] : text.split(" . ");
+  const octets = types.length === 1 ? TYPES[types[0]!].write(text) : concatenated(types, text.split(" . "));
+  if (octets === undefined) throw new Error(`"${text}" is no ${types.join(" . ")}`);
+  return octets;
+}
+
+function concatenated(types: readonly TypeName[], parts: readonly string[]): string | undefined {
+  if (parts.length !== types.length) return undefined;
   let out = "";
-  for (const [i, name] of types.entries()) {
-    const octets = parts.length === types.length ? TYPES[name].write(parts[i]!) : undefined;
-    if (octets === undefined) throw new Error(`"${text}" is no ${types.join(" . ")}`);
-    out += types.length === 1 ? octets : padded(octets);
+  for (let i = 0; i < types.length; i++) {
+    const octets = TYPES[types[i]!].write(parts[i]!);
+    if (octets === undefined) return undefined;
+    out += padded(octets);
   }
   return out;
 }
@@ -101,6 +108,7 @@ export function octetsOf(types: readonly TypeName[], text: string): string {
 /** Text of a concatenation; undefined if there are more octets, or fewer. */
 export function textOf(types: readonly TypeName[], octets: string): string | undefined {
   if (octets.length !== sizeOf(types)) return undefined;
+  if (types.length === 1) return TYPES[types[0]!].read(octets);
   let at = 0;
   const parts = types.map((name) => {
     const { size, read } = TYPES[name];
@@ -120,15 +128,14 @@ export const idOf = (types: readonly TypeName[]): number =>
   types.reduce((id, name) => (id << 6) | (TYPES[name].id ?? 0), 0);
 
 const padding = (size: number): number => (size + 3) & ~3;
-export const padded = (octets: string): string => octets.padEnd(padding(octets.length), "\0");
+export const padded = (octets: string): string =>
+  octets.length % 4 === 0 ? octets : octets.padEnd(padding(octets.length), "\0");
 
-function numberOctets(value: number, size: number, order: "host" | "network"): string {
-  let out = "";
-  for (let i = 0; i < size; i++) {
-    const octet = String.fromCharCode(Math.floor(value / 2 ** (8 * i)) & 255);
-    out = order === "host" ? out + octet : octet + out;
-  }
-  return out;
+function numberOctets(value: number, size: 1 | 2 | 4, order: "host" | "network"): string {
+  const [a, b, c, d] = [value & 255, (value >> 8) & 255, (value >> 16) & 255, value >>> 24];
+  if (size === 1) return String.fromCharCode(a);
+  if (size === 2) return order === "host" ? String.fromCharCode(a, b) : String.fromCharCode(b, a);
+  return order === "host" ? String.fromCharCode(a, b, c, d) : String.fromCharCode(d, c, b, a);
 }
 
 function numberOf(octets: string, order: "host" | "network"): number {

@@ -16,47 +16,49 @@ import { commentIn, commentOctets } from "./userdata.ts";
 
 const LIST = 3;
 const ELEMENT = { key: 1, data: 2, flags: 3, comment: 6, last: 10 } as const;
-/** And padding. Elements may have more, a limit say. */
-const OURS: ReadonlySet<number> = new Set([...Object.values(ELEMENT), 8]);
+/** Elements may have more, a limit say. 8 is padding. */
+const ORDINARY: ReadonlySet<number> = new Set([1, 2, 3, 6, 8]);
+const WITH_LAST: ReadonlySet<number> = new Set([...ORDINARY, ELEMENT.last]);
 const INTERVAL_END = 1;
 
 /** The list of a message. Throws an Error if a text is not of the set's types. */
 export function writeElements(to: MessageWriter, set: NamedSet, elements: readonly Element[]): void {
-  to.nested(LIST, () => {
-    for (const element of elements) writeElement(to, set, element);
-  });
+  const list = to.open();
+  for (const element of elements) writeElement(to, set, element);
+  to.close(list, LIST);
 }
 
 /** Keys and nothing else, as octets. */
 export function writeOwnElements(to: MessageWriter, keys: readonly string[]): void {
-  to.nested(LIST, () => {
-    for (const key of keys) to.nested(1, () => value.write(to, ELEMENT.key, key));
-  });
+  const list = to.open();
+  for (const key of keys) {
+    const at = to.open();
+    value.write(to, ELEMENT.key, key);
+    to.close(at, 1);
+  }
+  to.close(list, LIST);
 }
 
 function writeElement(to: MessageWriter, set: NamedSet, { key, value: data, comment }: Element): void {
-  const [first, last] = keysOf(set, key);
-  to.nested(1, () => {
-    value.write(to, ELEMENT.key, first);
-    if (isConcatenated(set)) value.write(to, ELEMENT.last, last!);
-    if (data !== undefined) writeValue(to, set, data);
-    if (comment !== undefined) to.raw(ELEMENT.comment, commentOctets(comment));
-  });
+  const [first, last] = set.interval ? rangeIn(set, key) : [octetsOf(set.key, key)];
+  const at = to.open();
+  value.write(to, ELEMENT.key, first);
+  if (last !== undefined && isConcatenated(set)) value.write(to, ELEMENT.last, last);
+  if (data !== undefined) writeValue(to, set, data);
+  if (comment !== undefined) to.raw(ELEMENT.comment, commentOctets(comment));
+  to.close(at, 1);
   const end = last === undefined || isConcatenated(set) ? undefined : next(last);
   if (end === undefined) return;
-  to.nested(1, () => {
-    value.write(to, ELEMENT.key, end);
-    to.be32(ELEMENT.flags, INTERVAL_END);
-  });
+  const after = to.open();
+  value.write(to, ELEMENT.key, end);
+  to.be32(ELEMENT.flags, INTERVAL_END).close(after, 1);
 }
 
 /** Its elements are ranges in some of their parts. */
 const isConcatenated = ({ interval, key }: NamedSet): boolean => interval === true && key.length > 1;
 
-function keysOf(set: NamedSet, key: string): readonly [first: string, last?: string] {
-  if (!set.interval) return [octetsOf(set.key, key)];
-  return isConcatenated(set) ? rangesOf(set.key, key) : rangeOf(set.key, key);
-}
+const rangeIn = (set: NamedSet, key: string): readonly [first: string, last: string] =>
+  isConcatenated(set) ? rangesOf(set.key, key) : rangeOf(set.key, key);
 
 function writeValue(to: MessageWriter, set: NamedSet, text: string): void {
   if (set.value === "verdict") verdict.write(to, ELEMENT.data, text as Verdict);
@@ -68,44 +70,40 @@ export interface RawElement extends Element {
   /** Where an interval ends, and nothing else. */
   readonly end: boolean;
   /** Of a range of concatenations. */
-  readonly last?: string;
+  readonly last: string | undefined;
 }
 
 /** The list in a message, from nfgenmsg's end on. */
 export const parseElements = (message: Buffer, set: NamedSet): readonly RawElement[] =>
-  attributesIn(parseAttributes(message).raw(LIST) ?? Buffer.alloc(0)).map(([, entry]) => {
-    const attributes = parseAttributes(entry);
-    const last = isConcatenated(set) ? value.read(attributes, ELEMENT.last) : undefined;
-    const plain = attributesIn(entry).every(
-      ([type]) => OURS.has(type) && (type !== ELEMENT.last || last !== undefined),
-    );
-    return {
-      ...(last !== undefined && { last }),
-      key: (plain ? value.read(attributes, ELEMENT.key) : undefined) ?? "",
-      end: ((attributes.be32(ELEMENT.flags) ?? 0) & INTERVAL_END) !== 0,
-      value: readValue(attributes, set),
-      comment: commentIn(attributes.raw(ELEMENT.comment)),
-    };
-  });
+  parseAttributes(message)
+    .nested(LIST)
+    .entries()
+    .map((entry) => parseElement(entry, set));
+
+function parseElement(from: Attributes, set: NamedSet): RawElement {
+  const last = isConcatenated(set) ? value.read(from, ELEMENT.last) : undefined;
+  const isPlain = from.hasOnly(last === undefined ? ORDINARY : WITH_LAST);
+  const key = (isPlain ? value.read(from, ELEMENT.key) : undefined) ?? "";
+  const end = ((from.be32(ELEMENT.flags) ?? 0) & INTERVAL_END) !== 0;
+  return { key, last, end, value: readValue(from, set), comment: commentIn(from.raw(ELEMENT.comment)) };
+}
 
 function readValue(from: Attributes, set: NamedSet): string | undefined {
+  if (set.value === undefined) return undefined;
   if (set.value === "verdict") return verdict.read(from, ELEMENT.data);
   const octets = value.read(from, ELEMENT.data);
-  return set.value === undefined || octets === undefined ? undefined : textOf(set.value, octets);
+  return octets === undefined ? undefined : textOf(set.value, octets);
 }
 
 /** All of a set, from all of its messages, as they would be written. What we would not write has the key "?". */
 export function elementsOf(set: NamedSet, raw: readonly RawElement[]): readonly Element[] {
-  if (!set.interval)
-    return raw.map(({ end, ...element }) => ({ ...element, key: textOf(set.key, element.key) ?? "?" }));
+  const named = ({ value, comment }: RawElement, key = "?"): Element => ({ key, value, comment });
+  if (!set.interval) return raw.map((element) => named(element, textOf(set.key, element.key)));
   if (isConcatenated(set))
-    return raw.map(({ end, last = "", ...element }) => ({
-      ...element,
-      key: rangesText(set.key, element.key, last) ?? "?",
-    }));
+    return raw.map((element) => named(element, rangesText(set.key, element.key, element.last ?? "")));
   const sorted = raw.toSorted((a, b) => (a.key === b.key ? Number(b.end) - Number(a.end) : a.key < b.key ? -1 : 1));
-  return sorted.flatMap(({ end, ...element }, i) =>
-    end ? [] : [{ ...element, key: rangeText(set.key, element.key, sorted[i + 1]?.key) ?? "?" }],
+  return sorted.flatMap((element, i) =>
+    element.end ? [] : [named(element, rangeText(set.key, element.key, sorted[i + 1]?.key))],
   );
 }
 

@@ -6,7 +6,7 @@
  * There are sixteen registers of 4 octets, which long values take several of. Where four begin that belong together, a register
  * is called 1 to 4, else 8 to 23.
  */
-import { attributesIn, parseAttributes } from "../netlink/read.ts";
+import type { Attributes } from "../netlink/read.ts";
 import type { MessageWriter } from "../netlink/write.ts";
 import {
   be32,
@@ -183,47 +183,48 @@ const LAYOUTS: { readonly [Kind in Known["kind"]]: Layout<Fields<Kind>> } = {
 /** In the list of a rule's expressions. */
 export function writeExpression(to: MessageWriter, expression: Known): void {
   const layout = LAYOUTS[expression.kind] as Layout<Known>;
-  to.nested(1, () => {
-    to.text(1, expression.kind);
-    to.nested(2, () => writeFields(to, layout, expression));
-  });
+  const at = to.open();
+  const data = to.text(1, expression.kind).open();
+  writeFields(to, layout, expression);
+  to.close(data, 2).close(at, 1);
 }
 
 /**
  * Those of a rule. What they are about may be missing, or be anything: somebody else may have written them. They are for being
  * compared with what we would write.
  */
-export const parseExpressions = (list: Buffer | undefined): readonly Expression[] =>
-  attributesIn(list ?? Buffer.alloc(0)).map(([, entry]) => {
-    const attributes = parseAttributes(entry);
-    const name = attributes.text(1) ?? "";
-    const data = attributes.raw(2) ?? Buffer.alloc(0);
+export const parseExpressions = (list: Attributes): readonly Expression[] =>
+  list.entries().map((entry) => {
+    const name = entry.text(1) ?? "";
+    const data = entry.nested(2);
     if (!Object.hasOwn(LAYOUTS, name) || !isPlain(name as Known["kind"], data)) return { kind: "unknown", name };
     const layout = LAYOUTS[name as Known["kind"]] as Layout<Known>;
-    return { ...readFields(parseAttributes(data), layout), kind: name } as Expression;
+    return { ...readFields(data, layout), kind: name } as Expression;
   });
 
 /** Without anything that its layout does not have: an `update` with a limit, say. */
-function isPlain(kind: Known["kind"], data: Buffer): boolean {
-  const told = COUNTED[kind];
-  const same = SAME[kind] ?? {};
-  const attributes = parseAttributes(data);
-  return attributesIn(data).every(([type]) => {
-    const other = same[type];
-    if (other !== undefined) return attributes.be32(type) === attributes.be32(other);
-    return NUMBERS.get(kind)?.has(type) || told?.includes(type) === true;
-  });
+function isPlain(kind: Known["kind"], data: Attributes): boolean {
+  for (const [other, same] of SAME[kind] ?? [])
+    if (data.has(other) && data.be32(other) !== data.be32(same)) return false;
+  return data.hasOnly(TYPES.get(kind)!);
 }
-
-const NUMBERS: ReadonlyMap<string, ReadonlySet<number>> = new Map(
-  Object.entries(LAYOUTS).map(([kind, layout]) => [kind, new Set(Object.values(layout).map(([type]) => type))]),
-);
 
 /** What the kernel counts, and padding. */
 const COUNTED: Readonly<Partial<Record<Known["kind"], readonly number[]>>> = { counter: [1, 2, 3] };
 /** Ends of ranges, which the kernel always says: where there is no range, the end is the beginning. */
-const SAME: Readonly<Partial<Record<Known["kind"], Readonly<Record<number, number>>>>> = {
-  nat: { 4: 3, 6: 5 },
-  masq: { 3: 2 },
-  redir: { 2: 1 },
+const SAME: Readonly<Partial<Record<Known["kind"], readonly (readonly [end: number, beginning: number])[]>>> = {
+  nat: [
+    [4, 3],
+    [6, 5],
+  ],
+  masq: [[3, 2]],
+  redir: [[2, 1]],
 };
+
+const TYPES: ReadonlyMap<string, ReadonlySet<number>> = new Map(
+  Object.entries(LAYOUTS).map(([name, layout]) => {
+    const kind = name as Known["kind"];
+    const own = Object.values(layout).map(([type]) => type);
+    return [name, new Set([...own, ...(COUNTED[kind] ?? []), ...(SAME[kind] ?? []).map(([end]) => end)])];
+  }),
+);

@@ -77,19 +77,26 @@ export const text: Form<string> = {
 /** Octets, as everywhere in this package: latin1 text. */
 export const octets: Form<string> = {
   write: (to, type, value) => void to.raw(type, value),
-  read: (from, type) => from.raw(type)?.toString("latin1"),
+  read: (from, type) => from.octets(type),
 };
 
 /** Of an attribute of attributes. */
 export const nested = <T extends object>(layout: Layout<T>): Form<Partial<T>> => ({
-  write: (to, type, value) => void to.nested(type, () => writeFields(to, layout as Layout<Partial<T>>, value)),
-  read: (from, type) => (from.raw(type) === undefined ? undefined : readFields(from.nested(type), layout)),
+  write: (to, type, value) => {
+    const at = to.open();
+    writeFields(to, layout as Layout<Partial<T>>, value);
+    to.close(at, type);
+  },
+  read: (from, type) => (from.has(type) ? readFields(from.nested(type), layout) : undefined),
 });
 
 /** struct nft_data of a value. */
 export const value: Form<string> = {
-  write: (to, type, data) => void to.nested(type, () => to.raw(1, data)),
-  read: (from, type) => octets.read(from.nested(type), 1),
+  write: (to, type, data) => {
+    const at = to.open();
+    to.raw(1, data).close(at, type);
+  },
+  read: (from, type) => from.nested(type).octets(1),
 };
 
 /** A number that has a name. */
@@ -116,9 +123,12 @@ const VERDICTS = nested<{ code: keyof typeof CODES; chain?: string }>({
 /** struct nft_data of a verdict. */
 export const verdict: Form<Verdict> = {
   write: (to, type, text) => {
-    const [code, chain] = text.split(" ") as [keyof typeof CODES, string?];
-    const data = chain === undefined ? { code } : { code, chain };
-    to.nested(type, () => VERDICTS.write(to, 2, data));
+    const space = text.indexOf(" ");
+    const code = (space < 0 ? text : text.slice(0, space)) as keyof typeof CODES;
+    const [data, verdict] = [to.open(), to.open()];
+    to.be32(1, CODES[code] >>> 0);
+    if (space >= 0) to.text(2, text.slice(space + 1));
+    to.close(verdict, 2).close(data, type);
   },
   read: (from, type) => {
     const { code, chain } = VERDICTS.read(from.nested(type), 2) ?? {};

@@ -9,10 +9,10 @@ import { TYPES, type TypeName } from "./datatype.ts";
 import type { NamedSet } from "./types.ts";
 
 /** Throws an Error if the text is longer than nft's. */
-export function commentOctets(comment: string): Buffer {
-  const octets = Buffer.from(`${comment}\0`);
+export function commentOctets(comment: string): string {
+  const octets = `${/^[\0-\x7f]*$/.test(comment) ? comment : Buffer.from(comment).toString("latin1")}\0`;
   if (octets.length > LONGEST) throw new Error(`a comment of ${octets.length - 1} octets: ${LONGEST - 1} are possible`);
-  return Buffer.concat([Buffer.from([COMMENT, octets.length]), octets]);
+  return String.fromCharCode(COMMENT, octets.length) + octets;
 }
 
 export function commentIn(userdata: Buffer | undefined): string | undefined {
