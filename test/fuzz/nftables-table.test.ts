@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { changesOf } from "../../src/lb-programmer/backends/nftables/changes.ts";
 import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
+import { SETS } from "../../src/lb-programmer/backends/nftables/sets.ts";
 import { understand } from "../../src/lb-programmer/backends/nftables/understand.ts";
 import { diff, normal } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState } from "../../src/lb-programmer/state.ts";
@@ -20,8 +21,11 @@ import { fuzz } from "./fuzz.ts";
 
 const MOST = 10_000;
 
+/** Names of maps and sets that there are. */
+const EVERY: ReadonlySet<string> = new Set(SETS.keys());
+
 const CHAIN = "(?:s-\\d{3,7}|t-\\d{3,7}-[0-9a-f._]{2,45})";
-const NAME = "[a-z-]{3,15}[46]?(?:-\\d{1,5})?";
+const NAME = "[a-z-]{3,16}[46]?(?:-\\d{1,5})?";
 const WORD = '(?:[0-9a-f.:]{1,45}(?:/\\d{1,3})?|\\d{1,5}-\\d{1,5}|tcp|udp|sctp|"[^\\s/:"\';{}\\\\]{1,15}")';
 const KEY = `${WORD}(?: \\. ${WORD}){0,2}`;
 const COMMENT = '(?: comment "[ !#-~]{1,124}")?';
@@ -41,8 +45,14 @@ const LINE = new RegExp(
 function changesFor(state: LbState): readonly Change[] {
   const parts = [...state.servers.map(serverParts), { ...NOTHING, elements: otherElements(state) }];
   return [
-    ...changesOf(parts.map((before) => ({ before, after: NOTHING }))),
-    ...changesOf(parts.map((after) => ({ before: NOTHING, after }))),
+    ...changesOf(
+      parts.map((before) => ({ before, after: NOTHING })),
+      EVERY,
+    ),
+    ...changesOf(
+      parts.map((after) => ({ before: NOTHING, after })),
+      EVERY,
+    ),
   ];
 }
 

@@ -22,7 +22,7 @@ import { readSysctls } from "../common/sysctls.ts";
 import { Watches } from "../common/watch.ts";
 import { addressesThere, type Look } from "../common/watched.ts";
 import { changeAddresses, present } from "./addresses.ts";
-import { changesOf } from "./changes.ts";
+import { changesOf, madeBy } from "./changes.ts";
 import { endConnections, openConnections } from "./connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./forwarding.ts";
 import { NOTHING, otherElements, type Parts, serverParts } from "./parts.ts";
@@ -38,7 +38,10 @@ export interface NftablesOptions {
 }
 
 /** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
-type Known = undefined | "damaged" | { readonly servers: Map<string, VirtualServer>; others: Parts };
+type Known =
+  | undefined
+  | "damaged"
+  | { readonly servers: Map<string, VirtualServer>; readonly sets: Set<string>; others: Parts };
 
 export class NftablesBackend implements LbBackend {
   readonly name = "nftables";
@@ -151,9 +154,14 @@ export class NftablesBackend implements LbBackend {
     this.#known.delete(whereOf(target));
     const most = mostOf(target, before);
     const table = readTable(target, most);
-    const state = table === undefined ? EMPTY : table === "endless" ? undefined : understand(table, most);
-    const ours = state !== undefined && mayHold(target, state);
-    this.#known.set(whereOf(target), { known: table === undefined ? undefined : ours ? knownOf(state) : "damaged" });
+    if (table === undefined) {
+      this.#known.set(whereOf(target), { known: undefined });
+      return EMPTY;
+    }
+    const state = table === "endless" ? undefined : understand(table, most);
+    const ours = table !== "endless" && state !== undefined && mayHold(target, state);
+    const known = ours ? knownOf(state, new Set(table.sets.map(({ name }) => name))) : "damaged";
+    this.#known.set(whereOf(target), { known });
     return ours ? state : EMPTY;
   }
 
@@ -170,7 +178,9 @@ export class NftablesBackend implements LbBackend {
     let first = rest ? [{ before: known.others, after: others }] : [];
     for (const keys of chunks(touched, this.#chunk)) {
       const steps = keys.map((key) => ({ before: partsOf(known.servers.get(key)), after: partsOf(wanted.get(key)) }));
-      await transaction(target, changesOf([...first, ...steps]));
+      const changes = changesOf([...first, ...steps], known.sets);
+      await transaction(target, changes);
+      for (const name of madeBy(changes)) known.sets.add(name);
       first = [];
     }
     for (const key of touched) {
@@ -185,17 +195,20 @@ export class NftablesBackend implements LbBackend {
   /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
   async #rebuild(target: LbTarget, desired: LbState): Promise<void> {
     if (!this.#known.has(whereOf(target))) this.#look(target);
-    let begin: readonly Change[] = [...this.#removal(target), ...SKELETON];
+    let begin: readonly Change[] = [...this.#removal(target), { kind: "table.add" }];
+    const sets = new Set<string>();
     this.#known.delete(whereOf(target));
     const others: Parts = { ...NOTHING, elements: otherElements(desired) };
     let first = [{ before: NOTHING, after: others }];
     for (const servers of chunks(desired.servers, this.#chunk)) {
       const steps = servers.map((server) => ({ before: NOTHING, after: serverParts(server) }));
-      await transaction(target, [...begin, ...changesOf([...first, ...steps])]);
+      const changes = changesOf([...first, ...steps], sets);
+      await transaction(target, [...begin, ...changes]);
+      for (const name of madeBy(changes)) sets.add(name);
       begin = [];
       first = [];
     }
-    this.#known.set(whereOf(target), { known: knownOf(desired) });
+    this.#known.set(whereOf(target), { known: knownOf(desired, sets) });
   }
 
   /** Of the table as it was found. */
@@ -229,7 +242,8 @@ const whereOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
 
 const partsOf = (server: VirtualServer | undefined): Parts => (server === undefined ? NOTHING : serverParts(server));
 
-const knownOf = (state: LbState): Exclude<Known, undefined | "damaged"> => ({
+const knownOf = (state: LbState, sets: Set<string>): Exclude<Known, undefined | "damaged"> => ({
+  sets,
   servers: new Map(state.servers.map((server) => [server.key, server])),
   others: { ...NOTHING, elements: otherElements(state) },
 });

@@ -1,27 +1,41 @@
 /**
  * The way from one set of parts to another, as changes of the table. Deletions come first, from what refers to what is referred to; then
- * additions, the other way round. One list is one transaction: nobody ever sees a half of it.
+ * additions, the other way round. A set that is needed and not there is made, and with it the rules that look into it. One list is one
+ * transaction: nobody ever sees a half of it.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Change, Element } from "../../../os/nftables/types.ts";
 import type { Parts, Placed } from "./parts.ts";
-import { isSlotMap, type Name, type SlotMap, setNamed } from "./sets.ts";
+import { isName, type Name, setNamed } from "./sets.ts";
+import { joining } from "./skeleton.ts";
 
-/** Empty if there is nothing to do. */
-export function changesOf(steps: readonly { readonly before: Parts; readonly after: Parts }[]): readonly Change[] {
-  const out = new Changes();
+/** `there`: names of maps and sets that the table has. Empty if there is nothing to do. */
+export function changesOf(
+  steps: readonly { readonly before: Parts; readonly after: Parts }[],
+  there: ReadonlySet<string>,
+): readonly Change[] {
+  const out = new Changes(there);
   for (const { before, after } of steps) out.step(before, after);
   return out.all();
 }
 
+/** Names of the maps and sets that these changes make, without those of clients. */
+export const madeBy = (changes: readonly Change[]): readonly Name[] =>
+  changes.flatMap((change) => (change.kind === "set.add" && isName(change.set.name) ? change.set.name : []));
+
 class Changes {
+  readonly #there: ReadonlySet<string>;
+  readonly #made = new Set<Name>();
   readonly #gone = new Map<Name, Element[]>();
   readonly #new = new Map<Name, Element[]>();
   readonly #flush: Change[] = [];
   readonly #delete: Change[] = [];
   readonly #declare: Change[] = [];
-  readonly #maps = new Set<SlotMap>();
   readonly #rules: Change[] = [];
+
+  constructor(there: ReadonlySet<string>) {
+    this.#there = there;
+  }
 
   step(before: Parts, after: Parts): void {
     this.#elements(before.elements, after.elements);
@@ -50,9 +64,10 @@ class Changes {
       ...grouped("elements.delete", this.#gone),
       ...this.#flush,
       ...this.#delete,
-      ...[...this.#maps].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
+      ...[...this.#made].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
       ...this.#declare,
       ...this.#rules,
+      ...joining(this.#there, [...this.#made]),
       ...grouped("elements.add", this.#new),
     ];
   }
@@ -67,7 +82,7 @@ class Changes {
       if (was !== undefined && isSame(was, element)) continue;
       if (was !== undefined) put(this.#gone, was);
       put(this.#new, element);
-      if (isSlotMap(element.in)) this.#maps.add(element.in);
+      if (!this.#there.has(element.in)) this.#made.add(element.in);
     }
     for (const element of old.values()) put(this.#gone, element);
   }

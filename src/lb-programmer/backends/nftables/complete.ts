@@ -9,8 +9,8 @@ import type { Chain, NamedSet } from "../../../os/nftables/types.ts";
 import type { LbState } from "../../state.ts";
 import { idOf, isSame } from "./changes.ts";
 import { otherElements, type Parts, type Placed, serverParts } from "./parts.ts";
-import { isSlotMap, SETS, setNamed } from "./sets.ts";
-import { BASES, type Rule } from "./skeleton.ts";
+import { isName, setNamed } from "./sets.ts";
+import { basesWith, type Rule } from "./skeleton.ts";
 
 /** `elements`: those of the table. */
 export function isComplete(state: LbState, table: Ruleset, elements: readonly Placed[]): boolean {
@@ -23,12 +23,12 @@ export function isComplete(state: LbState, table: Ruleset, elements: readonly Pl
   );
 }
 
-function haveChains(parts: readonly Parts[], { chains, rules }: Ruleset): boolean {
+function haveChains(parts: readonly Parts[], { chains, rules, sets }: Ruleset): boolean {
   const there = new Map(chains.map((chain) => [chain.name, chain]));
   const has = (chain: Chain, wanted: readonly Rule[]): boolean =>
     isDeepStrictEqual(there.get(chain.name), chain) && haveRules(wanted, rules.get(chain.name) ?? []);
   let count = 0;
-  for (const [name, { base, rules: wanted }] of Object.entries(BASES)) {
+  for (const [name, { base, rules: wanted }] of basesWith(new Set(sets.map((set) => set.name)))) {
     if (!has({ name, base }, wanted)) return false;
     count++;
   }
@@ -44,17 +44,12 @@ const haveRules = (wanted: readonly Rule[], there: readonly ReadRule[]): boolean
   wanted.length === there.length &&
   wanted.every((rule, i) => there[i]!.comment === undefined && isDeepStrictEqual(compile(rule), there[i]!.expressions));
 
-/** Maps of slots are made as they are needed, and stay. */
+/** Which of ours there are, the elements say; one that has none is right, too. */
 function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {
-  const wanted = new Map([...SETS, ...parts.flatMap((part) => [...part.sets])]);
-  let count = 0;
-  for (const set of sets) {
-    const same = wanted.get(set.name);
-    if (same !== undefined) count++;
-    else if (!isSlotMap(set.name)) return false;
-    if (!isDeepStrictEqual(set, same ?? setNamed(set.name as Parameters<typeof setNamed>[0]))) return false;
-  }
-  return count === wanted.size;
+  const clients = new Map(parts.flatMap((part) => [...part.sets]));
+  const isOurs = (set: NamedSet): boolean =>
+    isDeepStrictEqual(set, clients.get(set.name) ?? (isName(set.name) ? setNamed(set.name) : undefined));
+  return sets.every(isOurs) && sets.filter(({ name }) => clients.has(name)).length === clients.size;
 }
 
 function haveElements(wanted: readonly Placed[], elements: readonly Placed[]): boolean {

@@ -1,4 +1,4 @@
-/** Every item of a state as nftables objects: chains, sets of clients, and elements of the skeleton's maps and sets. */
+/** Every item of a state as nftables objects: chains, sets of clients, and elements of maps and sets. */
 import { familyOf } from "../../../model/address.ts";
 import type { Key, Statement } from "../../../os/nftables/statement.ts";
 import type { Element, NamedSet } from "../../../os/nftables/types.ts";
@@ -22,7 +22,7 @@ export interface Placed extends Element {
   readonly in: Name;
 }
 
-/** What one server (or a whole state) consists of in the kernel, beside the skeleton. */
+/** What one server (or a whole state) consists of in the kernel, beside base chains. */
 export interface Parts {
   readonly elements: readonly Placed[];
   /** Rules by chain. */
@@ -78,7 +78,7 @@ function vipElements(
       : only.map((range) => ({ in: inFamily(`${way}-ports`, vip), key: `${vip} . ${portKey(range)}`, value: goto }));
   return [
     ...led,
-    ...(idle || only !== undefined ? [{ in: inFamily("refused", vip), key: vip }] : []),
+    ...(idle || only !== undefined ? [{ in: inFamily(`refused-${way}`, vip), key: vip }] : []),
     ...(keepSource ? [{ in: inFamily("kept", vip), key: vip }] : []),
     ...(forwarding === "direct" && from !== "local" ? [{ in: inFamily("direct", vip), key: vip }] : []),
   ];

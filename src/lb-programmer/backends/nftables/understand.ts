@@ -21,7 +21,7 @@ import {
 import { told } from "./comment.ts";
 import { isComplete } from "./complete.ts";
 import type { Placed } from "./parts.ts";
-import { type Family, isSlotMap, type Keyed, type Name, SETS } from "./sets.ts";
+import { type Family, isName, type Keyed } from "./sets.ts";
 
 /**
  * The state that this table holds; undefined if it is not exactly what this state is written as: somebody changed it, or another version of
@@ -41,8 +41,6 @@ const elementsOf = ({ elements }: Ruleset): readonly Placed[] =>
   [...elements].flatMap(([name, list]) =>
     isName(name) ? list.map((element) => ({ ...element, in: name })) : foreign(),
   );
-
-const isName = (name: string): name is Name => SETS.has(name) || isSlotMap(name);
 
 function stateOf(elements: readonly Placed[]): LbState {
   const by = grouped(elements, (element) => element.in.replace(/[46]$/, ""));
