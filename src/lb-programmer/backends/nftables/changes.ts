@@ -39,10 +39,7 @@ class Changes {
 
   step(before: Parts, after: Parts): void {
     this.#elements(before.elements, after.elements);
-    // A set that changes is deleted first, and so must be the rules that use it.
-    const stays = [...before.sets].every(([name, set]) => isDeepStrictEqual(set, after.sets.get(name) ?? set));
-    const kept = (chain: string): boolean =>
-      stays && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
+    const kept = keeping(before, after);
     for (const chain of before.chains.keys()) {
       if (kept(chain)) continue;
       this.#flush.push({ kind: "chain.flush", chain });
@@ -86,6 +83,12 @@ class Changes {
     }
     for (const element of old.values()) put(this.#gone, element);
   }
+}
+
+/** Which chains stay as they are: not those whose rules use a set that changes, since that one is deleted first. */
+export function keeping(before: Parts, after: Parts): (chain: string) => boolean {
+  const stays = [...before.sets].every(([name, set]) => isDeepStrictEqual(set, after.sets.get(name) ?? set));
+  return (chain) => stays && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
 }
 
 /** Where it is. */

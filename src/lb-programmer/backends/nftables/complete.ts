@@ -8,19 +8,29 @@ import type { ReadRule, Ruleset } from "../../../os/nftables/ruleset.ts";
 import type { Chain, NamedSet } from "../../../os/nftables/types.ts";
 import type { LbState } from "../../state.ts";
 import { idOf, isSame } from "./changes.ts";
-import { otherElements, type Parts, type Placed, serverParts } from "./parts.ts";
+import { otherElements, type Parts, type Placed } from "./parts.ts";
 import { isName, setNamed } from "./sets.ts";
 import { basesWith, type Rule } from "./skeleton.ts";
+import { asFound, type Installed } from "./turns.ts";
 
-/** `elements`: those of the table. */
-export function isComplete(state: LbState, table: Ruleset, elements: readonly Placed[]): boolean {
-  if (table.flags !== 0 || table.foreign.length > 0) return false;
-  const parts: Parts[] = state.servers.map(serverParts);
-  return (
+/** The servers as they are there, if it does. `elements`: those of the table. */
+export function complete(
+  state: LbState,
+  table: Ruleset,
+  elements: readonly Placed[],
+): readonly Installed[] | undefined {
+  if (table.flags !== 0 || table.foreign.length > 0) return undefined;
+  const there = new Map(elements.map((element) => [idOf(element), element]));
+  const servers = state.servers.flatMap((server) => asFound(server, there) ?? []);
+  const parts = servers.map((server) => server.parts);
+  const wanted = [...parts.flatMap((part) => part.elements), ...otherElements(state)];
+  const isComplete =
+    servers.length === state.servers.length &&
     haveChains(parts, table) &&
     haveSets(parts, table.sets) &&
-    haveElements([...parts.flatMap((part) => part.elements), ...otherElements(state)], elements)
-  );
+    there.size === elements.length &&
+    haveElements(wanted, there);
+  return isComplete ? servers.map(({ installed }) => installed) : undefined;
 }
 
 function haveChains(parts: readonly Parts[], { chains, rules, sets }: Ruleset): boolean {
@@ -52,14 +62,9 @@ function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {
   return sets.every(isOurs) && sets.filter(({ name }) => clients.has(name)).length === clients.size;
 }
 
-function haveElements(wanted: readonly Placed[], elements: readonly Placed[]): boolean {
-  if (wanted.length !== elements.length) return false;
-  const there = new Map(elements.map((element) => [idOf(element), element]));
-  return (
-    there.size === elements.length &&
-    wanted.every((element) => {
-      const found = there.get(idOf(element));
-      return found !== undefined && isSame(found, element);
-    })
-  );
-}
+const haveElements = (wanted: readonly Placed[], there: ReadonlyMap<string, Placed>): boolean =>
+  wanted.length === there.size &&
+  wanted.every((element) => {
+    const found = there.get(idOf(element));
+    return found !== undefined && isSame(found, element);
+  });

@@ -48,9 +48,11 @@ const clientsOf = (mark: number, address: string): string => `c-${mark}-${addres
  *   t-256-A:     update @c-256-A { ip saddr }
  *                dnat ip to A
  *
+ * Where connections take turns, slots begin with the one whose number is `start` (turns.ts).
+ *
  * "direct" forwarding needs IPVS. Here such connections are masqueraded: they work, and tasks see this namespace as the client.
  */
-export function serverParts(server: VirtualServer): Parts {
+export function serverParts(server: VirtualServer, start = 0): Parts {
   const { vip, mark, affinity, destinations } = server;
   const goto = `goto ${serverChain(mark)}`;
   const [comment, ...more] = commentsOf(server);
@@ -60,7 +62,8 @@ export function serverParts(server: VirtualServer): Parts {
   if (ownsVip(server)) elements.push(...vipElements(server, goto, idle));
   elements.push(...portElements(server, goto, idle));
   for (const task of destinations) elements.push(taskElement(server, task));
-  return affinity === 0 ? turning(server, elements) : remembering(server, elements);
+  const row = turned(server, slots(server), start);
+  return affinity === 0 ? turning(server, row, elements) : remembering(server, row, elements);
 }
 
 /** Published ports that keep the client's address may share their VIP with those that don't: then it is not theirs. */
@@ -104,9 +107,8 @@ const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destinat
 });
 
 /** Connections take turns. A single task needs no slots. */
-function turning(server: VirtualServer, others: readonly Placed[]): Parts {
+function turning(server: VirtualServer, row: readonly string[], others: readonly Placed[]): Parts {
   const { mark, vip } = server;
-  const row = slots(server);
   const one = row.length === 1;
   const elements = one ? [] : numbered(slotsName(server), mark, row);
   const to = one ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
@@ -115,11 +117,10 @@ function turning(server: VirtualServer, others: readonly Placed[]): Parts {
 }
 
 /** Clients come back to the task they had. */
-function remembering(server: VirtualServer, others: readonly Placed[]): Parts {
+function remembering(server: VirtualServer, row: readonly string[], others: readonly Placed[]): Parts {
   const { mark, affinity, vip } = server;
   const family = familyOf(vip);
   const saddr = [`${IP[family]} saddr`] as const;
-  const row = slots(server);
   const tasks = [...new Set(row)].sort();
   const stay = tasks.map((task): Rule => {
     const known: Statement = { kind: "in set", key: saddr, set: clientsOf(mark, task) };
@@ -150,11 +151,19 @@ const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): St
   to,
 });
 
+/** A client's hash leads to the same task everywhere. */
+function turned(server: VirtualServer, row: readonly string[], start: number): readonly string[] {
+  const by = isHashed(server) ? 0 : start % row.length;
+  return by > 0 ? [...row.slice(by), ...row.slice(0, by)] : row;
+}
+
+const isHashed = ({ scheduler }: VirtualServer): boolean => scheduler === "sh" || scheduler === "mh";
+
 /** A slot's number. "lc" and "wlc" fall back to taking turns: nftables does not count a task's connections. */
-function picked({ scheduler, vip, mark }: VirtualServer, mod: number): Key {
-  const offset = mark * ROOM;
-  const hashed = scheduler === "sh" || scheduler === "mh";
-  return hashed ? { jhash: `${IP[familyOf(vip)]} saddr`, mod, seed: 0x11, offset } : { numgen: "inc", mod, offset };
+function picked(server: VirtualServer, mod: number): Key {
+  const offset = server.mark * ROOM;
+  if (!isHashed(server)) return { numgen: "inc", mod, offset };
+  return { jhash: `${IP[familyOf(server.vip)]} saddr`, mod, seed: 0x11, offset };
 }
 
 const slotsName = ({ vip, mark }: VirtualServer): SlotMap => `slots${familyOf(vip)}-${mark >> 8}`;
