@@ -37,7 +37,7 @@ const LINE = new RegExp(
     `delete set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45}`,
     `add set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45} \\{ type ipv[46]_addr; size 65535; flags dynamic,timeout; timeout \\d{1,5}s; \\}`,
     `add map inet eleven (?:slots[46]|turns)-\\d{1,5} \\{ typeof numgen inc mod 2 : (?:verdict|ip6? daddr); \\}`,
-    `add rule inet eleven ${CHAIN} [a-z0-9 @._:{}-]+`,
+    `add rule inet eleven ${CHAIN} [a-z0-9 @._:{}-]+${COMMENT}`,
   ].join("|")})$`,
 );
 

@@ -52,7 +52,8 @@ class Changes {
     for (const [chain, rules] of after.chains) {
       if (kept(chain)) continue;
       if (!before.chains.has(chain)) this.#declare.push({ kind: "chain.add", chain: { name: chain } });
-      for (const statements of rules) this.#rules.push({ kind: "rule.add", rule: { chain, statements } });
+      for (const statements of rules)
+        this.#rules.push({ kind: "rule.add", rule: { chain, statements, comment: after.comment } });
     }
   }
 
@@ -88,7 +89,8 @@ class Changes {
 /** Which chains stay as they are: not those whose rules use a set that changes, since that one is deleted first. */
 export function keeping(before: Parts, after: Parts): (chain: string) => boolean {
   const stays = [...before.sets].every(([name, set]) => isDeepStrictEqual(set, after.sets.get(name) ?? set));
-  return (chain) => stays && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
+  return (chain) =>
+    stays && before.comment === after.comment && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
 }
 
 /** Where it is. */

@@ -35,8 +35,8 @@ export function complete(
 
 function haveChains(parts: readonly Parts[], { chains, rules, sets }: Ruleset): boolean {
   const there = new Map(chains.map((chain) => [chain.name, chain]));
-  const has = (chain: Chain, wanted: readonly Rule[]): boolean =>
-    isDeepStrictEqual(there.get(chain.name), chain) && haveRules(wanted, rules.get(chain.name) ?? []);
+  const has = (chain: Chain, wanted: readonly Rule[], comment?: string): boolean =>
+    isDeepStrictEqual(there.get(chain.name), chain) && haveRules(wanted, comment, rules.get(chain.name) ?? []);
   let count = 0;
   for (const [name, { base, rules: wanted }] of basesWith(new Set(sets.map((set) => set.name)))) {
     if (!has({ name, base }, wanted)) return false;
@@ -44,15 +44,15 @@ function haveChains(parts: readonly Parts[], { chains, rules, sets }: Ruleset): 
   }
   for (const part of parts)
     for (const [name, wanted] of part.chains) {
-      if (!has({ name }, wanted)) return false;
+      if (!has({ name }, wanted, part.comment)) return false;
       count++;
     }
   return count === there.size;
 }
 
-const haveRules = (wanted: readonly Rule[], there: readonly ReadRule[]): boolean =>
+const haveRules = (wanted: readonly Rule[], comment: string | undefined, there: readonly ReadRule[]): boolean =>
   wanted.length === there.length &&
-  wanted.every((rule, i) => there[i]!.comment === undefined && isDeepStrictEqual(compile(rule), there[i]!.expressions));
+  wanted.every((rule, i) => there[i]!.comment === comment && isDeepStrictEqual(compile(rule), there[i]!.expressions));
 
 /** Which of ours there are, the elements say; one that has none is right, too. */
 function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {

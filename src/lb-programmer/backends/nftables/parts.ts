@@ -13,7 +13,7 @@ import type {
   Snat,
   VirtualServer,
 } from "../../state.ts";
-import { commentsOf } from "./comment.ts";
+import { commentsOf, shortName } from "./comment.ts";
 import { clientSet, type Family, type Keyed, type Name, type SlotMap } from "./sets.ts";
 import { IP, type Rule } from "./skeleton.ts";
 import { ROOM, slots } from "./slots.ts";
@@ -29,6 +29,8 @@ export interface Parts {
   readonly chains: ReadonlyMap<string, readonly Rule[]>;
   /** Sets that remember clients, by name. */
   readonly sets: ReadonlyMap<string, NamedSet>;
+  /** Of each rule, for people who list the table. */
+  readonly comment?: string;
 }
 
 export const NOTHING: Parts = { elements: [], chains: new Map(), sets: new Map() };
@@ -113,7 +115,8 @@ function turning(server: VirtualServer, row: readonly string[], others: readonly
   const elements = one ? [] : numbered(slotsName(server), mark, row);
   const to = one ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
   const rules = row.length === 0 ? [] : [[dnat(familyOf(vip), to)]];
-  return { elements: [...others, ...elements], chains: new Map([[serverChain(mark), rules]]), sets: new Map() };
+  const chains = new Map([[serverChain(mark), rules]]);
+  return { elements: [...others, ...elements], chains, sets: new Map(), comment: shortName(server) };
 }
 
 /** Clients come back to the task they had. */
@@ -141,7 +144,7 @@ function remembering(server: VirtualServer, row: readonly string[], others: read
     mark,
     row.map((task) => `goto ${taskChain(mark, task)}`),
   );
-  return { elements: [...others, ...turns], chains, sets };
+  return { elements: [...others, ...turns], chains, sets, comment: shortName(server) };
 }
 
 const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): Statement => ({
