@@ -34,6 +34,7 @@ const LINE = new RegExp(
   `^(?:${[
     `(?:add|delete) element inet eleven ${NAME} \\{ ${ELEMENT}(?:, ${ELEMENT})* \\}`,
     `(?:flush|add|delete) chain inet eleven ${CHAIN}`,
+    `(?:add|delete) counter inet eleven s-\\d{3,7}`,
     `delete set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45}`,
     `add set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45} \\{ type ipv[46]_addr; size 65535; flags dynamic,timeout; timeout \\d{1,5}s; \\}`,
     `add map inet eleven (?:slots[46]|turns)-\\d{1,5} \\{ typeof numgen inc mod 2 : (?:verdict|ip6? daddr); \\}`,

@@ -103,6 +103,35 @@ describe.skipIf(!privileged())("nftables: turns", () => {
     expect(chiSquare(counted(tasks), [50, 50, 20])).toBeLessThan(ONCE_IN_A_THOUSAND);
   });
 
+  test("connections are counted, also while their server changes; for a new process, too", async () => {
+    const states = [stateOf([1, 1, 1]), stateOf([1, 1, 0])] as const;
+    const target = await fresh(states[0]);
+    expect(await backend.taken(target)).toEqual(
+      new Map([
+        ["web/mynet/4", 0],
+        ["stay/mynet/4", 0],
+      ]),
+    );
+    for (let i = 0; i < 10; i++) {
+      here!.connect(WEB);
+      if (i % 2 === 0) here!.connect(STAY);
+      const [now, next] = [states[i % 2]!, states[(i + 1) % 2]!];
+      await backend.apply(target, diff(now, next), next);
+    }
+    const other = new NftablesBackend();
+    await other.read(target, []);
+    for (const one of [backend, other])
+      expect(await one.taken(target)).toEqual(
+        new Map([
+          ["web/mynet/4", 10],
+          ["stay/mynet/4", 5],
+        ]),
+      );
+    other.close();
+    await backend.apply(target, diff(states[0], EMPTY), EMPTY);
+    expect(await backend.taken(target)).toEqual(new Map());
+  });
+
   test("a new process goes on where the old one was", async () => {
     const state = stateOf([1, 1, 1]);
     const target = await fresh(state);

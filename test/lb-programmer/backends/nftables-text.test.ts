@@ -29,8 +29,9 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
        10.0.1.5 1
        10.0.1.6 1`,
     `add map inet eleven slots4-1 { typeof numgen inc mod 2 : ip daddr; }
+     add counter inet eleven s-256
      add chain inet eleven s-256
-     add rule inet eleven s-256 dnat ip to numgen inc mod 2 offset 262144 map @slots4-1 comment "web/mynet/4"
+     add rule inet eleven s-256 counter name s-256 dnat ip to numgen inc mod 2 offset 262144 map @slots4-1 comment "web/mynet/4"
      add element inet eleven servers4 { 256 comment "rr 0 ml web/mynet/4" : 10.0.1.4 }
      add element inet eleven local4 { 10.0.1.4 : goto s-256 }
      add element inet eleven tasks4 { 256 . 10.0.1.5 : 1, 256 . 10.0.1.6 : 1 }
@@ -46,7 +47,7 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
        10.0.1.6 1
        10.0.1.7 1`,
     `flush chain inet eleven s-256
-     add rule inet eleven s-256 dnat ip to numgen inc mod 3 offset 262144 map @slots4-1 comment "web/mynet/4"
+     add rule inet eleven s-256 counter name s-256 dnat ip to numgen inc mod 3 offset 262144 map @slots4-1 comment "web/mynet/4"
      add element inet eleven tasks4 { 256 . 10.0.1.7 : 1 }
      add element inet eleven slots4-1 { 262146 : 10.0.1.7 }`,
   ],
@@ -61,7 +62,7 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `delete element inet eleven tasks4 { 256 . 10.0.1.5 }
      delete element inet eleven slots4-1 { 262144, 262145 }
      flush chain inet eleven s-256
-     add rule inet eleven s-256 dnat ip to 10.0.1.6 comment "web/mynet/4"
+     add rule inet eleven s-256 counter name s-256 dnat ip to 10.0.1.6 comment "web/mynet/4"
      add element inet eleven tasks4 { 256 . 10.0.1.5 : 0 }`,
   ],
   [
@@ -82,7 +83,8 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
      delete element inet eleven local4 { 10.0.1.4 }
      delete element inet eleven tasks4 { 256 . 10.0.1.5 }
      flush chain inet eleven s-256
-     delete chain inet eleven s-256`,
+     delete chain inet eleven s-256
+     delete counter inet eleven s-256`,
   ],
   [
     "IPv6 with affinity",
@@ -90,9 +92,11 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `server web/mynet/6 fd00::4 mark 256 local rr affinity 60
        fd00::5 1`,
     `add map inet eleven turns-1 { typeof numgen inc mod 2 : verdict; }
+     add counter inet eleven s-256
      add set inet eleven c-256-fd00__5 { type ipv6_addr; size 65535; flags dynamic,timeout; timeout 60s; }
      add chain inet eleven s-256
      add chain inet eleven t-256-fd00__5
+     add rule inet eleven s-256 counter name s-256 comment "web/mynet/6"
      add rule inet eleven s-256 ip6 saddr @c-256-fd00__5 goto t-256-fd00__5 comment "web/mynet/6"
      add rule inet eleven s-256 numgen inc mod 1 offset 262144 vmap @turns-1 comment "web/mynet/6"
      add rule inet eleven t-256-fd00__5 update @c-256-fd00__5 { ip6 saddr } comment "web/mynet/6"
@@ -107,8 +111,9 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     undefined,
     `server pub/mesh/4/local 10.0.0.3 mark 256 published tcp/8080 sh keep-source
        10.0.0.4 1`,
-    `add chain inet eleven s-256
-     add rule inet eleven s-256 dnat ip to 10.0.0.4 comment "pub/mesh/4/local"
+    `add counter inet eleven s-256
+     add chain inet eleven s-256
+     add rule inet eleven s-256 counter name s-256 dnat ip to 10.0.0.4 comment "pub/mesh/4/local"
      add element inet eleven servers4 { 256 comment "sh 0 mpk pub/mesh/4/local" : 10.0.0.3 }
      add element inet eleven ports4 { tcp . 8080 : goto s-256 }
      add element inet eleven kept-tcp4 { 8080 }
@@ -130,7 +135,8 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     "a range of published ports, without a task",
     undefined,
     "server pub/mesh/4/local 10.0.0.3 mark 256 published tcp/8080,udp/5000-5999 rr keep-source",
-    `add chain inet eleven s-256
+    `add counter inet eleven s-256
+     add chain inet eleven s-256
      add element inet eleven servers4 { 256 comment "rr 0 mpk pub/mesh/4/local" : 10.0.0.3 }
      add element inet eleven ports4 { tcp . 8080 : goto s-256 }
      add element inet eleven refused-ports4 { tcp . 8080 }

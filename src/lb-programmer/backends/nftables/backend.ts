@@ -25,9 +25,9 @@ import { changeAddresses, present } from "./addresses.ts";
 import { changesOf, madeBy } from "./changes.ts";
 import { endConnections, openConnections } from "./connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./forwarding.ts";
-import { NOTHING, otherElements, type Parts } from "./parts.ts";
+import { NOTHING, otherElements, type Parts, serverChain } from "./parts.ts";
 import { SKELETON } from "./skeleton.ts";
-import { lookAt, readTable, rehearse, transaction } from "./transaction.ts";
+import { countersOf, lookAt, readTable, rehearse, transaction } from "./transaction.ts";
 import { type Installed, stepTo } from "./turns.ts";
 import { understand } from "./understand.ts";
 
@@ -116,6 +116,15 @@ export class NftablesBackend implements LbBackend {
 
   async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
     return openConnections(target, server, destination);
+  }
+
+  async taken(target: LbTarget): Promise<ReadonlyMap<string, number>> {
+    const known = this.#known.get(whereOf(target))?.known;
+    if (typeof known !== "object") return new Map();
+    const counters = countersOf(target);
+    return new Map(
+      [...known.servers.values()].map(({ server: { key, mark } }) => [key, counters.get(serverChain(mark)) ?? 0]),
+    );
   }
 
   blocked(target: LbTarget): string | undefined {

@@ -45,6 +45,10 @@ class Changes {
       this.#flush.push({ kind: "chain.flush", chain });
       if (!after.chains.has(chain)) this.#delete.push({ kind: "chain.delete", chain });
     }
+    if (before.counter !== after.counter) {
+      if (before.counter !== undefined) this.#delete.push({ kind: "counter.delete", counter: before.counter });
+      if (after.counter !== undefined) this.#declare.push({ kind: "counter.add", counter: after.counter });
+    }
     for (const [name, set] of before.sets)
       if (!isDeepStrictEqual(set, after.sets.get(name))) this.#delete.push({ kind: "set.delete", set: name });
     for (const [name, set] of after.sets)

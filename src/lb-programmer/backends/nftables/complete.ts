@@ -28,6 +28,7 @@ export function complete(
     servers.length === state.servers.length &&
     haveChains(parts, table) &&
     haveSets(parts, table.sets) &&
+    haveCounters(parts, table.counters) &&
     there.size === elements.length &&
     haveElements(wanted, there);
   return isComplete ? servers.map(({ installed }) => installed) : undefined;
@@ -60,6 +61,11 @@ function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {
   const isOurs = (set: NamedSet): boolean =>
     isDeepStrictEqual(set, clients.get(set.name) ?? (isName(set.name) ? setNamed(set.name) : undefined));
   return sets.every(isOurs) && sets.filter(({ name }) => clients.has(name)).length === clients.size;
+}
+
+function haveCounters(parts: readonly Parts[], counters: readonly string[]): boolean {
+  const there = new Set(counters);
+  return counters.length === parts.length && parts.every(({ counter = "" }) => there.has(counter));
 }
 
 const haveElements = (wanted: readonly Placed[], there: ReadonlyMap<string, Placed>): boolean =>

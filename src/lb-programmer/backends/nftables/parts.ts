@@ -29,6 +29,8 @@ export interface Parts {
   readonly chains: ReadonlyMap<string, readonly Rule[]>;
   /** Sets that remember clients, by name. */
   readonly sets: ReadonlyMap<string, NamedSet>;
+  /** Name of what counts a server's connections. */
+  readonly counter?: string;
   /** Of each rule, for people who list the table. */
   readonly comment?: string;
 }
@@ -43,10 +45,11 @@ const taskChain = (mark: number, address: string): string => `t-${mark}-${addres
 const clientsOf = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
 
 /**
- * A server's chain is one rule: `dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the place of numgen
- * for "sh" and "mh". With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
+ * A server's chain is one rule: `counter name s-256 dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the
+ * place of numgen for "sh" and "mh". The counter is of the same name as the chain, and stays when rules are written anew. With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
  *
- *   s-256:       ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
+ *   s-256:       counter name s-256
+ *                ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
  *   t-256-A:     update @c-256-A { ip saddr }
  *                dnat ip to A
  *
@@ -114,9 +117,9 @@ function turning(server: VirtualServer, row: readonly string[], others: readonly
   const one = row.length === 1;
   const elements = one ? [] : numbered(slotsName(server), mark, row);
   const to = one ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
-  const rules = row.length === 0 ? [] : [[dnat(familyOf(vip), to)]];
+  const rules = row.length === 0 ? [] : [[counted(server), dnat(familyOf(vip), to)]];
   const chains = new Map([[serverChain(mark), rules]]);
-  return { elements: [...others, ...elements], chains, sets: new Map(), comment: shortName(server) };
+  return { elements: [...others, ...elements], chains, sets: new Map(), ...named(server) };
 }
 
 /** Clients come back to the task they had. */
@@ -131,7 +134,7 @@ function remembering(server: VirtualServer, row: readonly string[], others: read
   });
   const pick: Rule[] =
     row.length === 0 ? [] : [[{ kind: "vmap", key: [picked(server, row.length)], map: turnsName(server) }]];
-  const chains = new Map<string, readonly Rule[]>([[serverChain(mark), [...stay, ...pick]]]);
+  const chains = new Map<string, readonly Rule[]>([[serverChain(mark), [[counted(server)], ...stay, ...pick]]]);
   const sets = new Map<string, NamedSet>();
   for (const task of tasks) {
     const clients = clientsOf(mark, task);
@@ -144,8 +147,11 @@ function remembering(server: VirtualServer, row: readonly string[], others: read
     mark,
     row.map((task) => `goto ${taskChain(mark, task)}`),
   );
-  return { elements: [...others, ...turns], chains, sets, comment: shortName(server) };
+  return { elements: [...others, ...turns], chains, sets, ...named(server) };
 }
+
+const counted = ({ mark }: VirtualServer): Statement => ({ kind: "count", counter: serverChain(mark) });
+const named = (server: VirtualServer) => ({ counter: serverChain(server.mark), comment: shortName(server) });
 
 const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): Statement => ({
   kind: "nat",
