@@ -6,6 +6,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { changesOf } from "../../src/lb-programmer/backends/nftables/changes.ts";
 import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
+import { SETS } from "../../src/lb-programmer/backends/nftables/sets.ts";
 import { understand } from "../../src/lb-programmer/backends/nftables/understand.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { normal } from "../../src/lb-programmer/normal.ts";
@@ -21,8 +22,11 @@ import { fuzz } from "./fuzz.ts";
 
 const MOST = 10_000;
 
+/** Names of maps and sets that there are. */
+const EVERY: ReadonlySet<string> = new Set(SETS.keys());
+
 const CHAIN = "(?:s-\\d{3,7}|t-\\d{3,7}-[0-9a-f._]{2,45})";
-const NAME = "[a-z-]{3,15}[46]?(?:-\\d{1,5})?";
+const NAME = "[a-z-]{3,16}[46]?(?:-\\d{1,5})?";
 const WORD = '(?:[0-9a-f.:]{1,45}(?:/\\d{1,3})?|\\d{1,5}-\\d{1,5}|tcp|udp|sctp|"[^\\s/:"\';{}\\\\]{1,15}")';
 const KEY = `${WORD}(?: \\. ${WORD}){0,2}`;
 const COMMENT = '(?: comment "[ !#-~]{1,124}")?';
@@ -31,10 +35,11 @@ const LINE = new RegExp(
   `^(?:${[
     `(?:add|delete) element inet eleven ${NAME} \\{ ${ELEMENT}(?:, ${ELEMENT})* \\}`,
     `(?:flush|add|delete) chain inet eleven ${CHAIN}`,
+    `(?:add|delete) counter inet eleven s-\\d{3,7}`,
     `delete set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45}`,
     `add set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45} \\{ type ipv[46]_addr; size 65535; flags dynamic,timeout; timeout \\d{1,5}s; \\}`,
     `add map inet eleven (?:slots[46]|turns)-\\d{1,5} \\{ typeof numgen inc mod 2 : (?:verdict|ip6? daddr); \\}`,
-    `add rule inet eleven ${CHAIN} [a-z0-9 @._:{}-]+`,
+    `add rule inet eleven ${CHAIN} [a-z0-9 @._:{}-]+${COMMENT}`,
   ].join("|")})$`,
 );
 
@@ -42,8 +47,14 @@ const LINE = new RegExp(
 function changesFor(state: LbState): readonly Change[] {
   const parts = [...state.servers.map(serverParts), { ...NOTHING, elements: otherElements(state) }];
   return [
-    ...changesOf(parts.map((before) => ({ before, after: NOTHING }))),
-    ...changesOf(parts.map((after) => ({ before: NOTHING, after }))),
+    ...changesOf(
+      parts.map((before) => ({ before, after: NOTHING })),
+      EVERY,
+    ),
+    ...changesOf(
+      parts.map((after) => ({ before: NOTHING, after })),
+      EVERY,
+    ),
   ];
 }
 
@@ -63,7 +74,7 @@ function holds(state: LbState | undefined): void {
 function understood(read: () => ReturnType<typeof readBack>): LbState | undefined {
   try {
     const table = read();
-    return table && understand(table, MOST);
+    return table && understand(table, MOST)?.state;
   } catch (error) {
     if (error instanceof OsError) return undefined;
     throw error;
@@ -119,5 +130,5 @@ fuzz("nftables table of other words", text(swapped(written, /"[^"]*"(?!:)|\b\d+\
   } catch {
     return; // nothing that can be written
   }
-  holds(table && understand(table, MOST));
+  holds(table && understand(table, MOST)?.state);
 });

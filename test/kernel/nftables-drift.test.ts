@@ -24,6 +24,7 @@ const STATE = parseState(`
     fd00:1::6 1
   server pub/ingress/4 10.0.0.3 mark 258 published tcp/8080 rr keep-source
     10.0.0.4 1
+  server none/mynet/4 10.0.1.20 mark 259 arriving rr keep-source
   address 10.0.1.4 lo
   snat 10.0.0.0/24 to 10.0.0.2
   redirect 10.0.0.4 tcp 8080 to 80
@@ -67,7 +68,12 @@ const EDITS: readonly (readonly [string, string | RegExp, string])[] = [
   ["a rule that looks elsewhere", "ip daddr vmap @local4", "ip daddr vmap @arriving4"],
   ["a rule of other protocols", /\{ tcp, udp, sctp \}( ip daddr vmap @local4)/, "{ tcp, udp, 133 }$1"],
   ["a rule with a counter", "dnat ip to 10.0.0.4", "counter dnat ip to 10.0.0.4"],
-  ["a rule with a comment", "dnat ip to 10.0.0.4", 'dnat ip to 10.0.0.4 comment "x"'],
+  ["connections that are not counted", "counter name s-258 ", ""],
+  ["connections that count for another", "counter name s-258 ", "counter name s-256 "],
+  ["a counter more", "add counter inet eleven s-258\n", "$&add counter inet eleven x\n"],
+  ["something else that counts", "add counter inet eleven s-258\n", "$&add quota inet eleven x { 5 mbytes }\n"],
+  ["a rule with another comment", 'comment "pub/ingress/4"\n', 'comment "x"\n'],
+  ["a rule without its comment", ' comment "pub/ingress/4"\n', "\n"],
   ["a rule with a limit in it", /(update @\S+ \{ ip6 saddr)/, "$1 limit rate 1/hour"],
   ["a rule that leads to a range", "dnat ip to 10.0.0.4", "dnat ip to 10.0.0.4-10.0.0.5"],
   ["a rule that picks ports itself", /(icmp type .* redirect)/, "meta l4proto tcp redirect to :80"],
@@ -75,6 +81,7 @@ const EDITS: readonly (readonly [string, string | RegExp, string])[] = [
   ["a set with a timeout", "set inet eleven kept4 { type ipv4_addr;", "$& timeout 1h;"],
   ["a set with a size", "set inet eleven kept4 { type ipv4_addr;", "$& size 7;"],
   ["a set more", "add set inet eleven kept4", "add set inet eleven x { type ipv4_addr; }\n$&"],
+  ["a set of ours without its rules", "add set inet eleven kept4", "add set inet eleven kept6 { type ipv6_addr; }\n$&"],
   ["clients are remembered for longer", "timeout 60s", "timeout 61s"],
   ["more clients are remembered", "size 65535", "size 65536"],
   ["an element's comment", "web/mynet/4", "web/other/4"],
@@ -126,6 +133,15 @@ describe.skipIf(!privileged())("nftables: drift", () => {
 
   test("nft is told what we write: that is no drift", async () => {
     await write(TEXT);
+    await expectState(STATE);
+  });
+
+  test("sets that are empty by now, and their rules, stay: that is no drift", async () => {
+    await become(STATE);
+    await become(EMPTY);
+    await expectState(EMPTY);
+    expect(await nft("list", "table", "inet", "eleven")).toMatch(/map local4 \{\s+type ipv4_addr : verdict\s+\}/);
+    await become(STATE);
     await expectState(STATE);
   });
 

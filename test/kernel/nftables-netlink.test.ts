@@ -1,5 +1,6 @@
 /** nf_tables by netlink, next to nft: what we write it lists as if it had written it, and what it writes we read as if we had. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { SKELETON } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
 import { exec } from "../../src/os/exec.ts";
 import { NETLINK_NETFILTER, Netlink } from "../../src/os/netlink/connection.ts";
 import { inNetns } from "../../src/os/netns.ts";
@@ -91,24 +92,30 @@ describe.skipIf(!privileged())("nf_tables", () => {
     return { netlink, nft, list, path: namespace.path };
   }
 
-  const changes = tableOf(STATE);
-  const text = changes.map((change) => `${changeText("eleven", change)}\n`).join("");
+  const textOf = (changes: readonly Change[]) => changes.map((change) => `${changeText("eleven", change)}\n`).join("");
+  const TABLES = [
+    ["the whole of a state", tableOf(STATE)],
+    ["all that there can be, empty", SKELETON],
+  ] as const;
 
-  test("the whole of a state, written by netlink: nft lists it as if it had been told the text", async () => {
+  test.each(TABLES)("%s, written by netlink: nft lists it as if it had been told the text", async (_, changes) => {
     const [ours, theirs] = [await fresh(), await fresh()];
     expect(await commit(ours.netlink, "eleven", changes)).toEqual([]);
-    await theirs.nft(text);
+    await theirs.nft(textOf(changes));
     expect(sorted(await ours.list())).toEqual(sorted(await theirs.list()));
   });
 
-  test("what nft wrote is read as what we would have written, and what we wrote, too", async () => {
-    const [ours, theirs] = [await fresh(), await fresh()];
-    expect(await commit(ours.netlink, "eleven", changes)).toEqual([]);
-    await theirs.nft(text);
-    const wanted = comparable(readBack(changes)!);
-    expect(comparable(readRuleset(ours.netlink, "eleven")!)).toEqual(wanted);
-    expect(comparable(readRuleset(theirs.netlink, "eleven")!)).toEqual(wanted);
-  });
+  test.each(TABLES)(
+    "%s: what nft wrote is read as what we would have written, and what we wrote, too",
+    async (_, changes) => {
+      const [ours, theirs] = [await fresh(), await fresh()];
+      expect(await commit(ours.netlink, "eleven", changes)).toEqual([]);
+      await theirs.nft(textOf(changes));
+      const wanted = comparable(readBack(changes)!);
+      expect(comparable(readRuleset(ours.netlink, "eleven")!)).toEqual(wanted);
+      expect(comparable(readRuleset(theirs.netlink, "eleven")!)).toEqual(wanted);
+    },
+  );
 
   const web = { name: "web", key: ["ipv4_addr"], value: "verdict" } as const satisfies NamedSet;
   const small: readonly Change[] = [

@@ -7,14 +7,16 @@ import { privileged } from "./namespaces.ts";
 import { publishedSuite } from "./published.ts";
 import { trafficSuite } from "./traffic.ts";
 
+/** Always the same: what is dumped before and after can be compared. */
+const backend = () => new NftablesBackend({ random: () => 0 });
+
 const options = {
   flush: async (netns: string) => void (await exec("nft", ["flush", "ruleset"], { netns })),
   dump: async (netns: string) => (await exec("nft", ["list", "ruleset"], { netns })).stdout,
 };
 
 describe.skipIf(!privileged())("nftables", () => {
-  for (const placement of ["sandbox", "network"] as const)
-    trafficSuite("nftables", () => new NftablesBackend(), placement, options);
-  publishedSuite("nftables", () => new NftablesBackend(), options);
-  hairpinSuite("nftables", () => new NftablesBackend(), {});
+  for (const placement of ["sandbox", "network"] as const) trafficSuite("nftables", backend, placement, options);
+  publishedSuite("nftables", backend, options);
+  hairpinSuite("nftables", backend, {});
 });

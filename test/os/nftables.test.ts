@@ -226,6 +226,14 @@ test.each<[string, readonly Statement[], string]>([
     "l4proto=>1 eq[1]06 transport+0/2=>1 eq[1]9c41 1=fd00000000000000000000000000000b 2=0035 snat ip6 1:2",
   ],
   [
+    "counter name s-256 drop",
+    [
+      { kind: "count", counter: "s-256" },
+      { kind: "verdict", verdict: "drop" },
+    ],
+    "counter s-256 drop",
+  ],
+  [
     "meta nfproto ipv4 ip saddr @clients update @clients { ip saddr } goto t-1",
     [
       { kind: "match", what: "meta nfproto", is: "ipv4" },
@@ -279,6 +287,8 @@ function expressionText(e: ReturnType<typeof compile>[number]): string {
       return `${e.op}@${e.set}[${e.key}]`;
     case "reject":
       return `reject ${e.type}`;
+    case "objref":
+      return `${e.type} ${e.name}`;
     case "masq":
     case "redir":
     case "counter":

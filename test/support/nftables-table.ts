@@ -1,7 +1,6 @@
 /** The balancer's whole table for a state: as changes, as the kernel gives it back, and a kernel that gives back whatever it is told. */
 import { changesOf } from "../../src/lb-programmer/backends/nftables/changes.ts";
 import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
-import { SKELETON } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
 import type { LbState } from "../../src/lb-programmer/state.ts";
 import type { Netlink } from "../../src/os/netlink/connection.ts";
 import { type Message, parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
@@ -11,13 +10,16 @@ import { NF_TABLES } from "../../src/os/nftables/message.ts";
 import { type Ruleset, readRuleset } from "../../src/os/nftables/ruleset.ts";
 import type { Change } from "../../src/os/nftables/types.ts";
 
-/** The skeleton and the state on it. */
+/** From nothing to all of it. */
 export const tableOf = (state: LbState): readonly Change[] => [
-  ...SKELETON,
-  ...changesOf([
-    { before: NOTHING, after: { ...NOTHING, elements: otherElements(state) } },
-    ...state.servers.map((server) => ({ before: NOTHING, after: serverParts(server) })),
-  ]),
+  { kind: "table.add" },
+  ...changesOf(
+    [
+      { before: NOTHING, after: { ...NOTHING, elements: otherElements(state) } },
+      ...state.servers.map((server) => ({ before: NOTHING, after: serverParts(server) })),
+    ],
+    new Set(),
+  ),
 ];
 
 /** What is read of a table that these changes made. */

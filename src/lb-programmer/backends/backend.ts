@@ -26,6 +26,8 @@ export interface LbBackend {
   apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void>;
   /** Connections that are still open between clients and this task, through this server: for draining. */
   connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number>;
+  /** Connections that each server has taken since it, or its table, was made; by its key. Missing: nobody counts. */
+  taken?(target: LbTarget): Promise<ReadonlyMap<string, number>>;
   /** Calls `changed` when the namespace's rules may have been changed by anyone; returns how to stop. Missing: found at the next read. */
   watch?(target: LbTarget, changed: () => void): () => void;
   /** True: there is all that was read or applied last, for sure, so it need not be read now and then. Missing: nobody can tell. */

@@ -11,6 +11,7 @@ import type { Refusal } from "../netlink/read.ts";
 import { MessageWriter } from "../netlink/write.ts";
 import { OWN_SET, writeChain, writeOwnSet, writeRule, writeSet, writeTable } from "./attributes.ts";
 import { type Compiled, compile, type OwnSet } from "./compile.ts";
+import { counterNamed, writeCounter } from "./counter.ts";
 import { elementAt, writeElements, writeOwnElements } from "./element.ts";
 import { FAMILY, type Family, NF_TABLES } from "./message.ts";
 import { changeText } from "./text.ts";
@@ -160,6 +161,12 @@ class BatchWriter {
         break;
       case "set.flush":
         this.#message("DELSETELEM", 0, (to) => to.text(1, table).text(2, change.set));
+        break;
+      case "counter.add":
+        this.#message("NEWOBJ", CREATE, (to) => writeCounter(to, table, change.counter));
+        break;
+      case "counter.delete":
+        this.#message("DELOBJ", 0, (to) => counterNamed(to, table, change.counter));
         break;
       case "rule.add":
         this.#rule(change.rule);

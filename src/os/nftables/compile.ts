@@ -74,6 +74,8 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
       return [{ kind: "redir" }];
     case "counter":
       return [{ kind: "counter" }];
+    case "count":
+      return [{ kind: "objref", type: "counter", name: statement.counter }];
     case "reject":
       return [statement.with === "tcp reset" ? TCP_RESET : PORT_UNREACHABLE];
     case "update":

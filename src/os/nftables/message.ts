@@ -17,6 +17,9 @@ export const NF_TABLES = {
   NEWSETELEM: SUBSYSTEM | 12,
   GETSETELEM: SUBSYSTEM | 13,
   DELSETELEM: SUBSYSTEM | 14,
+  NEWOBJ: SUBSYSTEM | 18,
+  GETOBJ: SUBSYSTEM | 19,
+  DELOBJ: SUBSYSTEM | 20,
 } as const;
 
 export const FAMILY = { inet: 1, ip: 2, ip6: 10 } as const;

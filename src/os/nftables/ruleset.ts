@@ -17,6 +17,7 @@ import {
   parseTable,
 } from "./attributes.ts";
 import type { OwnSet } from "./compile.ts";
+import { parseObject } from "./counter.ts";
 import { elementsOf, parseElements, type RawElement } from "./element.ts";
 import type { Expression } from "./expression.ts";
 import { NF_TABLES } from "./message.ts";
@@ -33,7 +34,9 @@ export interface Ruleset {
   readonly sets: readonly NamedSet[];
   /** By set; not of dynamic ones. */
   readonly elements: ReadonlyMap<string, readonly Element[]>;
-  /** Names of chains and sets that we can't have made. */
+  /** Their names. */
+  readonly counters: readonly string[];
+  /** Names of chains, sets and objects that we can't have made. */
   readonly foreign: readonly string[];
 }
 
@@ -95,6 +98,7 @@ class Reading {
       rules
         .get(rule.chain)
         ?.push({ ...rule, expressions: rule.expressions.filter(isOfUse).map((e) => withOwnSet(e, own)) });
+    const objects = this.#list("GETOBJ", (from) => parseObject(from, table));
     const ours = named.flatMap(({ set }) => set ?? []);
     return {
       generation,
@@ -103,7 +107,12 @@ class Reading {
       rules,
       sets: ours,
       elements: new Map(ours.flatMap((set) => (set.dynamic ? [] : [[set.name, this.#elements(set)]]))),
-      foreign: [...chains.filter(({ chain }) => !chain), ...named.filter(({ set }) => !set)].map(({ name }) => name),
+      counters: objects.flatMap(({ name, packets }) => (packets === undefined ? [] : [name])),
+      foreign: [
+        ...chains.filter(({ chain }) => !chain),
+        ...named.filter(({ set }) => !set),
+        ...objects.filter(({ packets }) => packets === undefined),
+      ].map(({ name }) => name),
     };
   }
 

@@ -30,6 +30,8 @@ export type Statement =
       readonly to: string | { readonly address: string; readonly port: number } | Mapped;
     }
   | { readonly kind: "masquerade" | "redirect" | "counter" }
+  /** `counter name s-256` */
+  | { readonly kind: "count"; readonly counter: string }
   | { readonly kind: "reject"; readonly with: "tcp reset" | "icmpx port-unreachable" }
   /** `update @clients { ip saddr }` */
   | { readonly kind: "update"; readonly set: string; readonly key: readonly Selector[] }
@@ -68,6 +70,8 @@ function statementText(statement: Statement): string {
     case "redirect":
     case "counter":
       return statement.kind;
+    case "count":
+      return `counter name ${statement.counter}`;
     case "reject":
       return `reject with ${statement.with}`;
     case "update":

@@ -20,6 +20,9 @@ export function changeText(table: string, change: Change): string {
     case "set.flush":
     case "set.delete":
       return `${verb} set ${where} ${change.set}`;
+    case "counter.add":
+    case "counter.delete":
+      return `${verb} counter ${where} ${change.counter}`;
     case "rule.add":
       return `${verb} rule ${where} ${change.rule.chain} ${commented(change.rule)}`;
     case "elements.add":

@@ -50,6 +50,7 @@ export type Change =
   | { readonly kind: "chain.flush" | "chain.delete"; readonly chain: string }
   | { readonly kind: "set.add"; readonly set: NamedSet }
   | { readonly kind: "set.flush" | "set.delete"; readonly set: string }
+  | { readonly kind: "counter.add" | "counter.delete"; readonly counter: string }
   | { readonly kind: "rule.add"; readonly rule: Rule }
   | {
       readonly kind: "elements.add" | "elements.delete";

@@ -4,6 +4,7 @@ import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.
 import { changesOf } from "../../../src/lb-programmer/backends/nftables/changes.ts";
 import { commentsOf, told } from "../../../src/lb-programmer/backends/nftables/comment.ts";
 import { NOTHING, otherElements, serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
+import { SETS } from "../../../src/lb-programmer/backends/nftables/sets.ts";
 import { slots } from "../../../src/lb-programmer/backends/nftables/slots.ts";
 import { failure } from "../../../src/lb-programmer/backends/nftables/transaction.ts";
 import type { Scheduler } from "../../../src/model/types.ts";
@@ -16,6 +17,9 @@ const lines = (text: string): string[] => text.split("\n").flatMap((line) => lin
 
 const WEB = "server web/mynet/4 10.0.1.4 mark 256 local rr";
 
+/** Maps and sets are all there. */
+const EVERY: ReadonlySet<string> = new Set(SETS.keys());
+
 /** What stands before, what comes after, and the transaction between. */
 const STEPS: readonly (readonly [string, string | undefined, string | undefined, string])[] = [
   [
@@ -25,8 +29,9 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
        10.0.1.5 1
        10.0.1.6 1`,
     `add map inet eleven slots4-1 { typeof numgen inc mod 2 : ip daddr; }
+     add counter inet eleven s-256
      add chain inet eleven s-256
-     add rule inet eleven s-256 dnat ip to numgen inc mod 2 offset 262144 map @slots4-1
+     add rule inet eleven s-256 counter name s-256 dnat ip to numgen inc mod 2 offset 262144 map @slots4-1 comment "web/mynet/4"
      add element inet eleven servers4 { 256 comment "rr 0 ml web/mynet/4" : 10.0.1.4 }
      add element inet eleven local4 { 10.0.1.4 : goto s-256 }
      add element inet eleven tasks4 { 256 . 10.0.1.5 : 1, 256 . 10.0.1.6 : 1 }
@@ -42,8 +47,7 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
        10.0.1.6 1
        10.0.1.7 1`,
     `flush chain inet eleven s-256
-     add map inet eleven slots4-1 { typeof numgen inc mod 2 : ip daddr; }
-     add rule inet eleven s-256 dnat ip to numgen inc mod 3 offset 262144 map @slots4-1
+     add rule inet eleven s-256 counter name s-256 dnat ip to numgen inc mod 3 offset 262144 map @slots4-1 comment "web/mynet/4"
      add element inet eleven tasks4 { 256 . 10.0.1.7 : 1 }
      add element inet eleven slots4-1 { 262146 : 10.0.1.7 }`,
   ],
@@ -58,7 +62,7 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `delete element inet eleven tasks4 { 256 . 10.0.1.5 }
      delete element inet eleven slots4-1 { 262144, 262145 }
      flush chain inet eleven s-256
-     add rule inet eleven s-256 dnat ip to 10.0.1.6
+     add rule inet eleven s-256 counter name s-256 dnat ip to 10.0.1.6 comment "web/mynet/4"
      add element inet eleven tasks4 { 256 . 10.0.1.5 : 0 }`,
   ],
   [
@@ -68,7 +72,7 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     WEB,
     `delete element inet eleven tasks4 { 256 . 10.0.1.5 }
      flush chain inet eleven s-256
-     add element inet eleven refused4 { 10.0.1.4 }`,
+     add element inet eleven refused-local4 { 10.0.1.4 }`,
   ],
   [
     "a service is removed",
@@ -79,7 +83,8 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
      delete element inet eleven local4 { 10.0.1.4 }
      delete element inet eleven tasks4 { 256 . 10.0.1.5 }
      flush chain inet eleven s-256
-     delete chain inet eleven s-256`,
+     delete chain inet eleven s-256
+     delete counter inet eleven s-256`,
   ],
   [
     "IPv6 with affinity",
@@ -87,13 +92,15 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `server web/mynet/6 fd00::4 mark 256 local rr affinity 60
        fd00::5 1`,
     `add map inet eleven turns-1 { typeof numgen inc mod 2 : verdict; }
+     add counter inet eleven s-256
      add set inet eleven c-256-fd00__5 { type ipv6_addr; size 65535; flags dynamic,timeout; timeout 60s; }
      add chain inet eleven s-256
      add chain inet eleven t-256-fd00__5
-     add rule inet eleven s-256 ip6 saddr @c-256-fd00__5 goto t-256-fd00__5
-     add rule inet eleven s-256 numgen inc mod 1 offset 262144 vmap @turns-1
-     add rule inet eleven t-256-fd00__5 update @c-256-fd00__5 { ip6 saddr }
-     add rule inet eleven t-256-fd00__5 dnat ip6 to fd00::5
+     add rule inet eleven s-256 counter name s-256 comment "web/mynet/6"
+     add rule inet eleven s-256 ip6 saddr @c-256-fd00__5 goto t-256-fd00__5 comment "web/mynet/6"
+     add rule inet eleven s-256 numgen inc mod 1 offset 262144 vmap @turns-1 comment "web/mynet/6"
+     add rule inet eleven t-256-fd00__5 update @c-256-fd00__5 { ip6 saddr } comment "web/mynet/6"
+     add rule inet eleven t-256-fd00__5 dnat ip6 to fd00::5 comment "web/mynet/6"
      add element inet eleven servers6 { 256 comment "rr 60 ml web/mynet/6" : fd00::4 }
      add element inet eleven local6 { fd00::4 : goto s-256 }
      add element inet eleven tasks6 { 256 . fd00::5 : 1 }
@@ -104,8 +111,9 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     undefined,
     `server pub/mesh/4/local 10.0.0.3 mark 256 published tcp/8080 sh keep-source
        10.0.0.4 1`,
-    `add chain inet eleven s-256
-     add rule inet eleven s-256 dnat ip to 10.0.0.4
+    `add counter inet eleven s-256
+     add chain inet eleven s-256
+     add rule inet eleven s-256 counter name s-256 dnat ip to 10.0.0.4 comment "pub/mesh/4/local"
      add element inet eleven servers4 { 256 comment "sh 0 mpk pub/mesh/4/local" : 10.0.0.3 }
      add element inet eleven ports4 { tcp . 8080 : goto s-256 }
      add element inet eleven kept-tcp4 { 8080 }
@@ -121,13 +129,14 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
      delete element inet eleven local4 { 10.0.1.4 }
      add element inet eleven servers4 { 256 comment "rr 0 mlo web/mynet/4" : 10.0.1.4 }
      add element inet eleven local-ports4 { 10.0.1.4 . tcp . 80 : goto s-256, 10.0.1.4 . udp . 5000-5010 : goto s-256 }
-     add element inet eleven refused4 { 10.0.1.4 }`,
+     add element inet eleven refused-local4 { 10.0.1.4 }`,
   ],
   [
     "a range of published ports, without a task",
     undefined,
     "server pub/mesh/4/local 10.0.0.3 mark 256 published tcp/8080,udp/5000-5999 rr keep-source",
-    `add chain inet eleven s-256
+    `add counter inet eleven s-256
+     add chain inet eleven s-256
      add element inet eleven servers4 { 256 comment "rr 0 mpk pub/mesh/4/local" : 10.0.0.3 }
      add element inet eleven ports4 { tcp . 8080 : goto s-256 }
      add element inet eleven refused-ports4 { tcp . 8080 }
@@ -141,7 +150,8 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
 describe("nftables: transactions", () => {
   test.each(STEPS)("%s", (_, before, after, text) => {
     const parts = (of: string | undefined) => (of === undefined ? NOTHING : serverParts(server(of)));
-    const changes = changesOf([{ before: parts(before), after: parts(after) }]);
+    const there = new Set([...EVERY, ...parts(before).elements.map(({ in: name }) => name)]);
+    const changes = changesOf([{ before: parts(before), after: parts(after) }], there);
     expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
   });
 
@@ -150,7 +160,7 @@ describe("nftables: transactions", () => {
       published udp 53 to 10.0.0.2 5353 over gw from 10.0.0.0/8,192.0.2.1/32
       published tcp 80 to fd00::2 80 over gw from nobody`);
     const parts = { ...NOTHING, elements: otherElements(state) };
-    const changes = changesOf([{ before: NOTHING, after: parts }]).map((change) => changeText("eleven", change));
+    const changes = changesOf([{ before: NOTHING, after: parts }], EVERY).map((change) => changeText("eleven", change));
     expect(changes).toEqual(
       lines(`add element inet eleven host-ranges4 { tcp . 8000-8999 comment "gw" : 10.0.0.2 }
         add element inet eleven host4 { udp . 53 comment "gw" : 10.0.0.2 . 5353 }
@@ -164,7 +174,90 @@ describe("nftables: transactions", () => {
 
   test("nothing for nothing", () => {
     const parts = serverParts(server(`${WEB}\n10.0.1.5 1`));
-    expect(changesOf([{ before: parts, after: parts }])).toEqual([]);
+    expect(changesOf([{ before: parts, after: parts }], EVERY)).toEqual([]);
+  });
+});
+
+const SETTINGS = "{ type nat hook output priority -105; policy accept; }";
+const REFUSING = "{ type filter hook output priority -5; policy accept; }";
+const LED = "meta l4proto { tcp, udp, sctp } ip daddr vmap @local4";
+
+/** What there is, what comes, and what is made for it beside elements and what belongs to a server. */
+const JOINING: readonly (readonly [string, string, string, string])[] = [
+  [
+    "the first service of a sandbox",
+    "",
+    `${WEB}
+       10.0.1.5 1`,
+    `add map inet eleven servers4 { type mark : ipv4_addr; }
+     add map inet eleven local4 { type ipv4_addr : verdict; }
+     add map inet eleven tasks4 { type mark . ipv4_addr : mark; }
+     add chain inet eleven leaving ${SETTINGS}
+     add rule inet eleven leaving ${LED}`,
+  ],
+  [
+    "another: nothing",
+    `${WEB}
+       10.0.1.5 1`,
+    `${WEB}
+       10.0.1.5 1
+     server api/mynet/4 10.0.1.9 mark 257 local rr
+       10.0.1.8 1`,
+    "",
+  ],
+  [
+    "the first service without a task",
+    `${WEB}
+       10.0.1.5 1`,
+    WEB,
+    `add set inet eleven refused-local4 { type ipv4_addr; }
+     add chain inet eleven refuse-leaving ${REFUSING}
+     add rule inet eleven refuse-leaving meta l4proto { tcp, udp, sctp } ip daddr @refused-local4 meta l4proto tcp reject with tcp reset
+     add rule inet eleven refuse-leaving meta l4proto { tcp, udp, sctp } ip daddr @refused-local4 reject with icmpx port-unreachable`,
+  ],
+  [
+    "the first VIP that answers ping: its rule comes behind the one that is there",
+    WEB,
+    `${WEB}
+     address 10.0.1.4 lo`,
+    `add set inet eleven ping4 { type ipv4_addr; }
+     flush chain inet eleven leaving
+     add rule inet eleven leaving ${LED}
+     add rule inet eleven leaving icmp type echo-request ip daddr @ping4 redirect`,
+  ],
+];
+
+describe("nftables: what is empty is not there", () => {
+  const partsOf = (text: string) => {
+    const state = parseState(text);
+    return [{ ...NOTHING, elements: otherElements(state) }, ...state.servers.map((one) => serverParts(one))];
+  };
+  const ofServers = (change: Change) =>
+    change.kind.startsWith("elements") || / [stc]-\d|slots|turns/.test(changeText("eleven", change));
+
+  test.each(JOINING)("%s", (_, before, after, text) => {
+    const there = new Set(partsOf(before).flatMap(({ elements }) => elements.map(({ in: name }) => name)));
+    const was = partsOf(before);
+    const steps = partsOf(after).map((after, i) => ({ before: was[i] ?? NOTHING, after }));
+    const changes = changesOf(steps, there).filter((change) => !ofServers(change));
+    expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
+  });
+
+  test.each([
+    ["a sandbox with services", [WEB, "10.0.1.5 1", "address 10.0.1.4 lo"], "output"],
+    ["one that has a service without tasks, too", [WEB, "address 10.0.1.4 lo"], "output output"],
+    ["a task's published ports", ["redirect 10.0.0.4 tcp 8080 to 80"], "prerouting"],
+    [
+      "a load balancer's",
+      [WEB.replace("local", "arriving"), "10.0.1.5 1", "address 10.0.1.4 eth0", "snat 10.0.1.0/24 to 10.0.1.3"],
+      "postrouting prerouting",
+    ],
+    ["the host", ["published tcp 8080 to 172.18.0.2 8080 over gw"], "output postrouting prerouting prerouting"],
+    ["nothing", [], ""],
+  ])("hooks of %s", (_, text, hooks) => {
+    const steps = partsOf(text.join("\n")).map((after) => ({ before: NOTHING, after }));
+    const bases = changesOf(steps, new Set()).flatMap((c) => (c.kind === "chain.add" && c.chain.base?.hook) || []);
+    expect(bases.sort().join(" ")).toBe(hooks);
   });
 });
 

@@ -22,12 +22,13 @@ import { readSysctls } from "../common/sysctls.ts";
 import { Watches } from "../common/watch.ts";
 import { addressesThere, type Look } from "../common/watched.ts";
 import { changeAddresses, present } from "./addresses.ts";
-import { changesOf } from "./changes.ts";
+import { changesOf, madeBy } from "./changes.ts";
 import { endConnections, openConnections } from "./connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./forwarding.ts";
-import { NOTHING, otherElements, type Parts, serverParts } from "./parts.ts";
+import { NOTHING, otherElements, type Parts, serverChain } from "./parts.ts";
 import { SKELETON } from "./skeleton.ts";
-import { lookAt, readTable, rehearse, transaction } from "./transaction.ts";
+import { countersOf, lookAt, readTable, rehearse, transaction } from "./transaction.ts";
+import { type Installed, stepTo } from "./turns.ts";
 import { understand } from "./understand.ts";
 
 export interface NftablesOptions {
@@ -35,16 +36,22 @@ export interface NftablesOptions {
   readonly chunk?: number;
   /** What settings were before us. Default: known as long as this process lives. */
   readonly found?: Found;
+  /** From 0 to 1, which it never is: who gets a first connection. Default: Math.random. */
+  readonly random?: () => number;
 }
 
 /** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
-type Known = undefined | "damaged" | { readonly servers: Map<string, VirtualServer>; others: Parts };
+type Known =
+  | undefined
+  | "damaged"
+  | { readonly servers: Map<string, Installed>; readonly sets: Set<string>; others: Parts };
 
 export class NftablesBackend implements LbBackend {
   readonly name = "nftables";
   readonly #chunk: number;
   readonly #found: Found;
   readonly #localnet: Localnet;
+  readonly #random: (() => number) | undefined;
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   readonly #watches = new Watches(readSysctls);
@@ -53,8 +60,9 @@ export class NftablesBackend implements LbBackend {
   /** The kernel has all that we need. */
   #rehearsed = false;
 
-  constructor({ chunk = 1000, found = new Found() }: NftablesOptions = {}) {
+  constructor({ chunk = 1000, found = new Found(), random }: NftablesOptions = {}) {
     this.#chunk = chunk;
+    this.#random = random;
     this.#found = found;
     this.#localnet = new Localnet(found);
   }
@@ -110,6 +118,15 @@ export class NftablesBackend implements LbBackend {
     return openConnections(target, server, destination);
   }
 
+  async taken(target: LbTarget): Promise<ReadonlyMap<string, number>> {
+    const known = this.#known.get(whereOf(target))?.known;
+    if (typeof known !== "object") return new Map();
+    const counters = countersOf(target);
+    return new Map(
+      [...known.servers.values()].map(({ server: { key, mark } }) => [key, counters.get(serverChain(mark)) ?? 0]),
+    );
+  }
+
   blocked(target: LbTarget): string | undefined {
     return this.#blocked.get(whereOf(target));
   }
@@ -151,10 +168,16 @@ export class NftablesBackend implements LbBackend {
     this.#known.delete(whereOf(target));
     const most = mostOf(target, before);
     const table = readTable(target, most);
-    const state = table === undefined ? EMPTY : table === "endless" ? undefined : understand(table, most);
-    const ours = state !== undefined && mayHold(target, state);
-    this.#known.set(whereOf(target), { known: table === undefined ? undefined : ours ? knownOf(state) : "damaged" });
-    return ours ? state : EMPTY;
+    if (table === undefined) {
+      this.#known.set(whereOf(target), { known: undefined });
+      return EMPTY;
+    }
+    const found = table === "endless" ? undefined : understand(table, most);
+    const ours = table !== "endless" && found !== undefined && mayHold(target, found.state);
+    const sets = ours ? table.sets.map(({ name }) => name) : [];
+    const known = ours ? knownOf(found.state, found.servers, new Set(sets)) : "damaged";
+    this.#known.set(whereOf(target), { known });
+    return ours ? found.state : EMPTY;
   }
 
   /** Brings the servers that the steps are about, and if one is about something else, all of that, to what `desired` has. */
@@ -169,14 +192,14 @@ export class NftablesBackend implements LbBackend {
     this.#known.delete(whereOf(target)); // unknown until all of it is done
     let first = rest ? [{ before: known.others, after: others }] : [];
     for (const keys of chunks(touched, this.#chunk)) {
-      const steps = keys.map((key) => ({ before: partsOf(known.servers.get(key)), after: partsOf(wanted.get(key)) }));
-      await transaction(target, changesOf([...first, ...steps]));
+      const steps = keys.map((key) => stepTo(known.servers.get(key), wanted.get(key), this.#random));
+      const changes = changesOf([...first, ...steps], known.sets);
+      await transaction(target, changes);
+      for (const name of madeBy(changes)) known.sets.add(name);
+      for (const [i, { installed }] of steps.entries())
+        if (installed === undefined) known.servers.delete(keys[i]!);
+        else known.servers.set(keys[i]!, installed);
       first = [];
-    }
-    for (const key of touched) {
-      const server = wanted.get(key);
-      if (server === undefined) known.servers.delete(key);
-      else known.servers.set(key, server);
     }
     known.others = others;
     this.#known.set(whereOf(target), { known });
@@ -185,17 +208,22 @@ export class NftablesBackend implements LbBackend {
   /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
   async #rebuild(target: LbTarget, desired: LbState): Promise<void> {
     if (!this.#known.has(whereOf(target))) this.#look(target);
-    let begin: readonly Change[] = [...this.#removal(target), ...SKELETON];
+    let begin: readonly Change[] = [...this.#removal(target), { kind: "table.add" }];
+    const sets = new Set<string>();
+    const all: Installed[] = [];
     this.#known.delete(whereOf(target));
     const others: Parts = { ...NOTHING, elements: otherElements(desired) };
     let first = [{ before: NOTHING, after: others }];
     for (const servers of chunks(desired.servers, this.#chunk)) {
-      const steps = servers.map((server) => ({ before: NOTHING, after: serverParts(server) }));
-      await transaction(target, [...begin, ...changesOf([...first, ...steps])]);
+      const steps = servers.map((server) => stepTo(undefined, server, this.#random));
+      const changes = changesOf([...first, ...steps], sets);
+      await transaction(target, [...begin, ...changes]);
+      for (const name of madeBy(changes)) sets.add(name);
+      all.push(...steps.flatMap(({ installed }) => installed ?? []));
       begin = [];
       first = [];
     }
-    this.#known.set(whereOf(target), { known: knownOf(desired) });
+    this.#known.set(whereOf(target), { known: knownOf(desired, all, sets) });
   }
 
   /** Of the table as it was found. */
@@ -215,7 +243,7 @@ function mostOf({ kind }: LbTarget, before: Known): number {
 }
 
 const elementsIn = ({ servers, others }: Extract<Known, object>): number =>
-  [...servers.values()].reduce((sum, server) => sum + 2 * server.destinations.length + 8, others.elements.length);
+  [...servers.values()].reduce((sum, { server }) => sum + 2 * server.destinations.length + 8, others.elements.length);
 
 /** Where VIPs are addresses, those may be taken away; on the host, iptables has what lets published connections pass. */
 const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
@@ -227,10 +255,9 @@ const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
 
 const whereOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
 
-const partsOf = (server: VirtualServer | undefined): Parts => (server === undefined ? NOTHING : serverParts(server));
-
-const knownOf = (state: LbState): Exclude<Known, undefined | "damaged"> => ({
-  servers: new Map(state.servers.map((server) => [server.key, server])),
+const knownOf = (state: LbState, servers: readonly Installed[], sets: Set<string>): Extract<Known, object> => ({
+  sets,
+  servers: new Map(servers.map((installed) => [installed.server.key, installed])),
   others: { ...NOTHING, elements: otherElements(state) },
 });
 

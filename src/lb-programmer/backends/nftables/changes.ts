@@ -1,39 +1,54 @@
 /**
  * The way from one set of parts to another, as changes of the table. Deletions come first, from what refers to what is referred to; then
- * additions, the other way round. One list is one transaction: nobody ever sees a half of it.
+ * additions, the other way round. A set that is needed and not there is made, and with it the rules that look into it. One list is one
+ * transaction: nobody ever sees a half of it.
  */
 import { isDeepStrictEqual } from "node:util";
 import type { Change, Element } from "../../../os/nftables/types.ts";
 import { changed } from "../../changed.ts";
 import type { Parts, Placed } from "./parts.ts";
-import { isSlotMap, type Name, type SlotMap, setNamed } from "./sets.ts";
+import { isName, type Name, setNamed } from "./sets.ts";
+import { joining } from "./skeleton.ts";
 
-/** Empty if there is nothing to do. */
-export function changesOf(steps: readonly { readonly before: Parts; readonly after: Parts }[]): readonly Change[] {
-  const out = new Changes();
+/** `there`: names of maps and sets that the table has. Empty if there is nothing to do. */
+export function changesOf(
+  steps: readonly { readonly before: Parts; readonly after: Parts }[],
+  there: ReadonlySet<string>,
+): readonly Change[] {
+  const out = new Changes(there);
   for (const { before, after } of steps) out.step(before, after);
   return out.all();
 }
 
+/** Names of the maps and sets that these changes make, without those of clients. */
+export const madeBy = (changes: readonly Change[]): readonly Name[] =>
+  changes.flatMap((change) => (change.kind === "set.add" && isName(change.set.name) ? change.set.name : []));
+
 class Changes {
+  readonly #there: ReadonlySet<string>;
+  readonly #made = new Set<Name>();
   readonly #gone = new Map<Name, Element[]>();
   readonly #new = new Map<Name, Element[]>();
   readonly #flush: Change[] = [];
   readonly #delete: Change[] = [];
   readonly #declare: Change[] = [];
-  readonly #maps = new Set<SlotMap>();
   readonly #rules: Change[] = [];
+
+  constructor(there: ReadonlySet<string>) {
+    this.#there = there;
+  }
 
   step(before: Parts, after: Parts): void {
     this.#elements(before.elements, after.elements);
-    // A set that changes is deleted first, and so must be the rules that use it.
-    const stays = [...before.sets].every(([name, set]) => isDeepStrictEqual(set, after.sets.get(name) ?? set));
-    const kept = (chain: string): boolean =>
-      stays && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
+    const kept = keeping(before, after);
     for (const chain of before.chains.keys()) {
       if (kept(chain)) continue;
       this.#flush.push({ kind: "chain.flush", chain });
       if (!after.chains.has(chain)) this.#delete.push({ kind: "chain.delete", chain });
+    }
+    if (before.counter !== after.counter) {
+      if (before.counter !== undefined) this.#delete.push({ kind: "counter.delete", counter: before.counter });
+      if (after.counter !== undefined) this.#declare.push({ kind: "counter.add", counter: after.counter });
     }
     for (const [name, set] of before.sets)
       if (!isDeepStrictEqual(set, after.sets.get(name))) this.#delete.push({ kind: "set.delete", set: name });
@@ -42,7 +57,8 @@ class Changes {
     for (const [chain, rules] of after.chains) {
       if (kept(chain)) continue;
       if (!before.chains.has(chain)) this.#declare.push({ kind: "chain.add", chain: { name: chain } });
-      for (const statements of rules) this.#rules.push({ kind: "rule.add", rule: { chain, statements } });
+      for (const statements of rules)
+        this.#rules.push({ kind: "rule.add", rule: { chain, statements, comment: after.comment } });
     }
   }
 
@@ -51,9 +67,10 @@ class Changes {
       ...grouped("elements.delete", this.#gone),
       ...this.#flush,
       ...this.#delete,
-      ...[...this.#maps].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
+      ...[...this.#made].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
       ...this.#declare,
       ...this.#rules,
+      ...joining(this.#there, [...this.#made]),
       ...grouped("elements.add", this.#new),
     ];
   }
@@ -64,9 +81,16 @@ class Changes {
     for (const element of [...replaced, ...removed]) put(this.#gone, element);
     for (const element of added) {
       put(this.#new, element);
-      if (isSlotMap(element.in)) this.#maps.add(element.in);
+      if (!this.#there.has(element.in)) this.#made.add(element.in);
     }
   }
+}
+
+/** Which chains stay as they are: not those whose rules use a set that changes, since that one is deleted first. */
+export function keeping(before: Parts, after: Parts): (chain: string) => boolean {
+  const stays = [...before.sets].every(([name, set]) => isDeepStrictEqual(set, after.sets.get(name) ?? set));
+  return (chain) =>
+    stays && before.comment === after.comment && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
 }
 
 /** Where it is. */

@@ -16,9 +16,14 @@ const ROOM = 120;
 export function commentsOf(server: VirtualServer): readonly string[] {
   const { key, scheduler, affinity, forwarding, from, keepSource, only } = server;
   const flags = `${forwarding === "direct" ? "d" : "m"}${from[0]}${keepSource ? "k" : ""}${only ? "o" : ""}`;
-  const text = `${scheduler} ${affinity} ${flags} ${key.replace(/[^!#$&-~]/gu, encodeURIComponent)}`;
+  const text = `${scheduler} ${affinity} ${flags} ${written(key)}`;
   return text.match(new RegExp(`.{1,${ROOM}}`, "g")) ?? [];
 }
+
+/** Which server a rule is of, for people. */
+export const shortName = ({ key }: VirtualServer): string => written(key).slice(0, ROOM);
+
+const written = (key: string): string => key.replace(/[^!#$&-~]/gu, encodeURIComponent);
 
 /** What `commentsOf` wrote, put together again; foreign if it is nothing of the kind. */
 export function told(comment: string): Told {
@@ -36,10 +41,10 @@ export function told(comment: string): Told {
   };
 }
 
-function keyOf(written: string): string {
-  if (!KEY.test(written)) return foreign();
+function keyOf(text: string): string {
+  if (!KEY.test(text)) return foreign();
   try {
-    return decodeURIComponent(written);
+    return decodeURIComponent(text);
   } catch {
     return foreign();
   }

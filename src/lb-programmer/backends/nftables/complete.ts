@@ -8,63 +8,69 @@ import type { ReadRule, Ruleset } from "../../../os/nftables/ruleset.ts";
 import type { Chain, NamedSet } from "../../../os/nftables/types.ts";
 import type { LbState } from "../../state.ts";
 import { idOf, isSame } from "./changes.ts";
-import { otherElements, type Parts, type Placed, serverParts } from "./parts.ts";
-import { isSlotMap, SETS, setNamed } from "./sets.ts";
-import { BASES, type Rule } from "./skeleton.ts";
+import { otherElements, type Parts, type Placed } from "./parts.ts";
+import { isName, setNamed } from "./sets.ts";
+import { basesWith, type Rule } from "./skeleton.ts";
+import { asFound, type Installed } from "./turns.ts";
 
-/** `elements`: those of the table. */
-export function isComplete(state: LbState, table: Ruleset, elements: readonly Placed[]): boolean {
-  if (table.flags !== 0 || table.foreign.length > 0) return false;
-  const parts: Parts[] = state.servers.map(serverParts);
-  return (
+/** The servers as they are there, if it does. `elements`: those of the table. */
+export function complete(
+  state: LbState,
+  table: Ruleset,
+  elements: readonly Placed[],
+): readonly Installed[] | undefined {
+  if (table.flags !== 0 || table.foreign.length > 0) return undefined;
+  const there = new Map(elements.map((element) => [idOf(element), element]));
+  const servers = state.servers.flatMap((server) => asFound(server, there) ?? []);
+  const parts = servers.map((server) => server.parts);
+  const wanted = [...parts.flatMap((part) => part.elements), ...otherElements(state)];
+  const isComplete =
+    servers.length === state.servers.length &&
     haveChains(parts, table) &&
     haveSets(parts, table.sets) &&
-    haveElements([...parts.flatMap((part) => part.elements), ...otherElements(state)], elements)
-  );
+    haveCounters(parts, table.counters) &&
+    there.size === elements.length &&
+    haveElements(wanted, there);
+  return isComplete ? servers.map(({ installed }) => installed) : undefined;
 }
 
-function haveChains(parts: readonly Parts[], { chains, rules }: Ruleset): boolean {
+function haveChains(parts: readonly Parts[], { chains, rules, sets }: Ruleset): boolean {
   const there = new Map(chains.map((chain) => [chain.name, chain]));
-  const has = (chain: Chain, wanted: readonly Rule[]): boolean =>
-    isDeepStrictEqual(there.get(chain.name), chain) && haveRules(wanted, rules.get(chain.name) ?? []);
+  const has = (chain: Chain, wanted: readonly Rule[], comment?: string): boolean =>
+    isDeepStrictEqual(there.get(chain.name), chain) && haveRules(wanted, comment, rules.get(chain.name) ?? []);
   let count = 0;
-  for (const [name, { base, rules: wanted }] of Object.entries(BASES)) {
+  for (const [name, { base, rules: wanted }] of basesWith(new Set(sets.map((set) => set.name)))) {
     if (!has({ name, base }, wanted)) return false;
     count++;
   }
   for (const part of parts)
     for (const [name, wanted] of part.chains) {
-      if (!has({ name }, wanted)) return false;
+      if (!has({ name }, wanted, part.comment)) return false;
       count++;
     }
   return count === there.size;
 }
 
-const haveRules = (wanted: readonly Rule[], there: readonly ReadRule[]): boolean =>
+const haveRules = (wanted: readonly Rule[], comment: string | undefined, there: readonly ReadRule[]): boolean =>
   wanted.length === there.length &&
-  wanted.every((rule, i) => there[i]!.comment === undefined && isDeepStrictEqual(compile(rule), there[i]!.expressions));
+  wanted.every((rule, i) => there[i]!.comment === comment && isDeepStrictEqual(compile(rule), there[i]!.expressions));
 
-/** Maps of slots are made as they are needed, and stay. */
+/** Which of ours there are, the elements say; one that has none is right, too. */
 function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {
-  const wanted = new Map([...SETS, ...parts.flatMap((part) => [...part.sets])]);
-  let count = 0;
-  for (const set of sets) {
-    const same = wanted.get(set.name);
-    if (same !== undefined) count++;
-    else if (!isSlotMap(set.name)) return false;
-    if (!isDeepStrictEqual(set, same ?? setNamed(set.name as Parameters<typeof setNamed>[0]))) return false;
-  }
-  return count === wanted.size;
+  const clients = new Map(parts.flatMap((part) => [...part.sets]));
+  const isOurs = (set: NamedSet): boolean =>
+    isDeepStrictEqual(set, clients.get(set.name) ?? (isName(set.name) ? setNamed(set.name) : undefined));
+  return sets.every(isOurs) && sets.filter(({ name }) => clients.has(name)).length === clients.size;
 }
 
-function haveElements(wanted: readonly Placed[], elements: readonly Placed[]): boolean {
-  if (wanted.length !== elements.length) return false;
-  const there = new Map(elements.map((element) => [idOf(element), element]));
-  return (
-    there.size === elements.length &&
-    wanted.every((element) => {
-      const found = there.get(idOf(element));
-      return found !== undefined && isSame(found, element);
-    })
-  );
+function haveCounters(parts: readonly Parts[], counters: readonly string[]): boolean {
+  const there = new Set(counters);
+  return counters.length === parts.length && parts.every(({ counter = "" }) => there.has(counter));
 }
+
+const haveElements = (wanted: readonly Placed[], there: ReadonlyMap<string, Placed>): boolean =>
+  wanted.length === there.size &&
+  wanted.every((element) => {
+    const found = there.get(idOf(element));
+    return found !== undefined && isSame(found, element);
+  });

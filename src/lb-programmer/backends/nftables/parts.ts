@@ -1,4 +1,4 @@
-/** Every item of a state as nftables objects: chains, sets of clients, and elements of the skeleton's maps and sets. */
+/** Every item of a state as nftables objects: chains, sets of clients, and elements of maps and sets. */
 import { familyOf } from "../../../model/address.ts";
 import type { Key, Statement } from "../../../os/nftables/statement.ts";
 import type { Element, NamedSet } from "../../../os/nftables/types.ts";
@@ -13,7 +13,7 @@ import type {
   Snat,
   VirtualServer,
 } from "../../state.ts";
-import { commentsOf } from "./comment.ts";
+import { commentsOf, shortName } from "./comment.ts";
 import { clientSet, type Family, type Keyed, type Name, type SlotMap } from "./sets.ts";
 import { IP, type Rule } from "./skeleton.ts";
 import { ROOM, slots } from "./slots.ts";
@@ -22,13 +22,17 @@ export interface Placed extends Element {
   readonly in: Name;
 }
 
-/** What one server (or a whole state) consists of in the kernel, beside the skeleton. */
+/** What one server (or a whole state) consists of in the kernel, beside base chains. */
 export interface Parts {
   readonly elements: readonly Placed[];
   /** Rules by chain. */
   readonly chains: ReadonlyMap<string, readonly Rule[]>;
   /** Sets that remember clients, by name. */
   readonly sets: ReadonlyMap<string, NamedSet>;
+  /** Name of what counts a server's connections. */
+  readonly counter?: string;
+  /** Of each rule, for people who list the table. */
+  readonly comment?: string;
 }
 
 export const NOTHING: Parts = { elements: [], chains: new Map(), sets: new Map() };
@@ -41,16 +45,19 @@ const taskChain = (mark: number, address: string): string => `t-${mark}-${addres
 const clientsOf = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
 
 /**
- * A server's chain is one rule: `dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the place of numgen
- * for "sh" and "mh". With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
+ * A server's chain is one rule: `counter name s-256 dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the
+ * place of numgen for "sh" and "mh". The counter is of the same name as the chain, and stays when rules are written anew. With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
  *
- *   s-256:       ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
+ *   s-256:       counter name s-256
+ *                ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
  *   t-256-A:     update @c-256-A { ip saddr }
  *                dnat ip to A
  *
+ * Where connections take turns, slots begin with the one whose number is `start` (turns.ts).
+ *
  * "direct" forwarding needs IPVS. Here such connections are masqueraded: they work, and tasks see this namespace as the client.
  */
-export function serverParts(server: VirtualServer): Parts {
+export function serverParts(server: VirtualServer, start = 0): Parts {
   const { vip, mark, affinity, destinations } = server;
   const goto = `goto ${serverChain(mark)}`;
   const [comment, ...more] = commentsOf(server);
@@ -60,7 +67,8 @@ export function serverParts(server: VirtualServer): Parts {
   if (ownsVip(server)) elements.push(...vipElements(server, goto, idle));
   elements.push(...portElements(server, goto, idle));
   for (const task of destinations) elements.push(taskElement(server, task));
-  return affinity === 0 ? turning(server, elements) : remembering(server, elements);
+  const row = turned(server, slots(server), start);
+  return affinity === 0 ? turning(server, row, elements) : remembering(server, row, elements);
 }
 
 /** Published ports that keep the client's address may share their VIP with those that don't: then it is not theirs. */
@@ -78,7 +86,7 @@ function vipElements(
       : only.map((range) => ({ in: inFamily(`${way}-ports`, vip), key: `${vip} . ${portKey(range)}`, value: goto }));
   return [
     ...led,
-    ...(idle || only !== undefined ? [{ in: inFamily("refused", vip), key: vip }] : []),
+    ...(idle || only !== undefined ? [{ in: inFamily(`refused-${way}`, vip), key: vip }] : []),
     ...(keepSource ? [{ in: inFamily("kept", vip), key: vip }] : []),
     ...(forwarding === "direct" && from !== "local" ? [{ in: inFamily("direct", vip), key: vip }] : []),
   ];
@@ -104,22 +112,21 @@ const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destinat
 });
 
 /** Connections take turns. A single task needs no slots. */
-function turning(server: VirtualServer, others: readonly Placed[]): Parts {
+function turning(server: VirtualServer, row: readonly string[], others: readonly Placed[]): Parts {
   const { mark, vip } = server;
-  const row = slots(server);
   const one = row.length === 1;
   const elements = one ? [] : numbered(slotsName(server), mark, row);
   const to = one ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
-  const rules = row.length === 0 ? [] : [[dnat(familyOf(vip), to)]];
-  return { elements: [...others, ...elements], chains: new Map([[serverChain(mark), rules]]), sets: new Map() };
+  const rules = row.length === 0 ? [] : [[counted(server), dnat(familyOf(vip), to)]];
+  const chains = new Map([[serverChain(mark), rules]]);
+  return { elements: [...others, ...elements], chains, sets: new Map(), ...named(server) };
 }
 
 /** Clients come back to the task they had. */
-function remembering(server: VirtualServer, others: readonly Placed[]): Parts {
+function remembering(server: VirtualServer, row: readonly string[], others: readonly Placed[]): Parts {
   const { mark, affinity, vip } = server;
   const family = familyOf(vip);
   const saddr = [`${IP[family]} saddr`] as const;
-  const row = slots(server);
   const tasks = [...new Set(row)].sort();
   const stay = tasks.map((task): Rule => {
     const known: Statement = { kind: "in set", key: saddr, set: clientsOf(mark, task) };
@@ -127,7 +134,7 @@ function remembering(server: VirtualServer, others: readonly Placed[]): Parts {
   });
   const pick: Rule[] =
     row.length === 0 ? [] : [[{ kind: "vmap", key: [picked(server, row.length)], map: turnsName(server) }]];
-  const chains = new Map<string, readonly Rule[]>([[serverChain(mark), [...stay, ...pick]]]);
+  const chains = new Map<string, readonly Rule[]>([[serverChain(mark), [[counted(server)], ...stay, ...pick]]]);
   const sets = new Map<string, NamedSet>();
   for (const task of tasks) {
     const clients = clientsOf(mark, task);
@@ -140,8 +147,11 @@ function remembering(server: VirtualServer, others: readonly Placed[]): Parts {
     mark,
     row.map((task) => `goto ${taskChain(mark, task)}`),
   );
-  return { elements: [...others, ...turns], chains, sets };
+  return { elements: [...others, ...turns], chains, sets, ...named(server) };
 }
+
+const counted = ({ mark }: VirtualServer): Statement => ({ kind: "count", counter: serverChain(mark) });
+const named = (server: VirtualServer) => ({ counter: serverChain(server.mark), comment: shortName(server) });
 
 const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): Statement => ({
   kind: "nat",
@@ -150,11 +160,19 @@ const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): St
   to,
 });
 
+/** A client's hash leads to the same task everywhere. */
+function turned(server: VirtualServer, row: readonly string[], start: number): readonly string[] {
+  const by = isHashed(server) ? 0 : start % row.length;
+  return by > 0 ? [...row.slice(by), ...row.slice(0, by)] : row;
+}
+
+const isHashed = ({ scheduler }: VirtualServer): boolean => scheduler === "sh" || scheduler === "mh";
+
 /** A slot's number. "lc" and "wlc" fall back to taking turns: nftables does not count a task's connections. */
-function picked({ scheduler, vip, mark }: VirtualServer, mod: number): Key {
-  const offset = mark * ROOM;
-  const hashed = scheduler === "sh" || scheduler === "mh";
-  return hashed ? { jhash: `${IP[familyOf(vip)]} saddr`, mod, seed: 0x11, offset } : { numgen: "inc", mod, offset };
+function picked(server: VirtualServer, mod: number): Key {
+  const offset = server.mark * ROOM;
+  if (!isHashed(server)) return { numgen: "inc", mod, offset };
+  return { jhash: `${IP[familyOf(server.vip)]} saddr`, mod, seed: 0x11, offset };
 }
 
 const slotsName = ({ vip, mark }: VirtualServer): SlotMap => `slots${familyOf(vip)}-${mark >> 8}`;

@@ -1,4 +1,7 @@
-/** The maps and sets of our table, which state is put into as elements. Rules look into them (skeleton.ts), and so do we when we read. */
+/**
+ * The maps and sets of our table, which state is put into as elements. Rules look into them (skeleton.ts), and so do we when we read. Each is
+ * made when its first element comes, and stays.
+ */
 import type { TypeName } from "../../../os/nftables/datatype.ts";
 import type { NamedSet } from "../../../os/nftables/types.ts";
 
@@ -33,7 +36,8 @@ const PER_FAMILY = {
   // Mark of a server . task -> weight: what slots (below) can't tell again.
   tasks: { key: ["mark", "address"], value: ["mark"] },
   // VIPs and ports without a task that takes connections, and VIPs whose other ports are not declared.
-  refused: { key: ["address"] },
+  "refused-local": { key: ["address"] },
+  "refused-arriving": { key: ["address"] },
   "refused-ports": { key: PORT },
   "refused-ranges": { key: PORT, interval: true },
   // VIPs and ports whose clients keep their address; protocol and original port can't be looked up in one set.
@@ -68,15 +72,14 @@ export type Keyed = keyof typeof PER_FAMILY;
 export type Name = `${Keyed}${Family}` | keyof typeof ONCE | SlotMap;
 
 /**
- * Maps from a server's slots to its tasks or, with affinity, to the tasks' chains. One map serves the servers of 256 marks; it is made
- * when the first of them needs it, and stays. Why 256: to make a map, the kernel looks through all maps of the table (for a free name),
+ * Maps from a server's slots to its tasks or, with affinity, to the tasks' chains. One map serves the servers of 256 marks. Why 256: to make a map, the kernel looks through all maps of the table (for a free name),
  * and to make a rule that uses a map, through all elements of that map. So one map per server, and one map for all servers, would
  * both take time with the square of the number of servers.
  */
 export type SlotMap = `slots${Family}-${number}` | `turns-${number}`;
 export const isSlotMap = (name: string): name is SlotMap => /^(slots[46]|turns)-\d{1,5}$/.test(name);
 
-/** Those that are there from the beginning. */
+/** All but maps of slots. */
 export const SETS: ReadonlyMap<string, NamedSet> = new Map(
   [
     ...Object.entries(PER_FAMILY).flatMap(([name, shape]) => [
@@ -86,6 +89,8 @@ export const SETS: ReadonlyMap<string, NamedSet> = new Map(
     ...Object.entries(ONCE).map(([name, shape]) => made(name, shape, "ipv4_addr")),
   ].map((set) => [set.name, set]),
 );
+
+export const isName = (name: string): name is Name => SETS.has(name) || isSlotMap(name);
 
 export const setNamed = (name: Name): NamedSet => SETS.get(name) ?? slotMap(name);
 

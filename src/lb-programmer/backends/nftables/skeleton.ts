@@ -1,6 +1,7 @@
 /**
- * The part of our table that is the same everywhere: maps and sets that state is put into (sets.ts), and base chains that look into
- * them. What is added to it are elements and the chains of servers (parts.ts), so a base chain never has to change.
+ * Base chains, whose rules look into maps and sets that state is put into (sets.ts). A rule is there if its sets are, a chain if it has
+ * such a rule, a set once it had an element: so a namespace has the hooks that it needs, and a base chain changes when something of a kind
+ * comes that was never there. What else there is are elements and the chains of servers (parts.ts).
  *
  *   raw prerouting:     what only loopback may carry is dropped elsewhere
  *   output, prerouting: VIP or published port -> verdict map -> chain of the server -> dnat to a task
@@ -58,7 +59,8 @@ const refused = (match: readonly Statement[]): readonly Rule[] => [
   [TRANSPORT, ...match, isProtocol("tcp"), { kind: "reject", with: "tcp reset" }],
   [TRANSPORT, ...match, { kind: "reject", with: "icmpx port-unreachable" }],
 ];
-const refusedVips = both((f) => refused([{ kind: "in set", key: [`${IP[f]} daddr`], set: `refused${f}` }]));
+const refusedVips = (whose: "local" | "arriving"): readonly Rule[] =>
+  both((f) => refused([{ kind: "in set", key: [`${IP[f]} daddr`], set: `refused-${whose}${f}` }]));
 
 /** A step before iptables' and Docker's chains (-100, 100, 0): the first to translate a connection wins. */
 const NAT = -105;
@@ -74,8 +76,8 @@ const TO_BRIDGE: Statement = { kind: "in set", key: ["oifname"], set: "bridges" 
 const filter = (hook: Base["hook"], priority: number): Base => ({ type: "filter", hook, priority, policy: "accept" });
 const nat = (hook: Base["hook"], priority: number): Base => ({ type: "nat", hook, priority, policy: "accept" });
 
-/** By name. */
-export const BASES: Readonly<Record<string, BaseChain>> = {
+/** All that there can be, by name. */
+const BASES: Readonly<Record<string, BaseChain>> = {
   // Published ports need route_localnet of these bridges, which would let their other members reach what listens on 127.0.0.1.
   guarding: {
     base: filter("prerouting", RAW),
@@ -136,14 +138,14 @@ export const BASES: Readonly<Record<string, BaseChain>> = {
       [TRANSLATED, TO_BRIDGE, { kind: "marked", ...HAIRPIN }, MASQUERADE],
     ],
   },
-  "refuse-leaving": { base: filter("output", FILTER), rules: refusedVips },
+  "refuse-leaving": { base: filter("output", FILTER), rules: [...refusedVips("local"), ...refusedVips("arriving")] },
   "refuse-entering": {
     base: filter("input", FILTER),
     rules: [
       // What goes on while its server takes nothing new, and replies to a port that happens to be published.
       [TRANSLATED, BACK],
       [{ kind: "match", what: "ct direction", is: "reply" }, BACK],
-      ...refusedVips,
+      ...refusedVips("arriving"),
       ...both((f) =>
         ["refused-ports", "refused-ranges"].flatMap((set) =>
           refused([inFamily(f), { kind: "in set", key: PORT, set: `${set}${f}` }]),
@@ -151,7 +153,7 @@ export const BASES: Readonly<Record<string, BaseChain>> = {
       ),
     ],
   },
-  "refuse-passing": { base: filter("forward", FILTER), rules: refusedVips },
+  "refuse-passing": { base: filter("forward", FILTER), rules: refusedVips("arriving") },
 };
 
 /**
@@ -173,12 +175,48 @@ function keptPort(f: Family, protocol: string): Rule {
   return [inFamily(f), isProtocol(protocol), { kind: "in set", key: ["ct original proto-dst"], set: kept }, BACK];
 }
 
-/** What makes it where there is no table. */
+const ALL = Object.entries(BASES).map(([name, { base, rules }]) => ({
+  name,
+  base,
+  rules: rules.map((rule) => ({ rule, sets: setsOf(rule) })),
+}));
+
+/** Those of a table with these sets. */
+export function basesWith(sets: ReadonlySet<string>): ReadonlyMap<string, BaseChain> {
+  const bases = new Map<string, BaseChain>();
+  for (const { name, base, rules } of ALL) {
+    const there = rules.filter((rule) => rule.sets.every((set) => sets.has(set)));
+    // Rules that look into nothing are there for the others.
+    if (there.some((rule) => rule.sets.length > 0)) bases.set(name, { base, rules: there.map(({ rule }) => rule) });
+  }
+  return bases;
+}
+
+function setsOf(rule: Rule): readonly string[] {
+  return rule.flatMap((statement) => {
+    if (statement.kind === "in set") return statement.set;
+    if (statement.kind === "vmap") return statement.map;
+    return statement.kind === "nat" && typeof statement.to === "object" && "map" in statement.to
+      ? statement.to.map
+      : [];
+  });
+}
+
+/** The rules that `made`, sets which are new, call for beside those that are there. A chain that gets one is written anew, for their order. */
+export function joining(there: ReadonlySet<string>, made: readonly string[]): readonly Change[] {
+  if (!made.some((name) => SETS.has(name))) return [];
+  const before = basesWith(there);
+  return [...basesWith(new Set([...there, ...made]))].flatMap(([name, { base, rules }]): readonly Change[] => {
+    const old = before.get(name);
+    if (old?.rules.length === rules.length) return [];
+    const begin: Change = old ? { kind: "chain.flush", chain: name } : { kind: "chain.add", chain: { name, base } };
+    return [begin, ...rules.map((statements): Change => ({ kind: "rule.add", rule: { chain: name, statements } }))];
+  });
+}
+
+/** All that a kernel must know. */
 export const SKELETON: readonly Change[] = [
   { kind: "table.add" },
   ...[...SETS.values()].map((set): Change => ({ kind: "set.add", set })),
-  ...Object.entries(BASES).flatMap(([name, { base, rules }]): Change[] => [
-    { kind: "chain.add", chain: { name, base } },
-    ...rules.map((statements): Change => ({ kind: "rule.add", rule: { chain: name, statements } })),
-  ]),
+  ...joining(new Set(), [...SETS.keys()]),
 ];

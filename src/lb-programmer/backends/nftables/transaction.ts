@@ -3,6 +3,7 @@ import { errnoName, OsError } from "../../../os/error.ts";
 import { heldUp, patience } from "../../../os/held-up.ts";
 import { generationOf, inTransaction, withNetfilter } from "../../../os/netlink/nfnetlink.ts";
 import { commit, type Refused } from "../../../os/nftables/batch.ts";
+import { readCounters } from "../../../os/nftables/counter.ts";
 import { type Ruleset, readRuleset } from "../../../os/nftables/ruleset.ts";
 import type { Change } from "../../../os/nftables/types.ts";
 import type { LbTarget } from "../../state.ts";
@@ -49,6 +50,15 @@ export function readTable(target: LbTarget, most: number): Ruleset | "endless" |
     return withNetfilter(target.netns, (netlink) => readRuleset(netlink, TABLE, limits));
   } catch (error) {
     if (contained && error instanceof OsError && (error.code === "E2BIG" || error.code === "EINTR")) return "endless";
+    throw lbError(target, "nf_tables", error);
+  }
+}
+
+/** What our table's counters have counted. */
+export function countersOf(target: LbTarget): ReadonlyMap<string, number> {
+  try {
+    return withNetfilter(target.netns, (netlink) => readCounters(netlink, TABLE));
+  } catch (error) {
     throw lbError(target, "nf_tables", error);
   }
 }

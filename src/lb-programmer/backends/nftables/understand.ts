@@ -19,20 +19,28 @@ import {
   word,
 } from "../common/typed.ts";
 import { told } from "./comment.ts";
-import { isComplete } from "./complete.ts";
+import { complete } from "./complete.ts";
 import type { Placed } from "./parts.ts";
-import { type Family, isSlotMap, type Keyed, type Name, SETS } from "./sets.ts";
+import { type Family, isName, type Keyed } from "./sets.ts";
+import type { Installed } from "./turns.ts";
+
+export interface Understood {
+  /** Without `sysctls`. */
+  readonly state: LbState;
+  readonly servers: readonly Installed[];
+}
 
 /**
  * The state that this table holds; undefined if it is not exactly what this state is written as: somebody changed it, or another version of
- * ours wrote it, or it is more than `most` elements. Then it has to be built anew. `sysctls` is empty.
+ * ours wrote it, or it is more than `most` elements. Then it has to be built anew.
  */
-export function understand(table: Ruleset, most: number): LbState | undefined {
+export function understand(table: Ruleset, most: number): Understood | undefined {
   return unlessForeign(() => {
     const elements = elementsOf(table);
     if (elements.length > most) return foreign();
     const state = stateOf(elements);
-    return isComplete(state, table, elements) ? state : foreign();
+    const servers = complete(state, table, elements);
+    return servers === undefined ? foreign() : { state, servers };
   });
 }
 
@@ -41,8 +49,6 @@ const elementsOf = ({ elements }: Ruleset): readonly Placed[] =>
   [...elements].flatMap(([name, list]) =>
     isName(name) ? list.map((element) => ({ ...element, in: name })) : foreign(),
   );
-
-const isName = (name: string): name is Name => SETS.has(name) || isSlotMap(name);
 
 function stateOf(elements: readonly Placed[]): LbState {
   const by = grouped(elements, (element) => element.in.replace(/[46]$/, ""));
