@@ -55,14 +55,16 @@ type End = "accepted" | "through" | NonNullable<Obstacle["rule"]>;
 
 function walk(base: ForwardChain, port: PublishedPort, chain: string, depth: number): End {
   for (const rule of base.rules.get(chain) ?? []) {
-    const { sure, verdict } = decide(rule, base, port);
-    if (verdict === "accept") return "accepted";
-    if (verdict === "drop" && sure) return { chain, handle: rule.handle };
-    if (verdict === "return" && sure) return "through";
-    const [word, to] = verdict?.split(" ") ?? [];
-    if (to === undefined || depth === 0) continue;
-    const end = walk(base, port, to, depth - 1);
-    if (end === "accepted" || (sure && (end !== "through" || word === "goto"))) return end;
+    const { sure, verdicts } = decide(rule, base, port);
+    for (const verdict of verdicts) {
+      if (verdict === "accept") return "accepted";
+      if (verdict === "drop" && sure) return { chain, handle: rule.handle };
+      if (verdict === "return" && sure) return "through";
+      const [word, to] = verdict.split(" ");
+      if (to === undefined || depth === 0) continue;
+      const end = walk(base, port, to, depth - 1);
+      if (end === "accepted" || (sure && (end !== "through" || word === "goto"))) return end;
+    }
   }
   return "through";
 }
@@ -70,11 +72,13 @@ function walk(base: ForwardChain, port: PublishedPort, chain: string, depth: num
 interface Decision {
   /** The rule is for all such packets, and not for some of them only. */
   readonly sure: boolean;
-  /** Undefined: it is for none of them, or decides nothing. */
-  readonly verdict?: Verdict | undefined;
+  /** One of these, if `sure` the only one. None: it is for none of them, or decides nothing. */
+  readonly verdicts: readonly Verdict[];
 }
 
-const NOTHING: Decision = { sure: true };
+const NOTHING: Decision = { sure: true, verdicts: [] };
+const MAYBE: Decision = { sure: false, verdicts: [] };
+const MAY_ACCEPT: Decision = { sure: false, verdicts: ["accept"] };
 
 /** The rule's small program, with what is known of the packet. */
 function decide({ steps }: ForwardRule, { sets }: ForwardChain, port: PublishedPort): Decision {
@@ -82,14 +86,15 @@ function decide({ steps }: ForwardRule, { sets }: ForwardChain, port: PublishedP
   let sure = true;
   for (const step of steps) {
     const { name, attributes } = step;
-    if (name === "immediate" && attributes.be32(1) === VERDICT) return { sure, verdict: verdict.read(attributes, 2) };
-    if (name === "reject") return { sure, verdict: "drop" };
-    if (name === "queue") return { sure: false, verdict: "accept" }; // a program decides
+    if (name === "immediate" && attributes.be32(1) === VERDICT)
+      return { sure, verdicts: listOf(verdict.read(attributes, 2)) };
+    if (name === "reject") return { sure, verdicts: ["drop"] };
+    if (name === "queue") return MAY_ACCEPT; // a program decides
     if (load(step, registers, port) || HARMLESS.has(name)) continue;
     const met = matches(step, registers, sets);
     if (met === "no") return NOTHING;
-    sure &&= met !== "maybe" && met.sure;
-    if (met !== "maybe" && met.verdict !== undefined) return { sure, verdict: met.verdict };
+    sure &&= met.sure;
+    if (met.verdicts.length > 0) return { sure, verdicts: met.verdicts };
   }
   return NOTHING;
 }
@@ -118,15 +123,17 @@ function load(step: Step, registers: Map<number, Known>, port: PublishedPort): b
   }
 }
 
-function matches(
-  step: Step,
-  registers: ReadonlyMap<number, Known>,
-  sets: ForwardChain["sets"],
-): Decision | "no" | "maybe" {
-  const register = step.attributes.be32(step.name === "lookup" ? 2 : 1) ?? -1;
-  if (step.name === "lookup") return lookedUp(registers.get(register), step, sets);
-  const met = step.name === "cmp" ? compared(registers.get(register), step) : undefined;
-  return met === undefined ? "maybe" : met ? NOTHING : "no";
+/** What nobody here knows may have put anything into any register. */
+function matches(step: Step, registers: Map<number, Known>, sets: ForwardChain["sets"]): Decision | "no" {
+  const { name, attributes } = step;
+  const value = registers.get(attributes.be32(name === "lookup" ? 2 : 1) ?? -1);
+  if (name === "lookup") {
+    put(registers, attributes.be32(3) ?? -1, undefined);
+    return lookedUp(value, step, sets);
+  }
+  if (name !== "cmp") registers.clear();
+  const met = name === "cmp" ? compared(value, step) : undefined;
+  return met === undefined ? MAYBE : met ? NOTHING : "no";
 }
 
 /** They decide nothing, and load nothing. */
@@ -156,19 +163,17 @@ function compared(value: Known | undefined, step: Step): boolean | undefined {
   return [order === 0, order !== 0, order < 0, order <= 0, order > 0, order >= 0][op];
 }
 
-/** In a set, or a map to verdicts, of the rule's own. What such a map may accept, it accepts. */
-function lookedUp(
-  value: Known | undefined,
-  { attributes }: Step,
-  sets: ForwardChain["sets"],
-): Decision | "no" | "maybe" {
-  const isMap = attributes.be32(3) !== undefined;
-  const inverted = ((attributes.be32(5) ?? 0) & 1) === 1;
+/** In a set, or a map, of the rule's own. Of a map, any of its verdicts may be the one; of one that has a name, that may be any. */
+function lookedUp(value: Known | undefined, { attributes }: Step, sets: ForwardChain["sets"]): Decision | "no" {
+  const to = attributes.be32(3);
   const elements = sets.get(attributes.text(1) ?? "") ?? [];
-  const vague = !(value instanceof Buffer) || elements.some(({ end, key }) => end || key.length !== value.length);
-  if (vague || elements.length === 0)
-    return elements.some(({ verdict }) => verdict === "accept") ? { sure: false, verdict: "accept" } : "maybe";
+  if (elements.length === 0) return to === VERDICT ? MAY_ACCEPT : MAYBE;
+  if (!(value instanceof Buffer) || elements.some(({ end, key }) => end || key.length !== value.length))
+    return { sure: false, verdicts: elements.flatMap(({ verdict }) => verdict ?? []) };
   const found = elements.find(({ key }) => key.equals(value));
-  if (isMap) return found === undefined ? "no" : { sure: true, verdict: found.verdict };
+  if (to !== undefined) return found === undefined ? "no" : { sure: true, verdicts: listOf(found.verdict) };
+  const inverted = ((attributes.be32(5) ?? 0) & 1) === 1;
   return (found !== undefined) === inverted ? "no" : NOTHING;
 }
+
+const listOf = (verdict: Verdict | undefined): readonly Verdict[] => (verdict === undefined ? [] : [verdict]);
