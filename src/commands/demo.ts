@@ -51,7 +51,7 @@ async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<string 
   void stopped.then(() => {
     over = true;
   });
-  const place = await beTheOnlyOne();
+  const place = beTheOnlyOne();
   console.log(
     "A swarm on one machine, in network namespaces of its own: web (3 tasks, port 8080 published), db (dnsrr), client.",
   );
@@ -70,7 +70,7 @@ async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<string 
     if (!over) throw error; // else Ctrl-C has ended a tool that had just been started
   } finally {
     await swarm.close();
-    place.close();
+    place.release();
     if (began) console.log("\nEverything is cleaned up.");
   }
   return undefined;

@@ -109,6 +109,38 @@ const CHAINS: readonly (readonly [name: string, table: string, how: string | und
     `table inet f { chain d { return; drop; }; chain c { ${BASE} drop; jump d; accept; }; }`,
     undefined,
   ],
+  // A map's verdicts used to count only where they were accepts.
+  [
+    "in a chain for one interface",
+    `table inet f { chain d { ct status dnat accept; }; chain c { ${BASE} drop; iifname vmap { "e0" : jump d, "e1" : drop }; }; }`,
+    undefined,
+  ],
+  [
+    "in a chain for one interface that is for others",
+    `table inet f { chain d { tcp dport 81 accept; }; chain c { ${BASE} drop; iifname vmap { "e0" : jump d, "e1" : drop }; }; }`,
+    "inet f c (policy drop)",
+  ],
+  [
+    "in a map of some name, which is another a moment later",
+    `table inet f { map m { type ifname : verdict; }; chain c { ${BASE} drop; iifname vmap @m; }; }`,
+    undefined,
+  ],
+  [
+    "in a set of some name, as a rule that drops",
+    `table inet f { set s { type ifname; }; chain c { ${BASE} accept; oifname @s drop; }; }`,
+    undefined,
+  ],
+  // What is not understood was taken for what the register had held before.
+  [
+    "what routes say of it",
+    `table inet f { chain c { ${BASE} drop; meta l4proto tcp fib daddr type unicast accept; }; }`,
+    undefined,
+  ],
+  [
+    "every other one",
+    `table inet f { chain c { ${BASE} drop; meta l4proto tcp numgen inc mod 2 0 accept; }; }`,
+    undefined,
+  ],
   [
     "and not back",
     `table inet f { chain d { tcp dport 81 accept; }; chain c { ${BASE} drop; goto d; accept; }; }`,

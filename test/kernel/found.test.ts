@@ -95,6 +95,16 @@ describe.skipIf(!privileged())("settings", () => {
     });
   });
 
+  test.each(["dé0", "d(0)", "d\u00010"])("an interface may be called %j", async (name) => {
+    await namespace.run("ip", "link", "add", name, "up", "type", "bridge");
+    await set(`${FORWARD}=0`);
+    await namespace.run("sh", "-c", `echo 1 > '/proc/sys/net/ipv4/conf/${name}/forwarding'`);
+    start().set(target, parse(`${FORWARD}=1`));
+    start().putBack(target);
+    await expectLeft(`${FORWARD}=0`);
+    expect(await namespace.run("cat", `/proc/sys/net/ipv4/conf/${name}/forwarding`)).toBe("1\n");
+  });
+
   test("the backend puts back what its plans had set, when it is cleared", async () => {
     const state: LbState = { ...EMPTY, sysctls: { [FORWARD]: "1", [REDIRECTS]: "0", [TCP]: "77" } };
     await set(`${FORWARD}=0 ${REDIRECTS}=1 ${TCP}=500`);

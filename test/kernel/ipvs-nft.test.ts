@@ -41,6 +41,21 @@ describe.skipIf(!works)("ipvs backend, iptables-nft", () => {
     expect(await namespace.run("nft", "list", "ruleset")).not.toContain("ELEVEN");
   });
 
+  // Ours are in one variant of iptables. A machine may have rules in the other one.
+  test.each([
+    ["nft", undefined],
+    ["legacy", "nft insert rule ip filter FORWARD ct status dnat accept"],
+  ] as const)("a policy of iptables-nft, with our rules in iptables-%s: %s", async (iptables, allow) => {
+    await namespace.run("iptables-nft", "-P", "FORWARD", "DROP");
+    const desired = parseState("published tcp 8080 to 172.18.0.2 8080 over e11-gw");
+    const its = new IpvsBackend({ iptables });
+    await its.apply(target, diff(await its.read(target, []), desired), desired);
+    const matching = allow === undefined ? undefined : expect.stringContaining(allow);
+    expect(its.blocked(target)).toEqual(matching);
+    await its.read(target, []);
+    expect(its.blocked(target)).toEqual(matching);
+  });
+
   test("SNAT needs IPVS: the error says so", async () => {
     const desired = parseState("snat 10.0.1.0/24 to 10.0.1.3");
     await expect(backend.apply(target, diff(EMPTY, desired), desired)).rejects.toMatchObject({ name: "LbError" });

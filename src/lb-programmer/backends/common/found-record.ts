@@ -126,9 +126,9 @@ function placeOf(cookie: string, read: unknown): Place | undefined {
   return good ? { cookie, netns, settings: new Map(settings) } : undefined;
 }
 
-/** A file of the network's settings, or one of IPVS's without a file. */
+/** A file of the network's settings, or one of IPVS's without a file. Names of interfaces are in it, which may be almost anything. */
 const isSetting = (key: unknown): boolean =>
-  typeof key === "string" && /^(net|ipvs)(\/[!-.0-~]+)+$/.test(key) && !/\/\.{1,2}(\/|$)/.test(key);
+  typeof key === "string" && /^(net|ipvs)(\/[^\s/]+)+$/.test(key) && !/\/\.{1,2}(\/|$)/.test(key);
 const isValue = (value: unknown): boolean => typeof value === "string" && /^[\d -]{1,64}$/.test(value);
 
 const boot = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();

@@ -22,6 +22,10 @@ export function loaded({ name, attributes }: Step, port: PublishedPort): Known |
   return field?.[1].subarray(offset - field[0], offset - field[0] + length);
 }
 
+/** What it loads is another for another port of the same address and protocol. */
+export const asksForPort = ({ name, attributes }: Step): boolean =>
+  name === "payload" && attributes.be32(KEY) === TRANSPORT;
+
 /** Of meta, ct and payload: what is loaded; for payload, from which header. */
 const KEY = 2;
 const [OFFSET, LENGTH] = [3, 4] as const;

@@ -1,37 +1,20 @@
 /**
- * Whether a connection that is led to a published port passes other people's forward chains. Rules may ask for more than we know of it (where
- * it comes from, say): what may accept it counts as accepting, and only what drops it for certain as dropping. Pure.
+ * Whether connections that are led to published ports pass other people's forward chains. Rules may ask for more than we know of them (where
+ * they come from, say): what may accept them counts as accepting, and only what drops them for certain as dropping. Pure.
  */
 import { familyOf } from "../../../model/address.ts";
-import type { ForwardChain, ForwardRule, Step } from "../../../os/nftables/forward.ts";
-import { type Verdict, verdict } from "../../../os/nftables/layout.ts";
+import type { ForwardChain, ForwardRule } from "../../../os/nftables/forward.ts";
 import type { PublishedPort } from "../../state.ts";
-import { type Known, loaded } from "./known-packet.ts";
-
-export interface Obstacle {
-  readonly chain: ForwardChain;
-  /** The rule that drops it, and its chain; missing: the base chain's policy does. */
-  readonly rule?: { readonly chain: string; readonly handle: number };
-}
-
-/** The first of the chains that drops connections to this port. */
-export function obstacle(chains: readonly ForwardChain[], port: PublishedPort): Obstacle | undefined {
-  const family = familyOf(port.to) === 6 ? "ip6" : "ip";
-  for (const chain of chains) {
-    if (chain.family !== "inet" && chain.family !== family) continue;
-    const end = walk(chain, port, chain.name, DEEPEST);
-    if (typeof end === "object") return { chain, rule: end };
-    if (end === "through" && chain.policy === "drop") return { chain };
-  }
-  return undefined;
-}
+import { type Decision, decide } from "./decision.ts";
+import { asksForPort } from "./known-packet.ts";
 
 /** In words, and with the command that lets them pass: each chain that drops connections to some of these ports. */
 export function inTheWay(chains: readonly ForwardChain[], published: readonly PublishedPort[]): string | undefined {
   const said = chains.flatMap((chain) => {
+    const way = new Way(chain);
     const dropped = published.flatMap((port) => {
-      const found = obstacle([chain], port);
-      return found === undefined ? [] : [{ ...found, port }];
+      const end = way.end(port);
+      return end === "accepted" ? [] : [{ end, port }];
     });
     const [first] = dropped;
     if (first === undefined) return [];
@@ -39,8 +22,8 @@ export function inTheWay(chains: readonly ForwardChain[], published: readonly Pu
     const others = dropped.length > 1 ? ` and ${dropped.length - 1} more` : "";
     const what = `published port ${port}/${protocol} (IPv${familyOf(first.port.to)})${others}`;
     const place = `${chain.family} ${chain.table} ${chain.name}`;
-    const rule = first.rule;
-    const how = rule === undefined ? "policy drop" : `rule with handle ${rule.handle} of chain ${rule.chain}`;
+    const { end } = first;
+    const how = end === "dropped" ? "policy drop" : `rule with handle ${end.handle} of chain ${end.chain}`;
     const allow = `nft insert rule ${place} ct status dnat accept`;
     return [`${what}: dropped by nftables chain ${place} (${how}); to allow it: ${allow}`];
   });
@@ -51,124 +34,61 @@ export function inTheWay(chains: readonly ForwardChain[], published: readonly Pu
 const DEEPEST = 16;
 
 /** Where a packet's way through a chain ends; an object: at the rule that drops it. */
-type End = "accepted" | "through" | NonNullable<Obstacle["rule"]>;
+type End = "accepted" | "through" | { readonly chain: string; readonly handle: number };
 
-function walk(base: ForwardChain, port: PublishedPort, chain: string, depth: number): End {
-  for (const rule of base.rules.get(chain) ?? []) {
-    const { sure, verdict } = decide(rule, base, port);
-    if (verdict === "accept") return "accepted";
-    if (verdict === "drop" && sure) return { chain, handle: rule.handle };
-    if (verdict === "return" && sure) return "through";
-    const [word, to] = verdict?.split(" ") ?? [];
-    if (to === undefined || depth === 0) continue;
-    const end = walk(base, port, to, depth - 1);
-    if (end === "accepted" || (sure && (end !== "through" || word === "goto"))) return end;
+/** A rule that may end a packet's way, or lead it elsewhere. Undefined: that depends on the port. */
+interface Station {
+  readonly rule: ForwardRule;
+  readonly decision: Decision | undefined;
+}
+
+/** Packets' way through a chain of the forward hook. Most rules decide the same for all ports of an address, if anything: once. */
+class Way {
+  readonly #base: ForwardChain;
+  readonly #stations = new Map<string, readonly Station[]>();
+
+  constructor(base: ForwardChain) {
+    this.#base = base;
   }
-  return "through";
-}
 
-interface Decision {
-  /** The rule is for all such packets, and not for some of them only. */
-  readonly sure: boolean;
-  /** Undefined: it is for none of them, or decides nothing. */
-  readonly verdict?: Verdict | undefined;
-}
-
-const NOTHING: Decision = { sure: true };
-
-/** The rule's small program, with what is known of the packet. */
-function decide({ steps }: ForwardRule, { sets }: ForwardChain, port: PublishedPort): Decision {
-  const registers = new Map<number, Known>();
-  let sure = true;
-  for (const step of steps) {
-    const { name, attributes } = step;
-    if (name === "immediate" && attributes.be32(1) === VERDICT) return { sure, verdict: verdict.read(attributes, 2) };
-    if (name === "reject") return { sure, verdict: "drop" };
-    if (name === "queue") return { sure: false, verdict: "accept" }; // a program decides
-    if (load(step, registers, port) || HARMLESS.has(name)) continue;
-    const met = matches(step, registers, sets);
-    if (met === "no") return NOTHING;
-    sure &&= met !== "maybe" && met.sure;
-    if (met !== "maybe" && met.verdict !== undefined) return { sure, verdict: met.verdict };
+  /** "dropped": by the policy. */
+  end(port: PublishedPort): Exclude<End, "through"> | "dropped" {
+    const { family, name, policy } = this.#base;
+    if (family !== "inet" && family !== (familyOf(port.to) === 6 ? "ip6" : "ip")) return "accepted";
+    const end = this.#walk(port, name, DEEPEST);
+    return end !== "through" ? end : policy === "drop" ? "dropped" : "accepted";
   }
-  return NOTHING;
-}
 
-/** The register that is no register, but the rule's verdict. */
-const VERDICT = 0;
+  #walk(port: PublishedPort, chain: string, depth: number): End {
+    for (const { rule, decision } of this.#stationsIn(chain, port)) {
+      const { sure, verdicts } = decision ?? decide(rule, this.#base, port);
+      for (const verdict of verdicts) {
+        if (verdict === "accept") return "accepted";
+        if (verdict === "drop" && sure) return { chain, handle: rule.handle };
+        if (verdict === "return" && sure) return "through";
+        const [word, to] = verdict.split(" ");
+        if (to === undefined || depth === 0) continue;
+        const end = this.#walk(port, to, depth - 1);
+        if (end === "accepted" || (sure && (end !== "through" || word === "goto"))) return end;
+      }
+    }
+    return "through";
+  }
 
-/** True for an expression that puts something into a register. */
-function load(step: Step, registers: Map<number, Known>, port: PublishedPort): boolean {
-  const { name, attributes } = step;
-  const first = attributes.be32(1) ?? -1;
-  switch (name) {
-    case "meta":
-    case "ct":
-    case "payload":
-      put(registers, first, loaded(step, port));
-      return true;
-    case "bitwise":
-      put(registers, attributes.be32(2) ?? -1, masked(registers.get(first), step));
-      return true;
-    case "immediate":
-      put(registers, first, undefined);
-      return true;
-    default:
-      return false;
+  #stationsIn(chain: string, port: PublishedPort): readonly Station[] {
+    const key = `${port.to} ${port.protocol} ${port.bridge} ${chain}`;
+    const known = this.#stations.get(key);
+    if (known !== undefined) return known;
+    const stations = (this.#base.rules.get(chain) ?? []).flatMap((rule): readonly Station[] => {
+      if (rule.steps.some(asksForPort)) return [{ rule, decision: undefined }];
+      const decision = decide(rule, this.#base, port);
+      return matters(decision) ? [{ rule, decision }] : [];
+    });
+    this.#stations.set(key, stations);
+    return stations;
   }
 }
 
-function matches(
-  step: Step,
-  registers: ReadonlyMap<number, Known>,
-  sets: ForwardChain["sets"],
-): Decision | "no" | "maybe" {
-  const register = step.attributes.be32(step.name === "lookup" ? 2 : 1) ?? -1;
-  if (step.name === "lookup") return lookedUp(registers.get(register), step, sets);
-  const met = step.name === "cmp" ? compared(registers.get(register), step) : undefined;
-  return met === undefined ? "maybe" : met ? NOTHING : "no";
-}
-
-/** They decide nothing, and load nothing. */
-const HARMLESS = new Set(["counter", "log", "notrack", "objref", "flow_offload", "last"]);
-
-function put(registers: Map<number, Known>, register: number, value: Known | undefined): void {
-  if (value === undefined) registers.delete(register);
-  else registers.set(register, value);
-}
-
-const octetsOf = ({ attributes }: Step, type: number): Buffer => attributes.nested(type).raw(1) ?? Buffer.alloc(0);
-
-function masked(value: Known | undefined, step: Step): Known | undefined {
-  if (!(value instanceof Buffer)) return undefined;
-  const [mask, xor] = [octetsOf(step, 4), octetsOf(step, 5)];
-  if (mask.length !== value.length || xor.length !== value.length) return undefined; // a shift, say
-  return Buffer.from(value.map((octet, i) => (octet & mask[i]!) ^ xor[i]!));
-}
-
-/** linux/netfilter/nf_tables.h: eq, neq, lt, lte, gt, gte. Undefined: that can't be known. */
-function compared(value: Known | undefined, step: Step): boolean | undefined {
-  const op = step.attributes.be32(2) ?? -1;
-  const to = octetsOf(step, 3);
-  if (value === undefined) return undefined;
-  if ("never" in value) return op > 1 || !to.equals(value.never.subarray(0, to.length)) ? undefined : op === 1;
-  const order = Buffer.compare(value.subarray(0, to.length), to); // a part of a name is its beginning
-  return [order === 0, order !== 0, order < 0, order <= 0, order > 0, order >= 0][op];
-}
-
-/** Looked for in a set or a verdict map of the rule's own. Where the value can't be known, a map that accepts any value counts as accepting. */
-function lookedUp(
-  value: Known | undefined,
-  { attributes }: Step,
-  sets: ForwardChain["sets"],
-): Decision | "no" | "maybe" {
-  const isMap = attributes.be32(3) !== undefined;
-  const inverted = ((attributes.be32(5) ?? 0) & 1) === 1;
-  const elements = sets.get(attributes.text(1) ?? "") ?? [];
-  const vague = !(value instanceof Buffer) || elements.some(({ end, key }) => end || key.length !== value.length);
-  if (vague || elements.length === 0)
-    return elements.some(({ verdict }) => verdict === "accept") ? { sure: false, verdict: "accept" } : "maybe";
-  const found = elements.find(({ key }) => key.equals(value));
-  if (isMap) return found === undefined ? "no" : { sure: true, verdict: found.verdict };
-  return (found !== undefined) === inverted ? "no" : NOTHING;
-}
+/** What drops some packets only, or lets some return, says nothing about ours. */
+const matters = ({ sure, verdicts }: Decision): boolean =>
+  sure ? verdicts.length > 0 : verdicts.some((verdict) => verdict !== "drop" && verdict !== "return");

@@ -126,13 +126,12 @@ export class IpvsBackend implements LbBackend {
     return this.#blocked.get(target.id);
   }
 
-  /** At nftables' chains of others. In iptables' own we have let them pass. */
+  /** At nftables' chains. iptables' own is one of them: where we have let them pass there, it is seen to. */
   #lookAround(target: LbTarget, published: readonly PublishedPort[]): void {
     this.#blocked.delete(target.id);
     if (published.length === 0) return;
     const chains = inside(target, "nftables", () => forwardChains(undefined, ""));
-    const others = chains.filter(({ table, name }) => table !== "filter" || name !== "FORWARD");
-    this.#blocked.set(target.id, inTheWay(others, published));
+    this.#blocked.set(target.id, inTheWay(chains, published));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
