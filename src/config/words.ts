@@ -52,7 +52,7 @@ export function splitHostPort(text: string): { address: string; port: number | u
 /** A range of ports, or what is wrong with it. */
 export const portRange = z.string().superRefine((text, ctx) => {
   const message = rangeProblem(text);
-  if (message !== undefined) ctx.addIssue({ code: "custom", message: `${message}, got "${text}"` });
+  if (message !== undefined) ctx.addIssue({ code: "custom", message: `${message}, got "${brief(text)}"` });
 });
 
 /**

@@ -59,10 +59,10 @@ function complete(given: Tidy): Given {
       break;
     case "service.put":
       given.service.id ??= given.service.name;
-      given.service.ports = each(given.service.ports);
+      given.service.ports = each(given.service.ports, given);
       break;
     case "service.patch":
-      if (Array.isArray(given.patch["ports"])) given.patch["ports"] = each(given.patch["ports"]);
+      if (Array.isArray(given.patch["ports"])) given.patch["ports"] = each(given.patch["ports"], given);
       break;
     case "container.put":
       given.container.id ??= given.container.name;
@@ -78,9 +78,28 @@ function complete(given: Tidy): Given {
   return given as Given;
 }
 
-/** Without ranges. */
-const each = <T extends Parameters<typeof eachPort>[0]>(ports: T[]): T[] =>
-  ports.length === 0 ? ports : ports.flatMap((port) => eachPort(port) as unknown as T[]);
+/** Without ranges; where each port of the change had stood is kept in mind. */
+function each<T extends Parameters<typeof eachPort>[0]>(ports: T[], given: object): T[] {
+  if (ports.length === 0) return ports;
+  const parts = ports.map((port) => eachPort(port) as unknown as T[]);
+  const all = parts.flat();
+  if (all.length > ports.length)
+    STOOD.set(
+      given,
+      parts.flatMap((part, i) => part.map(() => i)),
+    );
+  return all;
+}
+
+/** Of changes with ranges of ports: for each port by itself, which one it was. */
+const STOOD = new WeakMap<object, readonly number[]>();
+
+/** A place within an object as it was given, before ranges were written out: "ports[11].mode" may have been "ports[1].mode". */
+export function placeAsGiven(change: Given, place: string): string {
+  const [, port, field] = /^ports\[(\d+)\](.*)/.exec(place) ?? [];
+  const stood = port === undefined ? undefined : STOOD.get(change)?.[Number(port)];
+  return stood === undefined ? place : `ports[${stood}]${field}`;
+}
 
 /**
  * Without what is undefined; works in place, on what zod has made anew. All empty lists and objects become one of each: a

@@ -44,7 +44,7 @@ export function tellIssues(issues: readonly z.core.$ZodIssue[], nouns: Nouns, ar
         if (issue.origin === "string") return told("must not be empty");
         return told(`must be at least ${issue.minimum}${issue.origin === "array" ? " long" : ""}`);
       case "too_big":
-        return told(`must be at most ${issue.maximum}`);
+        return told(`must be at most ${issue.maximum}${issue.origin === "array" ? " long" : ""}`);
       case "invalid_key":
         return tellIssues(issue.issues, nouns, place);
       default:

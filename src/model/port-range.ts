@@ -20,9 +20,10 @@ export function rangeProblem(text: string): string | undefined {
   return width(text) > WIDEST ? `must be a range of at most ${WIDEST} ports` : undefined;
 }
 
-/** What is wrong with `published`, if each is right by itself: a range has a port outside for each one inside. */
+/** What is wrong with `published`, if each is right by itself (else that is said): a range has a port outside for each one inside. */
 export function publishedProblem(target: Ports, published: Ports | undefined): string | undefined {
-  if (published === undefined || published === 0 || width(published) === width(target)) return undefined;
+  if (published === undefined || published === 0 || !arePorts(target) || !arePorts(published)) return undefined;
+  if (width(published) === width(target)) return undefined;
   return `must have as many ports as target (${width(target)})`;
 }
 
@@ -36,6 +37,8 @@ export function eachPort<T extends { readonly target: Ports; readonly published?
     return { ...rest, target: firstOf(target) + i, ...(outside !== undefined && { published: outside }) };
   });
 }
+
+const arePorts = (given: Ports): boolean => typeof given === "number" || parseRange(given) !== undefined;
 
 const firstOf = (ports: Ports): number => (typeof ports === "number" ? ports : parseRange(ports)![0]);
 

@@ -118,9 +118,12 @@ function check({ name, mode, ports }: Service): void {
   }
 }
 
-/** With sources as everyone writes them, so that equal ones are seen to be equal. Ports of one range share a list. */
+/**
+ * With sources as everyone writes them, so that equal ones are seen to be equal. Ports share a list, those of one range also when each is
+ * read by itself, from a store or in a patch: what is planned from a list is planned once.
+ */
 function withSources({ name, ports }: Service): readonly Port[] {
-  const seen = new Map<readonly string[], readonly string[]>();
+  const seen = new Map<readonly string[] | string, readonly string[]>();
   return ports.map((port, i) => {
     const { sources, published } = port;
     if (sources === undefined) return port;
@@ -132,8 +135,12 @@ function withSources({ name, ports }: Service): readonly Port[] {
       if (range === undefined) throw invalid(`source "${brief(text)}" is no IP address and no range`, `[${n}]`);
       return range;
     };
-    const known = seen.get(sources) ?? sources.map(canonical);
-    seen.set(sources, known);
+    let known = seen.get(sources);
+    if (known === undefined) {
+      const text = JSON.stringify(sources);
+      known = seen.get(text) ?? sources.map(canonical);
+      seen.set(sources, known).set(text, known);
+    }
     return { ...port, sources: known };
   });
 }

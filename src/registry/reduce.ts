@@ -2,7 +2,7 @@
  * Applies a batch of changes to the state: all of them, or none and a RegistryError. Each step checks, allocates what was
  * left out, and remembers how to take itself back.
  */
-import type { Given } from "../model/change.ts";
+import { type Given, placeAsGiven } from "../model/change.ts";
 import type { ChangeInput } from "../model/input.ts";
 import type { Change } from "../model/types.ts";
 import { putContainer, releaseContainer } from "./containers.ts";
@@ -74,6 +74,7 @@ function located(error: unknown, given: readonly Given[], index: number): unknow
   if (!(error instanceof RegistryError)) return error;
   const change = given[index]!;
   if (error.path !== undefined) {
+    error.path = placeAsGiven(change, error.path);
     const [field = ""] = error.path.split(/[.[]/, 1);
     within("patch" in change && Object.hasOwn(change.patch, field) ? "patch" : change.kind.replace(/\..*/, ""), error);
   }

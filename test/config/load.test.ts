@@ -115,6 +115,16 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
       'f.yaml:4:43: services.web.ports.0.target: must be a port from 1 to 65535 or a range such as "8000-8010", got "80-x"',
     ],
     [
+      "bad range of a published port",
+      `${NET}services:\n  web: { networks: [n], ports: [{ target: 80-x, published: 80 }] }`,
+      'f.yaml:4:43: services.web.ports.0.target: must be a port from 1 to 65535 or a range such as "8000-8010", got "80-x"',
+    ],
+    [
+      "a published port in quotes, as compose writes it",
+      `${NET}services:\n  web: { networks: [n], ports: [{ target: 80, published: "8080" }] }`,
+      'f.yaml:4:58: services.web.ports.0.published: must be a port from 1 to 65535 or a range such as "8000-8010", got "8080"',
+    ],
+    [
       "a range that is too wide, in short",
       `${NET}services:\n  web: { networks: [n], ports: ["1-1001"] }`,
       /ports\.0: must be \[published:\]target.* \(as many on both sides, 1000 at most\), got "1-1001"/,

@@ -15,6 +15,7 @@ const TARGETS = {
   "pub.1": { kind: "sandbox", id: "sandbox/pub.1", sandbox: "pub.1" },
   nobody: { kind: "sandbox", id: "sandbox/nobody", sandbox: "nobody" },
   both: { kind: "sandbox", id: "sandbox/client", sandbox: "client", also: ["pub.1"] },
+  twice: { kind: "sandbox", id: "sandbox/pub.1", sandbox: "pub.1", also: ["pub.1"] },
   mynet: { kind: "network", id: "network/mynet", network: "mynet", ip4: "10.0.1.3", ip6: "fd00:1::3", device: "eth0" },
   mynet4: { kind: "network", id: "network/mynet", network: "mynet", ip4: "10.0.1.3", device: "eth0" },
   ingress: { kind: "ingress", id: "ingress", network: "ingress", ip4: "10.0.0.2", ip6: "fd00::2", device: "eth0" },
@@ -234,6 +235,11 @@ describe("a task's published ports, with any placement", () => {
       text(`${WEB_SERVER}
       redirect 10.0.0.4 tcp 8080 to 80`),
     );
+  });
+
+  test("two sandboxes of one task in its namespace: each is there once", () => {
+    const world = `${NETS + PUB}\n sandbox pub.1`;
+    expect(planned("twice", world)).toBe(planned("pub.1", world));
   });
 
   test("those in host mode and unpublished ones are none; both families", () => {

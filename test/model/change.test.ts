@@ -124,6 +124,21 @@ test.each<[string, unknown, string]>([
     { kind: "service.patch", id: "web", patch: { ports: [{ target: "80-89", published: 8080 }] } },
     "patch.ports[0].published must have as many ports as target (10), not 8080",
   ],
+  [
+    "a range that is none, of a published port",
+    service({ ports: [{ target: "80-x", published: 8080 }] }),
+    'service.ports[0].target must be a port from 1 to 65535 or a range such as "8000-8010", not "80-x"',
+  ],
+  [
+    "a number in quotes, where others are published",
+    { kind: "service.patch", id: "web", patch: { ports: [{ target: 80, published: "8080" }] } },
+    'patch.ports[0].published must be a port from 1 to 65535 or a range such as "8000-8010", not "8080"',
+  ],
+  [
+    "too many sources",
+    service({ ports: [{ target: 80, published: 80, sources: Array(1_001).fill("::1") }] }),
+    "service.ports[0].sources must be at most 1000 long",
+  ],
   ["no sources", service({ ports: [{ target: 80, sources: [] }] }), "service.ports[0].sources must be at least 1 long"],
   ["unknown ports of a VIP", service({ vipPorts: "some" }), 'service.vipPorts must be "all" or "declared", not "some"'],
   ["affinity 0", service({ balance: { affinity: 0 } }), "service.balance.affinity must be at least 1, not 0"],

@@ -54,6 +54,11 @@ const applied: readonly (readonly [name: string, change: unknown])[] = [
   ["a task's node", { kind: "task.put", task: { service: "web", node: LONG, endpoints: [{ network: "m" }] } }],
   ["a task's network", { kind: "task.put", task: { service: "web", endpoints: [{ network: LONG }] } }],
   ["what is patched", { kind: "task.patch", id: LONG, patch: {} }],
+  ["a range of ports", { kind: "service.put", service: { name: "a", ports: [{ target: LONG, published: 1 }] } }],
+  [
+    "a port's source",
+    { kind: "service.put", service: { name: "a", ports: [{ target: 1, published: 1, sources: [LONG] }] } },
+  ],
   ["a sandbox's id", { kind: "sandbox.put", sandbox: { id: `\n${LONG}`, member: { kind: "container", id: "c" } } }],
   ["a sandbox's member", { kind: "sandbox.put", sandbox: { member: { kind: "container", id: `y${LONG}` } } }],
   [
@@ -97,6 +102,7 @@ test.each([
   ["a subnet", `networks: { n: { subnet: ${LONG} } }`],
   ["an address", `services: { s: { networks: { n: { ip: ${LONG} } } } }`],
   ["a port", `services: { s: { ports: [ ${LONG} ] } }`],
+  ["a range of ports", `services: { s: { networks: [], ports: [ { target: ${LONG} } ] } }`],
   ["a word that must be another", `compat: ${LONG}`],
   ["a listening address", `sandboxes: { s: { container: c, listen: ${LONG} } }`],
   ["a container that is not there", `sandboxes: { s: { container: ${LONG} } }`],

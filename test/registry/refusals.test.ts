@@ -172,6 +172,47 @@ describe("places", () => {
       ],
     ],
     [
+      "a port again that a range has; it is known by its place as it was given",
+      {
+        kind: "service.put",
+        service: {
+          name: "x",
+          ports: [{ target: "80-89", published: "8080-8089" }, { target: "90-91" }, { target: 80, published: 8085 }],
+        },
+      },
+      [
+        "invalid",
+        "service.ports[2].published",
+        "service x: EndpointSpec: duplicate published ports provided (8085/tcp)",
+      ],
+    ],
+    [
+      "two ranges that overlap, in a patch",
+      {
+        kind: "service.patch",
+        id: "sid",
+        patch: {
+          ports: [
+            { target: "80-89", published: "8080-8089" },
+            { target: "80-89", published: "8089-8098" },
+          ],
+        },
+      },
+      [
+        "invalid",
+        "patch.ports[1].published",
+        "service web: EndpointSpec: duplicate published ports provided (8089/tcp)",
+      ],
+    ],
+    [
+      "sources that are none, behind a range",
+      {
+        kind: "service.put",
+        service: { name: "x", ports: [{ target: "80-89" }, { target: "90-91", published: 0, sources: ["::1", "x"] }] },
+      },
+      ["invalid", "service.ports[1].sources[1]", 'service x: source "x" is no IP address and no range'],
+    ],
+    [
       "a VIP without being balanced",
       { kind: "service.put", service: { name: "x", mode: "dnsrr", networks: [{ network: "nid", vip4: "10.0.0.9" }] } },
       ["invalid", "service.networks[0].vip4", "service x: a dnsrr service has no VIP, 10.0.0.9 was given"],

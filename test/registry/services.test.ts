@@ -24,6 +24,11 @@ const started = (...changes: ChangeInput[]): Registry => {
   r.apply([...NETS, ...changes]);
   return r;
 };
+/** All networks and services, as a store has them. */
+const puts = (r: Registry): ChangeInput[] => [
+  ...[...r.state.networks.values()].map((network): ChangeInput => ({ kind: "network.put", network })),
+  ...[...r.state.services.values()].map((service): ChangeInput => ({ kind: "service.put", service })),
+];
 const endpoints = (r: Registry, id: string) =>
   r.state.tasks.get(id)?.endpoints.map((e) => `${e.network} ${e.ip4} ${e.aliases.join()}`.trim());
 
@@ -45,6 +50,26 @@ describe("ports", () => {
     const dynamic = service("a", { ports: [{ target: 80, published: 0 }] });
     const asking = service("b", { ports: [{ target: "1-2", published: "30000-30001" }] });
     expect(ports(started(dynamic, asking))).toEqual(["30002:80"]);
+  });
+
+  test("ports share one list of sources, however often they are read again: a thousand ports may have a thousand each", () => {
+    const sources = ["10.0.0.0/8", "FD00::0/8"];
+    const r = started(
+      service("a", {
+        ports: [
+          { target: "80-82", published: "80-82", sources },
+          { target: 90, published: 90, sources: [...sources] },
+          { target: 91, published: 91, sources: ["10.0.0.0/8"] },
+        ],
+      }),
+    );
+    const lists = (registry: Registry) => new Set(registry.state.services.get("a")?.ports.map((port) => port.sources));
+    expect([...lists(r)]).toEqual([["10.0.0.0/8", "fd00::/8"], ["10.0.0.0/8"]]);
+    r.apply([{ kind: "service.patch", id: "a", patch: { labels: { patched: "yes" } } }]);
+    expect(lists(r).size).toBe(2);
+    const again = new Registry();
+    again.restore(JSON.parse(JSON.stringify(puts(r))));
+    expect(lists(again).size).toBe(2);
   });
 
   test("sources are written as everyone writes them; equal ones are no change", () => {

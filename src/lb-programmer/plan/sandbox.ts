@@ -16,8 +16,8 @@ import { FAMILIES } from "./servers.ts";
  * With any placement: a task's ports that are published on the routing mesh, where connections arrive for the published port.
  */
 export function planSandbox(state: ReadonlyState, target: SandboxTarget, planning: Planning): LbState {
-  const members = [target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []);
-  const endpoints = members.flatMap((member) => member.endpoints);
+  const members = new Set([target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []));
+  const endpoints = [...members].flatMap((member) => member.endpoints);
   const networks = planning.placement === "sandbox" ? networksOf(state, endpoints) : [];
   const balanced = networks.map((network) => balancedIn(network, planning));
   const servers = joined(balanced.map((b) => b.servers.list(state)));
@@ -25,7 +25,7 @@ export function planSandbox(state: ReadonlyState, target: SandboxTarget, plannin
     ...EMPTY,
     addresses: joined(balanced.map((b) => b.addresses.list(state))),
     servers,
-    redirects: members.flatMap((member) => redirectsOf(state, member)),
+    redirects: [...members].flatMap((member) => redirectsOf(state, member)),
     sysctls: sysctlsFor(servers, planning),
   };
 }

@@ -1,5 +1,5 @@
 /** Who may reach a published port, as a kernel's set of ranges holds it. Pure. */
-import { addressText, parseCidr } from "../../model/address.ts";
+import { type Cidr, cidrsOverlap, cidrText, parseCidr } from "../../model/address.ts";
 
 type Ranges = readonly string[] | undefined;
 
@@ -22,20 +22,12 @@ function rangesIn(family: 4 | 6, sources: readonly string[]): Ranges {
   const ranges = sources
     .flatMap((text) => parseCidr(text) ?? parseCidr(`${text}/${most}`) ?? [])
     .filter((range) => range.family === family)
-    .sort((a, b) => a.bits - b.bits);
+    .sort(byPlace);
   if (ranges[0]?.bits === 0) return undefined;
-  const kept = new Set<string>();
-  for (const { base, bits } of ranges) if (!within(kept, base, bits)) kept.add(`${addressText(base)}/${bits}`);
-  return [...kept];
+  const kept: Cidr[] = [];
+  for (const range of ranges) if (kept.length === 0 || !cidrsOverlap(kept.at(-1)!, range)) kept.push(range);
+  return kept.map(cidrText);
 }
 
-/** One of the wider ones holds it, or it is there already. */
-function within(kept: ReadonlySet<string>, base: string, bits: number): boolean {
-  let octets = [...base].map((c) => c.charCodeAt(0));
-  for (let n = bits; n > 0; n--) {
-    const at = n >> 3;
-    octets = octets.map((octet, i) => (i === at ? octet & (0xff00 >> (n & 7)) & 0xff : octet));
-    if (kept.has(`${addressText(String.fromCharCode(...octets))}/${n}`)) return true;
-  }
-  return false;
-}
+/** Wider ones first where both begin: as ranges lie in one another or apart, what is within any other is within the last one kept. */
+const byPlace = (a: Cidr, b: Cidr): number => (a.base === b.base ? a.bits - b.bits : a.base < b.base ? -1 : 1);
