@@ -6,6 +6,8 @@ const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
 export const EPOLLIN = 1;
+/** Something other than data: that of a list in /proc, that it has changed. */
+export const EPOLLPRI = 2;
 export const EPOLLOUT = 4;
 /** Reported whether asked for or not: an error, and a connection that is closed in both directions. */
 export const EPOLLERR = 8;

@@ -1,9 +1,12 @@
 /**
- * Namespaces come and go under us: a path that leads to another one, or to none, is noticed within a moment. Whoever owns a folder
- * may make thousands of changes a second in it, or have a path flap; that costs us a look every moment and no more.
+ * Namespaces come and go under us: a path that leads to another one, or to none, is noticed within a second. Paths of which the file
+ * system tells everything are looked at when it has told something, and seldom otherwise; the others every second.
  */
-import { type FSWatcher, statSync, watch } from "node:fs";
+import { lstatSync, realpathSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { Mounts } from "../os/mounts.ts";
+import { Rounds } from "../os/rounds.ts";
+import { Folder } from "./folder.ts";
 
 /**
  * Which namespace a path leads to: device and inode of nsfs; undefined if to none, or to none that we may look at. `ip netns add`
@@ -11,7 +14,7 @@ import { dirname } from "node:path";
  */
 export function namespaceAt(path: string): string | undefined {
   try {
-    const at = statSync(path, { throwIfNoEntry: false }); // all are looked at each second: no exception, no bigint
+    const at = statSync(path, { throwIfNoEntry: false }); // hundreds are looked at: no exception, no bigint
     nsfs ??= statSync("/proc/self/ns/net").dev;
     return at?.dev === nsfs ? `${at.dev}:${at.ino}` : undefined;
   } catch {
@@ -22,112 +25,160 @@ export function namespaceAt(path: string): string | undefined {
 /** The device that all namespaces are on. */
 let nsfs: number | undefined;
 
-/** Looks this often where the file system tells nothing: /proc. Milliseconds. */
-const LOOK_EVERY = 1_000;
-/** A folder that has told of a change is deaf for so long: its next ones are seen together. */
-const MOMENT = 50;
+/** Milliseconds from look to look: where nothing is told, and where everything is, for safety. */
+const OFTEN = 1_000;
+const SELDOM = 10_000;
+/** A path of which something was told is looked at often for so long: what was told may be the first half of it. */
+const ALERT = 5_000;
 
-interface Seen {
-  readonly namespace: string | undefined;
+interface Watched {
+  readonly path: string;
+  readonly folder: Folder | undefined;
+  namespace: string | undefined;
   /** When it changed last; it is told again a second later, whatever happens meanwhile. */
-  readonly since: number;
+  since: number;
+  /** It is looked at often until then. */
+  alert: number;
+  /** Nothing tells where it leads to. */
+  silent: boolean;
+  /** How it is looked at no more: seldom, often. */
+  readonly leave: () => void;
+  relax: (() => void) | undefined;
 }
 
 export class NamespaceWatch {
   readonly #onChange: (path: string) => void;
-  readonly #seen = new Map<string, Seen>();
+  readonly #at: (path: string) => string | undefined;
+  readonly #watched = new Map<string, Watched>();
   readonly #folders = new Map<string, Folder>();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #often = new Rounds(OFTEN);
+  readonly #seldom = new Rounds(SELDOM);
+  #mounts: Mounts | undefined;
+  readonly #leave: (() => void)[] = [];
 
-  /** `onChange` is told the path; `namespaceAt` says what it leads to now. */
-  constructor(onChange: (path: string) => void) {
+  /** `onChange` is told the path; `at` says what it leads to now. */
+  constructor(onChange: (path: string) => void, at = namespaceAt) {
     this.#onChange = onChange;
+    this.#at = at;
   }
 
   add(path: string): void {
-    this.#seen.set(path, { namespace: namespaceAt(path), since: Number.NEGATIVE_INFINITY });
-    this.#timer ??= setInterval(() => this.check(), LOOK_EVERY).unref();
-    const name = dirname(path);
-    if (name.startsWith("/proc/")) return;
-    let folder = this.#folders.get(name);
-    if (folder === undefined) {
-      folder = new Folder(name, (paths) => this.#check(paths));
-      this.#folders.set(name, folder);
+    const there = this.#watched.get(path);
+    if (there !== undefined) {
+      Object.assign(there, { namespace: this.#at(path), since: Number.NEGATIVE_INFINITY });
+      return;
     }
-    folder.paths.add(path);
+    if (this.#watched.size === 0) this.#begin();
+    const watched: Watched = {
+      path,
+      folder: this.#folder(path),
+      namespace: this.#at(path),
+      since: Number.NEGATIVE_INFINITY,
+      alert: 0,
+      silent: isSilent(path),
+      leave: this.#seldom.add(() => this.#look(watched)),
+      relax: undefined,
+    };
+    this.#watched.set(path, watched);
+    this.#alert(watched);
   }
 
   remove(path: string): void {
-    this.#seen.delete(path);
-    const name = dirname(path);
-    const folder = this.#folders.get(name);
-    folder?.paths.delete(path);
-    if (folder?.paths.size === 0) {
-      folder.close();
-      this.#folders.delete(name);
+    const watched = this.#watched.get(path);
+    if (watched === undefined) return;
+    this.#watched.delete(path);
+    watched.leave();
+    watched.relax?.();
+    watched.folder?.remove(path);
+    if (watched.folder?.empty) {
+      watched.folder.close();
+      this.#folders.delete(dirname(path));
     }
-    if (this.#seen.size === 0) this.close();
-  }
-
-  /** Compares what each path leads to with what it led to. */
-  check(): void {
-    this.#check(this.#seen.keys());
+    if (this.#watched.size === 0) this.close();
   }
 
   close(): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
+    for (const { leave, relax } of this.#watched.values()) {
+      leave();
+      relax?.();
+    }
     for (const folder of this.#folders.values()) folder.close();
+    for (const leave of this.#leave.splice(0)) leave();
+    this.#watched.clear();
     this.#folders.clear();
-    this.#seen.clear();
+    this.#mounts?.close();
+    this.#mounts = undefined;
   }
 
-  #check(paths: Iterable<string>): void {
-    const time = performance.now();
+  #begin(): void {
+    this.#mounts = mounts();
+    this.#leave.push(
+      this.#often.add(() => {
+        if (this.#mounts?.changed() ?? true) for (const watched of this.#watched.values()) this.#look(watched);
+      }),
+      this.#seldom.add(() => {
+        for (const folder of this.#folders.values()) folder.check();
+      }),
+    );
+  }
+
+  /** Nothing is told of what is in /proc. */
+  #folder(path: string): Folder | undefined {
+    const name = dirname(path);
+    if (name.startsWith("/proc/")) return undefined;
+    const folder = this.#folders.get(name) ?? new Folder(name, (paths) => this.#told(paths));
+    this.#folders.set(name, folder);
+    folder.add(path);
+    return folder;
+  }
+
+  #told(paths: Iterable<string>): void {
     for (const path of paths) {
-      const before = this.#seen.get(path);
-      if (before === undefined || time - before.since < LOOK_EVERY) continue;
-      const namespace = namespaceAt(path);
-      if (namespace === before.namespace) continue;
-      this.#seen.set(path, { namespace, since: time });
-      this.#onChange(path);
+      const watched = this.#watched.get(path);
+      if (watched === undefined) continue;
+      this.#alert(watched);
+      this.#look(watched);
     }
+  }
+
+  #alert(watched: Watched): void {
+    watched.alert = performance.now() + ALERT;
+    watched.relax ??= this.#often.add(() => {
+      this.#look(watched);
+      if (watched.silent || !watched.folder?.heard || performance.now() < watched.alert) return;
+      watched.relax?.();
+      watched.relax = undefined;
+    });
+  }
+
+  /** Compares what it leads to with what it led to. */
+  #look(watched: Watched): void {
+    const time = performance.now();
+    if (time - watched.since < OFTEN) return;
+    const namespace = this.#at(watched.path);
+    if (namespace === watched.namespace) return;
+    watched.namespace = namespace;
+    watched.since = time;
+    watched.silent = isSilent(watched.path);
+    this.#alert(watched);
+    this.#onChange(watched.path);
   }
 }
 
-/** Best effort: the timer sees everything, this sees it sooner. */
-class Folder {
-  /** Those in it that matter. */
-  readonly paths = new Set<string>();
-  readonly #name: string;
-  readonly #changed: (paths: ReadonlySet<string>) => void;
-  #watcher: FSWatcher | undefined;
-  #deaf: NodeJS.Timeout | undefined;
-
-  constructor(name: string, changed: (paths: ReadonlySet<string>) => void) {
-    this.#name = name;
-    this.#changed = changed;
-    this.#listen();
+/** Without it, anything may have been mounted at any time. */
+function mounts(): Mounts | undefined {
+  try {
+    return new Mounts();
+  } catch {
+    return undefined;
   }
+}
 
-  close(): void {
-    clearTimeout(this.#deaf);
-    this.#watcher?.close();
-  }
-
-  #listen(): void {
-    try {
-      this.#watcher = watch(this.#name, { persistent: false }, () => this.#heard()).on("error", () => {});
-    } catch {} // it is not there
-  }
-
-  /** Nothing is heard while nobody listens, so there is a look afterwards, too. */
-  #heard(): void {
-    this.#watcher?.close();
-    this.#changed(this.paths);
-    this.#deaf = setTimeout(() => {
-      this.#listen();
-      this.#changed(this.paths);
-    }, MOMENT).unref();
+/** A link leads elsewhere when something happens there. What is not there may be made in whatever way. */
+function isSilent(path: string): boolean {
+  try {
+    return realpathSync.native(dirname(path)).startsWith("/proc/") || lstatSync(path).isSymbolicLink();
+  } catch {
+    return true;
   }
 }

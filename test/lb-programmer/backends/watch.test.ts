@@ -21,7 +21,10 @@ beforeEach(() => {
   Object.assign(there, { generation: 10, silent: "", settings: {} });
   told = 0;
   watches = new Watches(
-    (_, keys) => Object.fromEntries(keys.map((key) => [key, there.settings[key] ?? ""])),
+    (_, keys) => ({
+      read: () => Object.fromEntries(keys.map((key) => [key, there.settings[key] ?? ""])),
+      close: () => {},
+    }),
     (_, ear) => {
       hear = ear;
       return () => {};
@@ -120,7 +123,16 @@ test.each<[string, () => void]>([
 
 test.each<[string, (() => unknown)[], () => unknown, boolean]>([
   ["nothing has happened", [nftGeneration], () => {}, true],
-  ["rules were changed, unheard", [nftGeneration], () => there.generation++, false],
+  [
+    "rules were changed, unheard, which is found after five minutes",
+    [nftGeneration],
+    () => {
+      there.generation++;
+      expect(watches.unchanged(sandbox)).toBe(true);
+      vi.advanceTimersByTime(300_000);
+    },
+    false,
+  ],
   ["a setting was changed", [nftGeneration], () => Object.assign(there, { settings: { a: "2" } }), false],
   ["what announces nothing can't be told", [nftGeneration, silent], () => {}, false],
   [

@@ -9,10 +9,12 @@ export function readSysctls(target: LbTarget, keys: readonly string[]): Record<s
   if (keys.length === 0) return values;
   inside(target, "sysctls", () => {
     for (const key of keys) {
+      const fd = openSysctl(key);
+      if (fd === undefined) continue;
       try {
-        values[key] = readValue(key);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+        values[key] = readSysctl(fd);
+      } finally {
+        closeSync(fd);
       }
     }
   });
@@ -25,15 +27,22 @@ export function writeSysctls(target: LbTarget, values: ReadonlyMap<string, strin
     inside(target, `sysctl ${key} can't be set`, () => writeFileSync(fileOf(key), value));
 }
 
-/** As readFileSync would, in an eighth of the time: each of hundreds of sandboxes is looked at every few seconds. */
-function readValue(key: string): string {
-  const fd = openSync(fileOf(key), "r");
+/** A descriptor of this thread's namespace's setting; undefined if the kernel does not have it. */
+export function openSysctl(key: string): number | undefined {
   try {
-    return room.latin1Slice(0, readSync(fd, room)).trim().replaceAll(/\s+/g, " ");
-  } finally {
-    closeSync(fd);
+    return openSync(fileOf(key), "r");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   }
 }
+
+/** The value now, wherever this thread is. Throws ENOENT if it is gone, with its namespace say. */
+export const readSysctl = (fd: number): string =>
+  room
+    .latin1Slice(0, readSync(fd, room, 0, room.length, 0))
+    .trim()
+    .replaceAll(/\s+/g, " ");
 
 /** Far longer than any value is that we set. */
 const room = Buffer.alloc(4_096);

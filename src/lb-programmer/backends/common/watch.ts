@@ -5,7 +5,7 @@
 import { type Listen, listen } from "../../../os/netlink/listen.ts";
 import { Rounds } from "../../../os/rounds.ts";
 import type { LbTarget } from "../../state.ts";
-import { type Look, type ReadSettings, Watched, type WatchedOptions } from "./watched.ts";
+import { type Look, type OpenSettings, Watched, type WatchedOptions } from "./watched.ts";
 
 /** Milliseconds from look to look: at rules that announce nothing, and at settings. */
 const OFTEN = 500;
@@ -15,7 +15,7 @@ export class Watches {
   readonly #options: WatchedOptions;
   readonly #watched = new Set<Watched>();
 
-  constructor(settings: ReadSettings, hear: Listen = listen) {
+  constructor(settings: OpenSettings, hear: Listen = listen) {
     this.#options = { settings, listen: hear, often: new Rounds(OFTEN), seldom: new Rounds(SETTINGS) };
   }
 

@@ -11,16 +11,25 @@ import type { LbTarget } from "../../state.ts";
 /** Something that is another once somebody has changed it; called in the target's namespace. */
 export type Look = () => unknown;
 
-/** The values of those settings that are there. */
-export type ReadSettings = (target: LbTarget, keys: readonly string[]) => Readonly<Record<string, string>>;
+/** Settings of one namespace, to be read again and again. */
+export interface Settings {
+  /** The values of those that are there. Throws if the namespace is not. */
+  read(): Readonly<Record<string, string>>;
+  close(): void;
+}
+
+export type OpenSettings = (target: LbTarget, keys: readonly string[]) => Settings;
 
 export interface WatchedOptions {
-  readonly settings: ReadSettings;
+  readonly settings: OpenSettings;
   readonly listen: Listen;
   /** When to look at what announces nothing, and at settings. */
   readonly often: Rounds;
   readonly seldom: Rounds;
 }
+
+/** Milliseconds: after so long, what is heard of is asked for all the same. That takes a socket in the namespace, which is dear. */
+const ASK = 300_000;
 
 export class Watched {
   readonly target: LbTarget;
@@ -31,8 +40,9 @@ export class Watched {
   readonly #options: WatchedOptions;
   readonly #known = new Map<Look, unknown>();
   readonly #leave: (() => void)[] = [];
-  readonly #settings: Look = () => this.#readSettings();
+  readonly #readSettings: Look = () => this.#settingsNow();
   #keys: readonly string[] = [];
+  #settings: Settings | undefined;
   /** It has had keys. */
   #minds = false;
   #place: number | undefined;
@@ -40,6 +50,8 @@ export class Watched {
   #held = 0;
   /** We have changed something ourselves: others may have done so in the same moment. */
   #mixed = false;
+  /** When all was last looked at. */
+  #asked = 0;
 
   constructor(target: LbTarget, looks: readonly Look[], changed: () => void, options: WatchedOptions) {
     this.target = target;
@@ -60,6 +72,7 @@ export class Watched {
     if (!this.#minds) this.#leave.push(this.#options.seldom.add(() => this.#compareSettings()));
     this.#minds = true;
     this.#keys = keys;
+    this.#openSettings();
     this.#differsInSettings();
   }
 
@@ -79,11 +92,14 @@ export class Watched {
   unchanged(): boolean {
     const sure = this.#silent.length === 0 && !this.#mixed && this.#held === 0;
     this.#mixed = false; // after a no, all of it is read
-    return sure && !this.#differs(this.#looks) && !this.#differsInSettings();
+    if (!sure || this.#differsInSettings()) return false;
+    return performance.now() - this.#asked < ASK || !this.#differs(this.#looks);
   }
 
   stop(): void {
     this.#deafen();
+    this.#settings?.close();
+    this.#settings = undefined;
     for (const leave of this.#leave.splice(0)) leave();
   }
 
@@ -118,6 +134,7 @@ export class Watched {
     this.#place = place;
     this.#deafen();
     this.#deafen = this.#options.listen(this.target.netns, (news) => this.#hear(news));
+    this.#openSettings();
     this.#differs(this.#looks);
     this.#changed();
   }
@@ -133,6 +150,7 @@ export class Watched {
   /** Takes note of what is seen: true if it is not as it was. Nothing is seen if the namespace is gone, which the next read finds out. */
   #differs(looks: readonly Look[]): boolean {
     if (looks.length === 0) return false;
+    if (looks === this.#looks) this.#asked = performance.now();
     let seen: readonly unknown[] = [];
     try {
       seen = inNetns(this.target.netns, () => looks.map((look) => short(look())));
@@ -140,13 +158,19 @@ export class Watched {
     return looks.map((look, i) => this.#note(look, seen[i])).includes(true);
   }
 
-  #differsInSettings(): boolean {
-    return this.#keys.length > 0 && this.#note(this.#settings, this.#settings());
+  #openSettings(): void {
+    this.#settings?.close();
+    this.#settings = this.#keys.length > 0 ? this.#options.settings(this.target, this.#keys) : undefined;
   }
 
-  #readSettings(): string {
+  #differsInSettings(): boolean {
+    return this.#settings !== undefined && this.#note(this.#readSettings, this.#readSettings());
+  }
+
+  #settingsNow(): string {
     try {
-      return JSON.stringify(this.#options.settings(this.target, this.#keys));
+      const values = this.#settings?.read();
+      return JSON.stringify(this.#keys.map((key) => values?.[key]));
     } catch {
       return "";
     }

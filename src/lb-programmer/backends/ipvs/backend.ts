@@ -38,7 +38,7 @@ import { notedAddresses, notedVips, stateOf } from "./read.ts";
 import { chainsOf, IDLE } from "./rules.ts";
 import { EVERY_CHAIN, marksOf, restoreText } from "./saved.ts";
 import { changeServices, deleteServices, familiesWithNewIdlers, removeServices } from "./services.ts";
-import { ipvsSysctls, readSettings, SETTINGS } from "./sysctls.ts";
+import { ipvsSysctls, openSettings, readSettings, SETTINGS } from "./sysctls.ts";
 import { type Flavour, NO_IPVS, restoreRules, run, savedRules, withIpvs } from "./tools.ts";
 
 export interface IpvsOptions {
@@ -51,7 +51,7 @@ export interface IpvsOptions {
 export class IpvsBackend implements LbBackend {
   readonly name = "ipvs";
   readonly sysctls = ipvsSysctls;
-  readonly #watches = new Watches(readSettings);
+  readonly #watches = new Watches(openSettings);
   readonly #found: Found;
   readonly #localnet: Localnet;
   #flavour: Flavour | undefined;

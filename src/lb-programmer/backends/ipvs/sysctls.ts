@@ -2,7 +2,9 @@
 import { ipvsTimeouts, setIpvsTimeouts } from "../../../os/netlink/ipvs.ts";
 import type { Idle, LbTarget } from "../../state.ts";
 import type { Access } from "../common/found.ts";
+import { HeldSysctls } from "../common/held-sysctls.ts";
 import { readSysctls, writeSysctls } from "../common/sysctls.ts";
+import type { Settings } from "../common/watched.ts";
 import { withIpvs } from "./tools.ts";
 
 /**
@@ -33,15 +35,21 @@ const isTimeout = (key: string): key is "ipvs/tcp" | "ipvs/udp" => TIMEOUTS.has(
 
 /** The values of those sysctls and timeouts that are there. */
 export function readSettings(target: LbTarget, keys: readonly string[]): Record<string, string> {
-  const values = readSysctls(
-    target,
-    keys.filter((key) => !isTimeout(key)),
-  );
-  const timeouts = keys.filter(isTimeout);
-  if (timeouts.length === 0) return values;
+  return { ...readSysctls(target, keys.filter(isFile)), ...readTimeouts(target, keys.filter(isTimeout)) };
+}
+
+/** To read them again and again. */
+export function openSettings(target: LbTarget, keys: readonly string[]): Settings {
+  const [files, timeouts] = [new HeldSysctls(target, keys.filter(isFile)), keys.filter(isTimeout)];
+  return { read: () => ({ ...files.read(), ...readTimeouts(target, timeouts) }), close: () => files.close() };
+}
+
+const isFile = (key: string): boolean => !isTimeout(key);
+
+function readTimeouts(target: LbTarget, keys: readonly ("ipvs/tcp" | "ipvs/udp")[]): Record<string, string> {
+  if (keys.length === 0) return {};
   const now = withIpvs(target, ipvsTimeouts);
-  for (const key of timeouts) values[key] = `${now[TIMEOUTS.get(key)!]}`;
-  return values;
+  return Object.fromEntries(keys.map((key) => [key, `${now[TIMEOUTS.get(key)!]}`]));
 }
 
 function writeSettings(target: LbTarget, values: ReadonlyMap<string, string>): void {

@@ -16,6 +16,7 @@ import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
 import { isGone, type LbBackend, LbError } from "../backend.ts";
 import { Found } from "../common/found.ts";
+import { HeldSysctls } from "../common/held-sysctls.ts";
 import { Localnet } from "../common/localnet.ts";
 import { mayHold, onOwnDevice } from "../common/own.ts";
 import { readSysctls } from "../common/sysctls.ts";
@@ -54,7 +55,7 @@ export class NftablesBackend implements LbBackend {
   readonly #random: (() => number) | undefined;
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
-  readonly #watches = new Watches(readSysctls);
+  readonly #watches = new Watches((target, keys) => new HeldSysctls(target, keys));
   /** What others drop, by target and namespace, as it was when we last looked. */
   readonly #blocked = new Map<string, string | undefined>();
   /** The kernel has all that we need. */
