@@ -7,6 +7,7 @@ import type DNS2 from "dns2";
 import type { ForwarderCounters } from "./forwarder/core/counters.ts";
 import { Balancing } from "./lb-programmer/order/balancing.ts";
 import type { BalanceOptions } from "./lb-programmer/order/options.ts";
+import type { Traffic } from "./lb-programmer/order/traffic.ts";
 import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
@@ -131,6 +132,12 @@ export class ElevenNode extends Emitter<NodeEvents> {
   async drained(): Promise<void> {
     this.#check("drained");
     await this.#balancing?.drained();
+  }
+
+  /** Connections to services that this node has balanced, by service and network; none where the backend does not count. */
+  async traffic(): Promise<readonly Traffic[]> {
+    this.#check("traffic");
+    return (await this.#balancing?.traffic()) ?? [];
   }
 
   /** How the kernel stands in each namespace that is balanced in. */

@@ -9,6 +9,7 @@ export type { ForwarderCounters } from "./forwarder/core/counters.ts";
 export type { ForwarderOptions } from "./forwarder/io/node-loop.ts";
 export type { LbBackend } from "./lb-programmer/backends/backend.ts";
 export type { BalanceOptions } from "./lb-programmer/order/options.ts";
+export type { Traffic } from "./lb-programmer/order/traffic.ts";
 export type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
 export type * from "./lb-programmer/state.ts";
 export type { BackendName } from "./model/backends.ts";

@@ -1,5 +1,7 @@
 /** Who gets connections on the real kernel: the first of each namespace, and those with a change between each. */
 import { afterEach, describe, expect, test } from "vitest";
+import { attached, services } from "../../bench/world.ts";
+import { createNode } from "../../src/daemon.ts";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
@@ -37,6 +39,7 @@ class Alone {
   static async make(): Promise<Alone> {
     const namespace = await freshNamespace("turn");
     for (const task of TASKS) await namespace.run("ip", "address", "add", `${task}/24`, "dev", "lo");
+    await namespace.run("ip", "route", "add", "10.0.0.0/16", "dev", "lo");
     return new Alone(namespace);
   }
 
@@ -130,6 +133,24 @@ describe.skipIf(!privileged())("nftables: turns", () => {
     other.close();
     await backend.apply(target, diff(states[0], EMPTY), EMPTY);
     expect(await backend.taken(target)).toEqual(new Map());
+  });
+
+  test("a node says how often its services were asked", async () => {
+    here = await Alone.make();
+    const node = createNode({ workers: 0, balance: { backend: "nftables" } });
+    try {
+      node.apply([...services(2), attached(here.namespace.name)]);
+      await node.ready();
+      expect(node.balance.map(({ state }) => state)).toEqual(["equal"]);
+      for (let i = 0; i < 3; i++) here.connect(node.state.services.get("s1")!.networks[0]!.vip4!);
+      const counts = (await node.traffic()).map(({ service, network, connections }) => [service, network, connections]);
+      expect(counts).toEqual([
+        ["s0", "n", 0],
+        ["s1", "n", 3],
+      ]);
+    } finally {
+      await node.close();
+    }
   });
 
   test("a new process goes on where the old one was", async () => {

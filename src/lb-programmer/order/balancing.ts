@@ -25,6 +25,7 @@ import { PortReservations } from "./ports.ts";
 import { SayOnce } from "./say-once.ts";
 import { SharedNamespaces } from "./shared-namespaces.ts";
 import { Start } from "./start.ts";
+import { type Traffic, traffic } from "./traffic.ts";
 
 /** Names wait no longer than this for the kernel, in milliseconds. */
 const PATIENCE = 1_000;
@@ -134,6 +135,11 @@ export class Balancing {
     await this.settled();
     const leaving = () => (this.#reconciler?.status() ?? []).some((s) => s.leaving > 0 && s.state !== "degraded");
     while (leaving()) await setTimeout(50);
+  }
+
+  async traffic(): Promise<readonly Traffic[]> {
+    const targets = [...this.#targets.values()];
+    return this.#backend === undefined ? [] : traffic(this.#backend, targets, this.#hooks.state());
   }
 
   /** How each namespace stands. The host is degraded, too, if published ports are somebody else's. */

@@ -163,10 +163,8 @@ class BatchWriter {
         this.#message("DELSETELEM", 0, (to) => to.text(1, table).text(2, change.set));
         break;
       case "counter.add":
-        this.#message("NEWOBJ", CREATE, (to) => writeCounter(to, table, change.counter));
-        break;
       case "counter.delete":
-        this.#message("DELOBJ", 0, (to) => counterNamed(to, table, change.counter));
+        this.#counter(change.kind, change.counter);
         break;
       case "rule.add":
         this.#rule(change.rule);
@@ -178,6 +176,11 @@ class BatchWriter {
         this.#elements("DELSETELEM", 0, change.set, change.elements);
         break;
     }
+  }
+
+  #counter(kind: "counter.add" | "counter.delete", name: string): void {
+    if (kind === "counter.add") this.#message("NEWOBJ", CREATE, (to) => writeCounter(to, this.#table, name));
+    else this.#message("DELOBJ", 0, (to) => counterNamed(to, this.#table, name));
   }
 
   #rule({ chain, statements, comment }: Rule): void {

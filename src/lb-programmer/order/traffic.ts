@@ -1,0 +1,47 @@
+/** What services have been asked, all namespaces together. */
+import type { NetworkId, ReadonlyState, ServiceId } from "../../model/types.ts";
+import { type LbBackend, LbError } from "../backends/backend.ts";
+import { servicesOf } from "../plan/servers.ts";
+import type { LbTarget } from "../state.ts";
+
+export interface Traffic {
+  readonly service: ServiceId;
+  readonly network: NetworkId;
+  /** Those through its VIP or its published ports on this network, since its rules were made. */
+  readonly connections: number;
+}
+
+/** Of services that there are. A namespace that can't be read counts for nothing. */
+export async function traffic(
+  backend: LbBackend,
+  targets: Iterable<LbTarget>,
+  state: ReadonlyState,
+): Promise<readonly Traffic[]> {
+  const sums = new Map<string, Traffic>();
+  for (const target of targets)
+    for (const [key, connections] of await taken(backend, target)) {
+      const [service, network] = placeOf(key, state);
+      if (service === undefined || network === undefined) continue;
+      const place = JSON.stringify([service, network]);
+      sums.set(place, { service, network, connections: connections + (sums.get(place)?.connections ?? 0) });
+    }
+  return [...sums.values()];
+}
+
+async function taken(backend: LbBackend, target: LbTarget): Promise<Iterable<readonly [string, number]>> {
+  try {
+    return (await backend.taken?.(target)) ?? [];
+  } catch (error) {
+    if (error instanceof LbError) return [];
+    throw error;
+  }
+}
+
+/** "<service>/<network>/4", "<service>/<network>/6/local"; ids may have slashes, too. */
+function placeOf(key: string, { services, networks }: ReadonlyState): [ServiceId?, NetworkId?] {
+  for (const service of servicesOf(key)) {
+    const network = key.slice(service.length + 1).replace(/\/[46](\/local)?$/, "");
+    if (services.has(service) && networks.has(network)) return [service, network];
+  }
+  return [];
+}

@@ -1,0 +1,51 @@
+/** Which service and network a namespace's counts are of. */
+import { expect, test } from "vitest";
+import { type LbBackend, LbError } from "../../../src/lb-programmer/backends/backend.ts";
+import { FakeBackend } from "../../../src/lb-programmer/backends/fake.ts";
+import { traffic } from "../../../src/lb-programmer/order/traffic.ts";
+import type { LbTarget } from "../../../src/lb-programmer/state.ts";
+import type { Network, ReadonlyState, Service } from "../../../src/model/types.ts";
+
+const target = (id: string): LbTarget => ({ kind: "sandbox", id, sandbox: id });
+const TARGETS = [target("a"), target("b"), target("gone")];
+
+const idsOf = <T>(ids: readonly string[]) => new Map(ids.map((id) => [id, {} as T]));
+const STATE = {
+  services: idsOf<Service>(["web", "a/b"]),
+  networks: idsOf<Network>(["mynet", "n/4"]),
+} as Partial<ReadonlyState> as ReadonlyState;
+
+const counting = (counts: Readonly<Record<string, Readonly<Record<string, number>>>>): LbBackend =>
+  Object.assign(new FakeBackend(), {
+    taken: async (target: LbTarget) => {
+      const taken = counts[target.id];
+      if (taken === undefined) throw new LbError("gone", target, "it is gone");
+      return new Map(Object.entries(taken));
+    },
+  });
+
+test.each<[string, Parameters<typeof counting>[0], readonly (readonly [string, string, number])[]]>([
+  ["nothing", { a: {}, b: {} }, []],
+  [
+    "families, ways and namespaces together",
+    { a: { "web/mynet/4": 1, "web/mynet/6": 2 }, b: { "web/mynet/4": 4, "web/mynet/4/local": 8 } },
+    [["web", "mynet", 15]],
+  ],
+  [
+    "ids with slashes",
+    { a: { "a/b/n/4/6": 1, "a/b/mynet/4": 2, "web/n/4/4/local": 4 }, b: {} },
+    [
+      ["a/b", "n/4", 1],
+      ["a/b", "mynet", 2],
+      ["web", "n/4", 4],
+    ],
+  ],
+  ["services that are not there any more", { a: { "api/mynet/4": 1, "web/other/4": 1, web: 1 }, b: {} }, []],
+])("%s", async (_, counts, expected) => {
+  const found = await traffic(counting(counts), TARGETS, STATE);
+  expect(found.map(({ service, network, connections }) => [service, network, connections])).toEqual(expected);
+});
+
+test("a backend that does not count", async () => {
+  expect(await traffic(new FakeBackend(), TARGETS, STATE)).toEqual([]);
+});
