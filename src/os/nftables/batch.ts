@@ -112,11 +112,10 @@ class BatchWriter {
 
   /** What is written again and again (the same object: part of every table of ours) is kept as octets. */
   change(change: Change): void {
-    if (change.kind.startsWith("elements.")) return this.#write(change);
     const kept = KEPT.get(change);
-    if (kept !== undefined) return this.#again(change, kept);
-    this.#write(change);
-    KEPT.set(change, ONCE);
+    if (kept !== undefined) this.#again(change, kept);
+    else this.#write(change);
+    if (kept === undefined && !change.kind.startsWith("elements.")) KEPT.set(change, ONCE);
   }
 
   #again(change: Change, kept: Kept): void {
