@@ -123,6 +123,15 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     await expectState(STATE);
   });
 
+  test("our own transactions are counted right: nobody else is suspected", async () => {
+    let suspected = 0;
+    await backend.read(target, []);
+    const stop = backend.watch(target, () => void suspected++);
+    for (const state of [STATE, { ...STATE, servers: STATE.servers.slice(1) }, EMPTY, STATE]) await become(state);
+    expect(suspected).toBe(0);
+    stop();
+  });
+
   async function write(text: string): Promise<void> {
     const input = `add table inet eleven\ndelete table inet eleven\n${text}`;
     expect(await exec("nft", ["-f", "-"], { netns: namespace.path, input })).toMatchObject({ status: 0, stderr: "" });

@@ -113,11 +113,10 @@ class BatchWriter {
 
   /** What is written again and again (the same object: part of every table of ours) is kept as octets. */
   change(change: Change): void {
-    if (change.kind.startsWith("elements.")) return this.#write(change);
     const kept = KEPT.get(change);
-    if (kept !== undefined) return this.#again(change, kept);
-    this.#write(change);
-    KEPT.set(change, ONCE);
+    if (kept !== undefined) this.#again(change, kept);
+    else this.#write(change);
+    if (kept === undefined && !change.kind.startsWith("elements.")) KEPT.set(change, ONCE);
   }
 
   #again(change: Change, kept: Kept): void {
@@ -139,42 +138,30 @@ class BatchWriter {
     const table = this.#table;
     switch (change.kind) {
       case "table.add":
-        this.#message("NEWTABLE", CREATE, (to) => writeTable(to, table));
-        break;
+        return this.#message("NEWTABLE", CREATE, (to) => writeTable(to, table));
       case "table.delete":
-        this.#message("DELTABLE", 0, (to) => to.text(1, table));
-        break;
+        return this.#message("DELTABLE", 0, (to) => to.text(1, table));
       case "chain.add":
-        this.#message("NEWCHAIN", CREATE, (to) => writeChain(to, table, change.chain));
-        break;
+        return this.#message("NEWCHAIN", CREATE, (to) => writeChain(to, table, change.chain));
       case "chain.flush":
-        this.#message("DELRULE", 0, (to) => to.text(1, table).text(2, change.chain));
-        break;
+        return this.#message("DELRULE", 0, (to) => to.text(1, table).text(2, change.chain));
       case "chain.delete":
-        this.#message("DELCHAIN", 0, (to) => to.text(1, table).text(3, change.chain));
-        break;
+        return this.#message("DELCHAIN", 0, (to) => to.text(1, table).text(3, change.chain));
       case "set.add":
-        this.#message("NEWSET", CREATE, (to) => writeSet(to, table, change.set, this.#id++));
-        break;
+        return this.#message("NEWSET", CREATE, (to) => writeSet(to, table, change.set, this.#id++));
       case "set.delete":
-        this.#message("DELSET", 0, (to) => to.text(1, table).text(2, change.set));
-        break;
+        return this.#message("DELSET", 0, (to) => to.text(1, table).text(2, change.set));
       case "set.flush":
-        this.#message("DELSETELEM", 0, (to) => to.text(1, table).text(2, change.set));
-        break;
+        return this.#message("DELSETELEM", 0, (to) => to.text(1, table).text(2, change.set));
       case "counter.add":
       case "counter.delete":
-        this.#counter(change.kind, change.counter);
-        break;
+        return this.#counter(change.kind, change.counter);
       case "rule.add":
-        this.#rule(change.rule);
-        break;
+        return this.#rule(change.rule);
       case "elements.add":
-        this.#elements("NEWSETELEM", CREATE, change.set, change.elements);
-        break;
+        return this.#elements("NEWSETELEM", CREATE, change.set, change.elements);
       case "elements.delete":
-        this.#elements("DELSETELEM", 0, change.set, change.elements);
-        break;
+        return this.#elements("DELSETELEM", 0, change.set, change.elements);
     }
   }
 

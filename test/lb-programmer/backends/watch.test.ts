@@ -37,6 +37,7 @@ afterEach(() => {
 });
 
 const watch = (...looks: (() => unknown)[]) => watches.add(sandbox, looks, () => void told++);
+const nothing = async () => undefined;
 const rules = (generation: number): void => hear({ kind: "rules", generation });
 
 test.each<[string, () => void, number]>([
@@ -103,6 +104,7 @@ test("our own changes are not told, whenever they are heard", async () => {
     rules(11);
     hear({ kind: "unsure" });
     vi.advanceTimersByTime(10_000);
+    return undefined;
   });
   rules(12);
   hear({ kind: "unsure" });
@@ -117,8 +119,37 @@ test.each<[string, () => void]>([
   watch(nftGeneration);
   watches.settings(sandbox, ["a"]);
   change();
-  await watches.during(sandbox, async () => {});
+  await watches.during(sandbox, nothing);
   expect(told).toBe(1);
+});
+
+test.each<[string, from: number, to: number, own: number | undefined, times: number]>([
+  ["as many as ours", 10, 12, 2, 0],
+  ["more than ours", 10, 13, 2, 1],
+  ["fewer: one of ours changed nothing", 10, 11, 2, 0],
+  ["we can't say how many are ours", 10, 15, undefined, 0],
+  ["more than ours, beyond the highest number", 0xffff_ffff, 2, 2, 1],
+  ["as many as ours, beyond the highest number", 0xffff_ffff, 1, 2, 0],
+])("changes of rules while we make ours: %s", async (_, from, to, own, times) => {
+  there.generation = from;
+  watch(nftGeneration);
+  await watches.during(sandbox, async () => {
+    there.generation = to;
+    return own;
+  });
+  expect(told).toBe(times);
+});
+
+test("changes of two at a time are not counted: neither knows of the other's", async () => {
+  watch(nftGeneration);
+  const ours = (more: () => Promise<unknown>) =>
+    watches.during(sandbox, async () => {
+      await more();
+      there.generation++;
+      return 1;
+    });
+  await ours(() => ours(async () => {}));
+  expect(told).toBe(0);
 });
 
 test.each<[string, (() => unknown)[], () => unknown, boolean]>([
@@ -138,7 +169,7 @@ test.each<[string, (() => unknown)[], () => unknown, boolean]>([
   [
     "we have changed something, and others may have meanwhile",
     [nftGeneration],
-    () => watches.during(sandbox, async () => {}),
+    () => watches.during(sandbox, nothing),
     false,
   ],
 ])("for sure as it was read: %s", async (_, looks, happen, sure) => {
@@ -150,7 +181,7 @@ test.each<[string, (() => unknown)[], () => unknown, boolean]>([
 
 test("after our own change it is sure again once it was read", async () => {
   watch(nftGeneration);
-  await watches.during(sandbox, async () => {});
+  await watches.during(sandbox, nothing);
   expect([watches.unchanged(sandbox), watches.unchanged(sandbox)]).toEqual([false, true]);
   expect(watches.unchanged({ ...sandbox, id: "sandbox/c2" })).toBe(false);
 });

@@ -34,14 +34,18 @@ export class Watches {
     for (const watched of this.#at(target)) if (watched.target.id === target.id) watched.mind(keys);
   }
 
-  /** `work` changes the namespace itself: that is not reported. Changes by others before it are; those meanwhile are left to the next read. */
-  async during(target: LbTarget, work: () => Promise<void>): Promise<void> {
+  /**
+   * `work` changes the namespace itself: that is not reported. Changes by others before it are; those meanwhile, if it resolves to how often
+   * it has changed nftables' rules, where rules were changed more often. Others are left to the next read.
+   */
+  async during(target: LbTarget, work: () => Promise<number | undefined>): Promise<void> {
     const here = this.#at(target);
     for (const watched of here) watched.hold();
+    let own: number | undefined;
     try {
-      await work();
+      own = await work();
     } finally {
-      for (const watched of here) watched.resume();
+      for (const watched of here) watched.resume(own);
     }
   }
 

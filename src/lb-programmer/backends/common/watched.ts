@@ -48,6 +48,8 @@ export class Watched {
   #place: number | undefined;
   #deafen: () => void;
   #held = 0;
+  /** Several of us have changed something at a time. */
+  #shared = false;
   /** We have changed something ourselves: others may have done so in the same moment. */
   #mixed = false;
   /** When all was last looked at. */
@@ -79,14 +81,19 @@ export class Watched {
   hold(): void {
     this.#compare(this.#looks);
     this.#compareSettings();
-    this.#held++;
+    this.#shared = this.#held++ > 0;
   }
 
-  resume(): void {
+  /** `own`: how often we have changed rules meanwhile, if that is known. */
+  resume(own: number | undefined): void {
+    const before = this.#known.get(nftGeneration);
     this.#differs(this.#looks);
     this.#differsInSettings();
     this.#mixed = true;
     this.#held--;
+    const after = this.#known.get(nftGeneration);
+    const counted = own !== undefined && !this.#shared && typeof before === "number" && typeof after === "number";
+    if (counted && ((after - before) | 0) > own) this.#changed();
   }
 
   unchanged(): boolean {

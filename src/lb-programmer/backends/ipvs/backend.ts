@@ -98,7 +98,7 @@ export class IpvsBackend implements LbBackend {
    * is no service without a rule that says whose it is, wherever this is interrupted.
    */
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    await this.#watches.during(target, () => this.#apply(target, ops, desired));
+    await this.#watches.during(target, async () => void (await this.#apply(target, ops, desired)));
     this.#watches.settings(target, Object.keys(desired.sysctls));
   }
 

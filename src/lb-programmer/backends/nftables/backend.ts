@@ -93,13 +93,15 @@ export class NftablesBackend implements LbBackend {
     this.#watches.settings(target, Object.keys(desired.sysctls));
   }
 
-  async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+  /** How often that has changed nftables' rules; undefined: more often than we know. */
+  async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number | undefined> {
     this.#found.set(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
     if (!this.#known.has(whereOf(target))) this.#look(target);
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published);
+    let changed: number | undefined;
     try {
-      await this.#change(target, ops, desired);
+      changed = await this.#change(target, ops, desired);
     } catch (error) {
       if (!(error instanceof LbError) || error.code !== "failed") throw error;
       await this.#rebuild(target, desired);
@@ -113,6 +115,7 @@ export class NftablesBackend implements LbBackend {
       else this.#blocked.set(whereOf(target), await openForwarding(target, desired.published, this.#localnet));
     }
     endConnections(target, ops, desired);
+    return publishing ? undefined : changed; // iptables' rules may be nftables'
   }
 
   async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
@@ -182,7 +185,7 @@ export class NftablesBackend implements LbBackend {
   }
 
   /** Brings the servers that the steps are about, and if one is about something else, all of that, to what `desired` has. */
-  async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+  async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number> {
     const known = this.#known.get(whereOf(target))?.known;
     if (known === undefined || known === "damaged") return this.#rebuild(target, desired);
     const keys = new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])));
@@ -192,10 +195,11 @@ export class NftablesBackend implements LbBackend {
     const others: Parts = rest ? { ...NOTHING, elements: otherElements(desired) } : known.others;
     this.#known.delete(whereOf(target)); // unknown until all of it is done
     let first = rest ? [{ before: known.others, after: others }] : [];
+    let changed = 0;
     for (const keys of chunks(touched, this.#chunk)) {
       const steps = keys.map((key) => stepTo(known.servers.get(key), wanted.get(key), this.#random));
       const changes = changesOf([...first, ...steps], known.sets);
-      await transaction(target, changes);
+      changed += await transaction(target, changes);
       for (const name of madeBy(changes)) known.sets.add(name);
       for (const [i, { installed }] of steps.entries())
         if (installed === undefined) known.servers.delete(keys[i]!);
@@ -204,10 +208,11 @@ export class NftablesBackend implements LbBackend {
     }
     known.others = others;
     this.#known.set(whereOf(target), { known });
+    return changed;
   }
 
   /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
-  async #rebuild(target: LbTarget, desired: LbState): Promise<void> {
+  async #rebuild(target: LbTarget, desired: LbState): Promise<number> {
     if (!this.#known.has(whereOf(target))) this.#look(target);
     let begin: readonly Change[] = [...this.#removal(target), { kind: "table.add" }];
     const sets = new Set<string>();
@@ -215,16 +220,18 @@ export class NftablesBackend implements LbBackend {
     this.#known.delete(whereOf(target));
     const others: Parts = { ...NOTHING, elements: otherElements(desired) };
     let first = [{ before: NOTHING, after: others }];
+    let changed = 0;
     for (const servers of chunks(desired.servers, this.#chunk)) {
       const steps = servers.map((server) => stepTo(undefined, server, this.#random));
       const changes = changesOf([...first, ...steps], sets);
-      await transaction(target, [...begin, ...changes]);
+      changed += await transaction(target, [...begin, ...changes]);
       for (const name of madeBy(changes)) sets.add(name);
       all.push(...steps.flatMap(({ installed }) => installed ?? []));
       begin = [];
       first = [];
     }
     this.#known.set(whereOf(target), { known: knownOf(desired, all, sets) });
+    return changed;
   }
 
   /** Of the table as it was found. */

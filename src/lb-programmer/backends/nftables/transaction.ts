@@ -11,11 +11,15 @@ import { LbError } from "../backend.ts";
 import { lbError } from "../common/failure.ts";
 import { TABLE } from "./sets.ts";
 
-/** Makes all changes, or none. Rejects with an LbError that has the kernel's reason and the change. */
-export async function transaction(target: LbTarget, changes: readonly Change[]): Promise<void> {
-  if (changes.length === 0) return;
+/**
+ * Makes all changes, or none; by how much that raises the generation of the namespace's rules. Rejects with an LbError that has the kernel's
+ * reason and the change.
+ */
+export async function transaction(target: LbTarget, changes: readonly Change[]): Promise<number> {
+  if (changes.length === 0) return 0;
   const [refused] = await committed(target, TABLE, changes);
   if (refused !== undefined) throw failure(target, refused);
+  return 1;
 }
 
 /** Rejects if the kernel would not take these changes of a new table. None of them is made: the last one of all is impossible. */
