@@ -2,6 +2,7 @@
  * What has happened in all namespaces since the last time, in few words: two sockets (multicast.ts), and of each namespace how often its
  * rules have been changed by now, whether addresses have come or gone, and whether it is gone itself.
  */
+import { OsError } from "../error.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "./connection.ts";
 import { Multicast } from "./multicast.ts";
 import { NFGENMSG, parseGeneration } from "./nfnetlink.ts";
@@ -28,7 +29,8 @@ export class Hearing {
   readonly #rules: Multicast;
   readonly #routes: Multicast;
   readonly #ask: Netlink;
-  #own: number;
+  /** Undefined: it can't be told. */
+  #own: number | undefined;
 
   /** Of this thread's namespace, which must be its home. Throws an OsError where nothing can be heard. */
   constructor() {
@@ -65,7 +67,8 @@ export class Hearing {
       if (message.type === NEW_ADDRESS || message.type === DELETE_ADDRESS) of(from).addresses = true;
       else if (from === NO_NUMBER || from === this.#own) this.#renumbered(message, gone);
     });
-    return { in: news, gone, whole: rules && routes };
+    if (!routes) this.#askOwn(); // what was lost may have been that it is another
+    return { in: news, gone, whole: rules && routes && this.#own !== undefined };
   }
 
   close(): void {
@@ -73,8 +76,17 @@ export class Hearing {
   }
 
   #renumbered({ type, payload }: Message, gone: Set<number>): void {
-    if (type === NEW_NUMBER) this.#own = ownNumber(this.#ask);
+    if (type === NEW_NUMBER) this.#askOwn();
     if (type === DELETE_NUMBER) gone.add(parseNumber(payload));
+  }
+
+  #askOwn(): void {
+    try {
+      this.#own = ownNumber(this.#ask);
+    } catch (error) {
+      if (!(error instanceof OsError)) throw error;
+      this.#own = undefined;
+    }
   }
 
   #opened<T extends { close(): void }>(one: T): T {

@@ -92,7 +92,10 @@ function rulesOf(netlink: Netlink, { family, table }: Where): ForwardChain["rule
       const expression = parseAttributes(entry);
       return { name: expression.text(EXPRESSION.name) ?? "", attributes: expression.nested(EXPRESSION.data) };
     });
-    rules.set(chain, [...(rules.get(chain) ?? []), { handle: from.be64(RULE.handle) ?? 0, steps }]);
+    const rule = { handle: from.be64(RULE.handle) ?? 0, steps };
+    const before = rules.get(chain);
+    if (before === undefined) rules.set(chain, [rule]);
+    else before.push(rule);
   }
   return rules;
 }

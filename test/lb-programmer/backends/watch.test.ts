@@ -1,4 +1,7 @@
 /** What counts as somebody else's change. The namespace is a few variables; what is heard of it is said by the test. */
+import { mkdtempSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Watches } from "../../../src/lb-programmer/backends/common/watch.ts";
 import { addressesThere } from "../../../src/lb-programmer/backends/common/watched.ts";
@@ -59,6 +62,13 @@ test.each<[string, () => void, number]>([
   watch(nftGeneration);
   happen();
   expect(told).toBe(times);
+});
+
+test("a path that leads in a circle is a namespace that is gone", () => {
+  const path = join(mkdtempSync(join(tmpdir(), "eleven-")), "circle");
+  symlinkSync(path, path);
+  watches.add({ ...sandbox, netns: path }, [silent], () => void told++);
+  expect(() => vi.advanceTimersByTime(2_000)).not.toThrow();
 });
 
 test("the number of changes begins anew", () => {

@@ -201,7 +201,12 @@ function short(seen: unknown): unknown {
   return text.length <= 64 ? text : createHash("sha1").update(text).digest("base64");
 }
 
-/** Another namespace may come to be at the same path. */
+/** Another namespace may come to be at the same path, or whatever else somebody puts there. */
 function placeOf({ netns }: LbTarget): number | undefined {
-  return netns === undefined ? 0 : statSync(netns, { throwIfNoEntry: false })?.ino;
+  if (netns === undefined) return 0;
+  try {
+    return statSync(netns).ino;
+  } catch {
+    return undefined;
+  }
 }
