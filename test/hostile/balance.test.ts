@@ -5,7 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
+import { SETS } from "../../src/lb-programmer/backends/nftables/sets.ts";
 import { Balancing } from "../../src/lb-programmer/order/balancing.ts";
+import { changeText } from "../../src/os/nftables/text.ts";
 import { StateDir } from "../../src/os/state-dir.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { changes } from "../support/world.ts";
@@ -49,7 +52,7 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
   /** A process that balances in the attacker's namespace, and knows nothing of earlier ones but what they left there. */
   function start(): Balancing {
     const started = new Balancing(
-      { backend: "nftables" },
+      { backend: new NftablesBackend({ random: () => 0 }) }, // what is built anew can be compared
       {
         state: () => registry.state,
         changeNames: async () => {},
@@ -102,13 +105,17 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
     ],
     [
       "a server that is named by a command",
-      `add chain inet eleven s-999; add element inet eleven refused4 { 10.9.9.9 };
+      `add chain inet eleven s-999; add element inet eleven refused-local4 { 10.9.9.9 };
        add element inet eleven servers4 { 999 comment "rr 0 ml x\n@" : 10.9.9.9 };
        add element inet eleven local4 { 10.9.9.9 : goto s-999 }`,
     ],
     ["a rule that is commented by a command", `add rule inet eleven s-256 accept comment "x\n@"`],
   ];
+  /** Maps and sets of ours that were not needed so far are made first, as we would. */
   function write(text: string): void {
+    const used = [...SETS.values()].filter(({ name }) => new RegExp(`\\b${name}\\b`).test(text));
+    const made = used.map((set) => changeText("eleven", { kind: "set.add", set })).join("\n");
+    containers.attack(a, `nft -f - <<'END'\n${made}\nEND`);
     const command = `netns exec ${containers.name(a)} touch ${canary.never}`;
     containers.attack(a, `nft ${text.startsWith("{") ? "-j" : ""} -f - <<'END'\n${text.replace("@", command)}\nEND`);
   }
@@ -157,7 +164,7 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
     await balancing.close({ clear: false });
     write(`add chain inet eleven s-4294967295;
       add element inet eleven servers4 { 4294967295 comment "rr 0 ml api/n/4" : 10.0.1.50 };
-      add element inet eleven local4 { 10.0.1.50 : goto s-4294967295 }; add element inet eleven refused4 { 10.0.1.50 }`);
+      add element inet eleven local4 { 10.0.1.50 : goto s-4294967295 }; add element inet eleven refused-local4 { 10.0.1.50 }`);
     registry.apply(
       changes("service api on n vip=10.0.1.50\n task api.1 on n ip=10.0.1.51\n task api.2 on n ip=10.0.1.52"),
     );

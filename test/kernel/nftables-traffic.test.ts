@@ -12,7 +12,7 @@ const backend = () => new NftablesBackend({ random: () => 0 });
 
 const options = {
   flush: async (netns: string) => void (await exec("nft", ["flush", "ruleset"], { netns })),
-  dump: async (netns: string) => (await exec("nft", ["list", "ruleset"], { netns })).stdout,
+  dump: async (netns: string) => (await exec("nft", ["--stateless", "list", "ruleset"], { netns })).stdout,
 };
 
 describe.skipIf(!privileged())("nftables", () => {
