@@ -1,7 +1,7 @@
 /** `eleven-dns/backends`: what puts balancing into a kernel, and the parts to build another such. Re-exports only. */
 
 export { type LbBackend, LbError } from "./lb-programmer/backends/backend.ts";
-export { Found } from "./lb-programmer/backends/common/found.ts";
+export { type Access, Found } from "./lb-programmer/backends/common/found.ts";
 export { DryRunBackend, type DryRunOptions } from "./lb-programmer/backends/dry-run.ts";
 export { IpvsBackend, type IpvsOptions } from "./lb-programmer/backends/ipvs/backend.ts";
 export { NftablesBackend, type NftablesOptions } from "./lb-programmer/backends/nftables/backend.ts";
@@ -11,6 +11,7 @@ export { Marks } from "./lb-programmer/marks.ts";
 export { normal } from "./lb-programmer/normal.ts";
 export type { PlanContext } from "./lb-programmer/plan/context.ts";
 export { Planner } from "./lb-programmer/plan/planner.ts";
+export type { Told } from "./lb-programmer/plan/touched-services.ts";
 export type { Intervals } from "./lb-programmer/reconcile/keeper-options.ts";
 export {
   createReconciler,
