@@ -69,7 +69,7 @@ describe.skipIf(!privileged())("settings that are held", () => {
     const held = new HeldSysctls(target, [UDP, STREAM]);
     held.read();
     expect(open() - before).toBe(2);
-    const inside = spawn("nsenter", [`--net=${here.path}`, "sh", "-c", "echo; read line"], {
+    const inside = spawn("ip", ["netns", "exec", here.name, "sh", "-c", "echo; read line"], {
       stdio: ["pipe", "pipe", "inherit"],
     });
     await once(inside.stdout, "data");
