@@ -14,7 +14,7 @@ not tried: what others put there is not seen and stays: this backend's namespace
 not tried: what somebody removed is seen as missing, and comes back: nobody can
 not tried: what somebody removed is told to those who watch; our own changes are not: nobody can
 not tried: a namespace that is gone is an LbError that says so: it can't go away
-30 cases, none failed
+35 cases, none failed
 server web/mynet/4 10.0.1.2 mark 256 arriving rr
   10.0.1.3 1
   10.0.1.4 1
