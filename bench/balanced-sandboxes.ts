@@ -53,9 +53,12 @@ const resident = (): number => {
 };
 const descriptors = (): number => readdirSync("/proc/self/fd").length;
 
-/** All threads, over half a minute. What we have changed ourselves is read once more half a minute later, and that is waited for. */
+/**
+ * All threads, over half a minute. What we have changed ourselves is read once more half a minute later, then V8 tidies up, once: that is
+ * waited for.
+ */
 async function idle(): Promise<number> {
-  await setTimeout(40_000);
+  await setTimeout(70_000);
   const before = process.cpuUsage();
   const took = await seconds(() => setTimeout(30_000));
   const { user, system } = process.cpuUsage(before);
