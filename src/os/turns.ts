@@ -13,6 +13,8 @@ const SLOW = { from: 1_000, remembered: 300_000 };
 interface Waiting {
   readonly place: string;
   readonly start: () => void;
+  /** Missing: it waits for however long. */
+  readonly timer: NodeJS.Timeout | undefined;
 }
 
 export class Turns {
@@ -30,28 +32,28 @@ export class Turns {
   }
 
   /**
-   * What `work` resolves to, which is called when it is its turn: `place` says where. Rejects with an OsError (ETIMEDOUT) after `longest`
-   * milliseconds: work that had no turn until then never gets one, and what it began goes on.
+   * What `work` resolves to, which is called when it is its turn: `place` says where. Rejects with an OsError (ETIMEDOUT) when it takes
+   * `longest` milliseconds, and what it began goes on; or when it waits as long without that anyone's call ends (who is slow himself:
+   * whatever ends), and then it never gets a turn.
    */
   run<T>(place: string, work: () => Promise<T>, longest = Number.POSITIVE_INFINITY): Promise<T> {
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = {
-        place,
-        start: () => {
-          this.#busy.set(place, this.#now());
-          work()
-            .then(resolve, reject)
-            .finally(() => {
-              clearTimeout(timer);
-              this.#ended(place);
-            });
-        },
-      };
       const late = (): void => {
         this.#waiting = this.#waiting.filter((other) => other !== waiting);
         reject(new OsError("nftables", ETIMEDOUT, "", "others' changes of the namespace's rules take too long"));
       };
       const timer = longest < Number.POSITIVE_INFINITY ? setTimeout(late, longest) : undefined;
+      const start = (): void => {
+        timer?.refresh();
+        this.#busy.set(place, this.#now());
+        work()
+          .then(resolve, reject)
+          .finally(() => {
+            clearTimeout(timer);
+            this.#ended(place);
+          });
+      };
+      const waiting: Waiting = { place, start, timer };
       this.#waiting.push(waiting);
       this.#next();
     });
@@ -61,6 +63,7 @@ export class Turns {
     const now = this.#now();
     if (now - this.#busy.get(place)! > SLOW.from) this.#slow.set(place, now + SLOW.remembered);
     this.#busy.delete(place);
+    for (const waiting of this.#waiting) if (!this.#isSlow(waiting.place)) waiting.timer?.refresh();
     this.#next();
   }
 

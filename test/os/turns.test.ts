@@ -60,3 +60,24 @@ test("nobody waits for longer than he will: what has begun goes on, what has not
     vi.useRealTimers();
   }
 });
+
+test("who waits while others' calls end has time, unless he is slow himself; a call has its time from its beginning", async () => {
+  vi.useFakeTimers();
+  try {
+    const turns = new Turns(1, () => vi.getMockedSystemTime()!.getTime());
+    const take = (milliseconds: number) => () => new Promise<void>((done) => setTimeout(done, milliseconds));
+    const slow = turns.run("slow", take(1_500), 2_000);
+    await vi.advanceTimersByTimeAsync(1_500);
+    await slow;
+    const calls = ["a", "b", "c", "d", "slow", "e"].map((place) => turns.run(place, take(800), 1_000));
+    const outcomes = Promise.allSettled(calls);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect((await outcomes).map(({ status }) => status)).toEqual([
+      ...["fulfilled", "fulfilled", "fulfilled", "fulfilled"],
+      "rejected",
+      "fulfilled",
+    ]);
+  } finally {
+    vi.useRealTimers();
+  }
+});

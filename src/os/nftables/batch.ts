@@ -138,30 +138,40 @@ class BatchWriter {
     const table = this.#table;
     switch (change.kind) {
       case "table.add":
-        return this.#message("NEWTABLE", CREATE, (to) => writeTable(to, table));
+        this.#message("NEWTABLE", CREATE, (to) => writeTable(to, table));
+        break;
       case "table.delete":
-        return this.#message("DELTABLE", 0, (to) => to.text(1, table));
+        this.#message("DELTABLE", 0, (to) => to.text(1, table));
+        break;
       case "chain.add":
-        return this.#message("NEWCHAIN", CREATE, (to) => writeChain(to, table, change.chain));
+        this.#message("NEWCHAIN", CREATE, (to) => writeChain(to, table, change.chain));
+        break;
       case "chain.flush":
-        return this.#message("DELRULE", 0, (to) => to.text(1, table).text(2, change.chain));
+        this.#message("DELRULE", 0, (to) => to.text(1, table).text(2, change.chain));
+        break;
       case "chain.delete":
-        return this.#message("DELCHAIN", 0, (to) => to.text(1, table).text(3, change.chain));
+        this.#message("DELCHAIN", 0, (to) => to.text(1, table).text(3, change.chain));
+        break;
       case "set.add":
-        return this.#message("NEWSET", CREATE, (to) => writeSet(to, table, change.set, this.#id++));
+        this.#message("NEWSET", CREATE, (to) => writeSet(to, table, change.set, this.#id++));
+        break;
       case "set.delete":
-        return this.#message("DELSET", 0, (to) => to.text(1, table).text(2, change.set));
       case "set.flush":
-        return this.#message("DELSETELEM", 0, (to) => to.text(1, table).text(2, change.set));
+        this.#message(EMPTYING[change.kind], 0, (to) => to.text(1, table).text(2, change.set));
+        break;
       case "counter.add":
       case "counter.delete":
-        return this.#counter(change.kind, change.counter);
+        this.#counter(change.kind, change.counter);
+        break;
       case "rule.add":
-        return this.#rule(change.rule);
+        this.#rule(change.rule);
+        break;
       case "elements.add":
-        return this.#elements("NEWSETELEM", CREATE, change.set, change.elements);
+        this.#elements("NEWSETELEM", CREATE, change.set, change.elements);
+        break;
       case "elements.delete":
-        return this.#elements("DELSETELEM", 0, change.set, change.elements);
+        this.#elements("DELSETELEM", 0, change.set, change.elements);
+        break;
     }
   }
 
@@ -216,3 +226,5 @@ function refusedText(table: string, change: Change, batch: WrittenBatch, i: numb
   const meant = number === undefined ? undefined : part[number];
   return changeText(table, { ...change, elements: meant === undefined ? part : [meant] });
 }
+
+const EMPTYING = { "set.delete": "DELSET", "set.flush": "DELSETELEM" } as const;
