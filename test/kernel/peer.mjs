@@ -34,14 +34,14 @@ const actions = {
     for (const server of servers.splice(0)) server.close();
   },
 
-  /** Answers of `count` connections or datagrams, each from a port of its own; a failure is "error <code>". */
-  async ask({ to, port, protocol = "tcp", count = 1, together = 20, timeout = 2000 }) {
+  /** Answers of `count` connections or datagrams, each from a port of its own, from `from` on; a failure is "error <code>". */
+  async ask({ to, port, protocol = "tcp", count = 1, together = 20, timeout = 2000, from }) {
     const one = protocol === "tcp" ? askTcp : askUdp;
     const answers = [];
     const worker = async () => {
       while (answers.length < count) {
         const at = answers.push(undefined) - 1;
-        answers[at] = await one(to, port, timeout);
+        answers[at] = await one(to, port, timeout, from && from + at);
       }
     };
     await Promise.all(Array.from({ length: Math.min(together, count) }, worker));
@@ -98,18 +98,18 @@ const actions = {
   },
 };
 
-function askTcp(to, port, timeout) {
-  const connection = holdTcp(to, port);
+function askTcp(to, port, timeout, localPort) {
+  const connection = holdTcp(to, port, localPort);
   return connection.line(timeout).finally(() => connection.end());
 }
 
-function askUdp(to, port, timeout) {
-  const flow = holdUdp(to, port);
+function askUdp(to, port, timeout, localPort) {
+  const flow = holdUdp(to, port, localPort);
   return flow.line(timeout).finally(() => flow.end());
 }
 
-function holdTcp(to, port) {
-  const socket = connect({ host: to, port, noDelay: true });
+function holdTcp(to, port, localPort) {
+  const socket = connect({ host: to, port, localPort, noDelay: true });
   return holder(
     socket,
     "data",
@@ -119,8 +119,9 @@ function holdTcp(to, port) {
 }
 
 /** Connected, so that "port unreachable" is heard of. */
-function holdUdp(to, port) {
+function holdUdp(to, port, localPort) {
   const socket = createSocket(to.includes(":") ? "udp6" : "udp4");
+  if (localPort !== undefined) socket.bind(localPort);
   const connected = new Promise((resolve) => socket.connect(port, to, resolve));
   const send = (line) => connected.then(() => socket.send(line));
   return holder(socket, "message", send, () => socket.close());
