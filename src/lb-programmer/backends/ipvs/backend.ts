@@ -20,7 +20,7 @@ import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
 import { chooseRules, type RulesChoice } from "./choose-rules.ts";
 import { forgetEarlyFlows } from "./flows.ts";
 import { changeInterfaces, ownAddresses } from "./interfaces.ts";
-import type { Rules } from "./rules.ts";
+import { EVERY_LOOK, type Rules } from "./rules.ts";
 import { changeServices, deleteServices, removeServices } from "./services.ts";
 import { ipvsSysctls, openSettings, readSettings, SETTINGS } from "./sysctls.ts";
 import { hasIpvs, NO_IPVS, withIpvs } from "./with-ipvs.ts";
@@ -38,7 +38,7 @@ export class IpvsBackend implements LbBackend {
   readonly #rules: (target: LbTarget) => Promise<Rules>;
   /** What others drop, by target, as it was when we last looked. */
   readonly #blocked = new Map<string, string | undefined>();
-  /** Which looks to watch with: those of the rules that were taken. */
+  /** The rules that were taken; their looks are what is watched. */
   #taken: Rules | undefined;
 
   constructor({ found = new Found(), ...choice }: IpvsOptions = {}) {
@@ -98,7 +98,7 @@ export class IpvsBackend implements LbBackend {
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
-    return this.#watches.add(target, this.#taken?.looks[target.kind] ?? [], changed);
+    return this.#watches.add(target, (this.#taken?.looks ?? EVERY_LOOK)[target.kind], changed);
   }
 
   close(): void {

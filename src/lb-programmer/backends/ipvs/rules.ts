@@ -2,9 +2,11 @@
  * The rules that say whose packets IPVS balances, and all else that it has no place for: in a table of nf_tables (table/), or through
  * iptables (iptables/).
  */
-import type { ServiceId } from "../../../os/netlink/ipvs.ts";
+import { ipvsList, type ServiceId } from "../../../os/netlink/ipvs.ts";
+import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
+import { xtablesSizes } from "../../../os/xtables.ts";
 import type { LbOp, LbState, LbTarget, LocalAddress } from "../../state.ts";
-import type { Look } from "../common/watched.ts";
+import { addressesThere, type Look } from "../common/watched.ts";
 
 export interface Rules {
   /** Rejects with an LbError if they can't work there. */
@@ -41,3 +43,11 @@ export interface Held {
   /** VIPs that this namespace's own connections are balanced for. */
   readonly vips: ReadonlySet<string>;
 }
+
+/** Whichever rules they are. A container's VIPs are no addresses of its interfaces, of which it may have any number. */
+export const EVERY_LOOK: Rules["looks"] = {
+  sandbox: [ipvsList, xtablesSizes, nftGeneration],
+  network: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
+  ingress: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
+  host: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
+};

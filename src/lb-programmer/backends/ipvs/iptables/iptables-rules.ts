@@ -1,8 +1,6 @@
 /** Marks, sources and published ports through batches of iptables-restore, where the kernel has no nf_tables of family inet. */
-import { ipvsDestinations, ipvsList, ipvsServices } from "../../../../os/netlink/ipvs.ts";
-import { nftGeneration } from "../../../../os/netlink/nfnetlink.ts";
+import { ipvsDestinations, ipvsServices } from "../../../../os/netlink/ipvs.ts";
 import { forwardChains } from "../../../../os/nftables/forward.ts";
-import { xtablesSizes } from "../../../../os/xtables.ts";
 import {
   EMPTY,
   type LbOp,
@@ -16,9 +14,8 @@ import { inside } from "../../common/failure.ts";
 import type { Localnet } from "../../common/localnet.ts";
 import { mayHold } from "../../common/own.ts";
 import { inTheWay } from "../../common/passage.ts";
-import { addressesThere, type Look } from "../../common/watched.ts";
 import { interfacesHere } from "../interfaces.ts";
-import type { Changed, Held, Reading, Rules } from "../rules.ts";
+import { type Changed, EVERY_LOOK, type Held, type Reading, type Rules } from "../rules.ts";
 import type { Family } from "../server.ts";
 import { familiesWithNewIdlers } from "../services.ts";
 import { withIpvs } from "../with-ipvs.ts";
@@ -37,7 +34,7 @@ export class IptablesRules implements Rules {
     this.#flavour = flavour;
   }
 
-  readonly looks = LOOKS;
+  readonly looks = EVERY_LOOK;
 
   async probe(target: LbTarget): Promise<void> {
     const flavour = await this.#iptables(target);
@@ -126,14 +123,6 @@ export class IptablesRules implements Rules {
 }
 
 const FAMILIES = [4, 6] as const;
-
-/** A container's VIPs are no addresses of its interfaces, of which it may have any number. */
-const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
-  sandbox: [ipvsList, xtablesSizes, nftGeneration],
-  network: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
-  ingress: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
-  host: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
-};
 
 /** By nftables' chains. iptables' own is one of them: where we have let them pass there, it is seen to. */
 function blockedAt(target: LbTarget, published: readonly PublishedPort[]): string | undefined {
