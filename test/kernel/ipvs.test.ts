@@ -63,7 +63,15 @@ async function inGuestTold(kind: Kind, part: string): Promise<{ status: number; 
     "--reporter=verbose",
     "--config=test/kernel/guest/vitest.config.ts",
   ];
-  const env = { ...process.env, E11_PARTS: part, NO_COLOR: "1", VITEST: undefined, VITEST_POOL_ID: undefined };
+  const patience = kind === "qemu" ? "5" : "1";
+  const env = {
+    ...process.env,
+    E11_PARTS: part,
+    E11_PATIENCE: patience,
+    NO_COLOR: "1",
+    VITEST: undefined,
+    VITEST_POOL_ID: undefined,
+  };
   const status = await inGuest(MACHINES[kind], command, { timeout: LIMIT, stdout: heard, stderr: heard, env });
   console.log(`${part}: ${/^\s*Tests .*$/m.exec(output)?.[0].trim() ?? `status ${status}`}`);
   return { status, output };
