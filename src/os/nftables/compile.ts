@@ -54,11 +54,8 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
       ];
     case "set mark":
       return [...maskedMark(~statement.bits, statement.mark), { kind: "ct", key: "mark", from: FIRST }];
-    case "one of": {
-      const { what, values } = statement;
-      const set = ownSet(known(what).type, values);
-      return [...load([what], facts), { kind: "lookup", set, register: FIRST }];
-    }
+    case "one of":
+      return oneOf(statement, facts);
     case "in set":
       return [
         ...load(statement.key, facts),
@@ -112,6 +109,11 @@ function match(what: Selector, is: string, not: boolean, facts: Facts): readonly
     { kind: "bitwise", from: FIRST, register: FIRST, length, mask: wanted, xor: nothing },
     { kind: "cmp", register: FIRST, op: not ? "eq" : "neq", value: nothing },
   ];
+}
+
+function oneOf({ what, values }: Extract<Statement, { kind: "one of" }>, facts: Facts): readonly Compiled[] {
+  const set = ownSet(known(what).type, values);
+  return [...load([what], facts), { kind: "lookup", set, register: FIRST }];
 }
 
 /** Of these flags, only that one. */
