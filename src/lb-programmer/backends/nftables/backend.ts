@@ -188,15 +188,15 @@ export class NftablesBackend implements LbBackend {
   async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number> {
     const known = this.#known.get(whereOf(target))?.known;
     if (known === undefined || known === "damaged") return this.#rebuild(target, desired);
-    const keys = new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])));
-    const touched = [...keys];
-    const wanted = new Map(desired.servers.flatMap((server) => (keys.has(server.key) ? [[server.key, server]] : [])));
+    const wanted = new Map<string, VirtualServer | undefined>(); // as the last step about each has it: not looked for among thousands
+    for (const op of ops)
+      if ("server" in op) wanted.set(op.server.key, op.op === "server.remove" ? undefined : op.server);
     const rest = ops.some((op) => !("server" in op) && op.op !== "sysctl.set");
     const others: Parts = rest ? { ...NOTHING, elements: otherElements(desired) } : known.others;
     this.#known.delete(whereOf(target)); // unknown until all of it is done
     let first = rest ? [{ before: known.others, after: others }] : [];
     let changed = 0;
-    for (const keys of chunks(touched, this.#chunk)) {
+    for (const keys of chunks([...wanted.keys()], this.#chunk)) {
       const steps = keys.map((key) => stepTo(known.servers.get(key), wanted.get(key), this.#random));
       const changes = changesOf([...first, ...steps], known.sets);
       changed += await transaction(target, changes);
