@@ -50,7 +50,10 @@ export function tellDifference<T>(a: readonly T[], b: readonly T[], difference: 
 }
 
 /** By the older list. Whoever holds on to that one keeps none of those alive that came after it. */
-const became = new WeakMap<readonly unknown[], { next: WeakRef<readonly unknown[]>; difference: Difference<unknown> }>();
+const became = new WeakMap<
+  readonly unknown[],
+  { next: WeakRef<readonly unknown[]>; difference: Difference<unknown> }
+>();
 
 function told<T extends object>(a: readonly T[], b: readonly T[]): Difference<T> | undefined {
   const known = became.get(a);
