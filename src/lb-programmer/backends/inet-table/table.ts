@@ -114,14 +114,15 @@ export class InetTable {
   async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number> {
     const known = this.#known.get(whereOf(target))?.known;
     if (known === undefined || isDamaged(known)) return this.#rebuild(target, desired);
-    const keys = new Set(ops.flatMap((op) => ("server" in op ? [op.server.key] : [])));
-    const wanted = new Map(desired.servers.flatMap((server) => (keys.has(server.key) ? [[server.key, server]] : [])));
+    const wanted = new Map<string, VirtualServer | undefined>(); // as the last step about each has it: not looked for among thousands
+    for (const op of ops)
+      if ("server" in op) wanted.set(op.server.key, op.op === "server.remove" ? undefined : op.server);
     const rest = ops.some((op) => !("server" in op) && op.op !== "sysctl.set");
     const others: Parts = rest ? { ...NOTHING, elements: otherElements(desired) } : known.others;
     this.forget(target); // unknown until all of it is done
     let first = rest ? [{ before: known.others, after: others }] : [];
     let changed = 0;
-    for (const part of chunks([...keys], this.#chunk)) {
+    for (const part of chunks([...wanted.keys()], this.#chunk)) {
       const steps = part.map((key) => this.#dialect.step(known.servers.get(key), wanted.get(key)));
       const changes = changesOf(this.#dialect.skeleton, [...first, ...steps], known.sets);
       changed += await transaction(target, changes);
