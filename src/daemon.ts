@@ -262,7 +262,6 @@ export class ElevenNode extends Emitter<NodeEvents> {
     return createPlane({
       ...{ policy, forwarder, id, workers, transport, calls, onNotice },
       inheritance: this.#inheritance,
-      snapshot: () => this.#compiler.snapshot(this.#registry.state),
       onHealth: (server, up) => news.heard(server, up),
       onProblem: (sandboxes) => sandboxes.forEach((sandbox) => void this.#tellProblem(sandbox)),
     });
