@@ -82,12 +82,14 @@ function orWhy<T extends object>(read: () => T): T | string {
   try {
     return read();
   } catch (error) {
-    if (error instanceof OsError && error.op === OP && UNREADABLE.has(error.code)) return error.message;
+    if (error instanceof OsError && !NO_WAY.has(error.op) && UNREADABLE.has(error.code)) return error.message;
     throw error;
   }
 }
 
-const UNREADABLE = new Set(["E2BIG", "EINTR", "ENOENT", "ENOBUFS"]);
+const UNREADABLE = new Set(["E2BIG", "EINTR", "ENOENT", "ENOBUFS", "EBUSY"]);
+/** Of os/netns.ts: there is no such namespace. */
+const NO_WAY = new Set(["open namespace", "setns"]);
 const FAMILIES = { ip: 2, ip6: 10, inet: 1 } as const;
 const NAMES = new Map<number, ForwardFamily>(
   Object.entries(FAMILIES).map(([name, number]) => [number, name as ForwardFamily]),

@@ -1,8 +1,11 @@
 /** What others have in nf_tables, asked of the kernel as it is, within limits of octets and time. */
+import { OsError } from "../error.ts";
 import type { Netlink } from "../netlink/connection.ts";
 import { type Attributes, parseAttributes } from "../netlink/read.ts";
 import { MessageWriter } from "../netlink/write.ts";
 import { NF_TABLES } from "./message.ts";
+
+const E2BIG = 7;
 
 /** What is asked for, by attribute. */
 type Names = Readonly<Record<number, string>>;
@@ -34,7 +37,9 @@ export class Lists {
     read: (family: number, from: Attributes) => T | undefined,
   ): readonly T[] {
     const { most, until } = this.#limits;
-    const limits = { longest: until - performance.now(), ...(most !== undefined && { most }) };
+    const longest = until - performance.now();
+    if (longest < 0) throw new OsError(this.#op, E2BIG, "", "no time is left to read it");
+    const limits = { longest, ...(most !== undefined && { most }) };
     const entry = (message: Buffer) => read(message[0] ?? -1, parseAttributes(message.subarray(NFGENMSG)));
     return this.#netlink.dump(this.#op, asking(type, family, names), entry, limits);
   }
