@@ -108,7 +108,7 @@ export class NftablesBackend implements LbBackend {
     }
     const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
-    changeAddresses(target, added, removed);
+    await changeAddresses(target, added, removed);
     if (publishing) {
       this.#blocked.delete(whereOf(target));
       if (desired.published.length === 0) await closeForwarding(target);
@@ -148,7 +148,7 @@ export class NftablesBackend implements LbBackend {
     try {
       const { addresses, published, servers } = this.#look(target);
       this.#found.putBack(target); // while the rules still guard it
-      changeAddresses(target, [], onOwnDevice(target, addresses));
+      await changeAddresses(target, [], onOwnDevice(target, addresses));
       await transaction(target, this.#removal(target));
       if (published.length > 0 || target.kind === "host") await closeForwarding(target);
       const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
