@@ -42,7 +42,7 @@ export function chooseRules(localnet: Localnet, { iptables }: RulesChoice): (tar
 
 const [IPV4, IPV6] = [2, 10];
 
-/** Before 0.2, all rules were iptables'. */
+/** Earlier versions had all rules there. */
 const mayHaveIptables = (): boolean =>
   xtablesSizes() !== "" ||
   [IPV4, IPV6].some((family) => ["mangle", "nat", "filter"].some((table) => hasTable(family, table)));
