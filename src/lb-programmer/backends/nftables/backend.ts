@@ -127,7 +127,10 @@ export class NftablesBackend implements LbBackend {
     if (typeof known !== "object") return new Map();
     const counters = countersOf(target);
     return new Map(
-      [...known.servers.values()].map(({ server: { key, mark } }) => [key, counters.get(serverChain(mark)) ?? 0]),
+      [...known.servers.values()].map(({ server: { key, mark } }) => [
+        key,
+        counters.get(serverChain(mark))?.packets ?? 0,
+      ]),
     );
   }
 

@@ -3,7 +3,7 @@ import { errnoName, OsError } from "../../../os/error.ts";
 import { heldUp, patience } from "../../../os/held-up.ts";
 import { generationOf, inTransaction, withNetfilter } from "../../../os/netlink/nfnetlink.ts";
 import { commit, type Refused } from "../../../os/nftables/batch.ts";
-import { readCounters } from "../../../os/nftables/counter.ts";
+import { type Counted, readCounters } from "../../../os/nftables/counter.ts";
 import { type Ruleset, readRuleset } from "../../../os/nftables/ruleset.ts";
 import type { Change } from "../../../os/nftables/types.ts";
 import type { LbTarget } from "../../state.ts";
@@ -59,7 +59,7 @@ export function readTable(target: LbTarget, most: number): Ruleset | "endless" |
 }
 
 /** What our table's counters have counted. */
-export function countersOf(target: LbTarget): ReadonlyMap<string, number> {
+export function countersOf(target: LbTarget): ReadonlyMap<string, Counted> {
   try {
     return withNetfilter(target.netns, (netlink) => readCounters(netlink, TABLE));
   } catch (error) {
