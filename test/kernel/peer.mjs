@@ -48,6 +48,9 @@ const actions = {
     return answers;
   },
 
+  /** Sends so many octets and a newline on one connection; the answer. */
+  push: ({ to, port, octets }) => askTcp(to, port, 10_000, undefined, `${"x".repeat(octets)}\n`),
+
   /** Milliseconds that each of `count` connections took from connect to its answer; to each of the addresses in turn. */
   async time({ to, port, count, together }) {
     const times = [];
@@ -98,9 +101,9 @@ const actions = {
   },
 };
 
-function askTcp(to, port, timeout, localPort) {
+function askTcp(to, port, timeout, localPort, question) {
   const connection = holdTcp(to, port, localPort);
-  return connection.line(timeout).finally(() => connection.end());
+  return connection.line(timeout, question).finally(() => connection.end());
 }
 
 function askUdp(to, port, timeout, localPort) {
@@ -140,7 +143,7 @@ function holder(socket, event, send, end) {
     failed ??= "error closed";
     told(failed);
   });
-  const line = (timeout) =>
+  const line = (timeout, question = "?\n") =>
     new Promise((resolve) => {
       if (failed) return resolve(failed);
       const timer = setTimeout(() => resolve("error timeout"), timeout);
@@ -148,7 +151,7 @@ function holder(socket, event, send, end) {
         clearTimeout(timer);
         resolve(text);
       };
-      send("?\n");
+      send(question);
     });
   return { line, end };
 }

@@ -3,7 +3,7 @@
  *
  *   object  table 1, name 2, type 3 (1: counter), data 4 { octets 1, packets 2 }
  */
-import type { Netlink } from "../netlink/connection.ts";
+import type { DumpLimits, Netlink } from "../netlink/connection.ts";
 import type { Attributes } from "../netlink/read.ts";
 import { MessageWriter } from "../netlink/write.ts";
 import { attributesOf } from "./attributes.ts";
@@ -43,11 +43,9 @@ export function parseObject(from: Attributes, table: string): FoundObject | unde
   return { name, counted: { packets: data.be64(PACKETS) ?? 0, bytes: data.be64(OCTETS) ?? 0 } };
 }
 
-/** What each of a table's counters has counted. Throws an OsError. */
-export function readCounters(netlink: Netlink, table: string): ReadonlyMap<string, Counted> {
+/** What each of a table's counters has counted. Throws an OsError: E2BIG if it is more than `limits`. */
+export function readCounters(netlink: Netlink, table: string, limits: DumpLimits): ReadonlyMap<string, Counted> {
   const to = new MessageWriter().message(NF_TABLES.GETOBJ, 0, INET, (to) => to.text(TABLE, table));
-  const found = netlink.dump("nftables", to, (message) => parseObject(attributesOf(message), table), LIMITS);
+  const found = netlink.dump("nftables", to, (message) => parseObject(attributesOf(message), table), limits);
   return new Map(found.flatMap(({ name, counted }) => (counted === undefined ? [] : [[name, counted]])));
 }
-
-const LIMITS = { most: 64 << 20, longest: 2_000 };

@@ -8,7 +8,7 @@
 
 import { existsSync } from "node:fs";
 import { exec } from "../../../os/exec.ts";
-import { ipvsConnections, ipvsDestinations, ipvsList, ipvsServices } from "../../../os/netlink/ipvs.ts";
+import { ipvsConnections, ipvsCounted, ipvsDestinations, ipvsList, ipvsServices } from "../../../os/netlink/ipvs.ts";
 import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { localRoutes } from "../../../os/netlink/rtnetlink.ts";
 import { forwardChains } from "../../../os/nftables/forward.ts";
@@ -22,7 +22,7 @@ import {
   type PublishedPort,
   type VirtualServer,
 } from "../../state.ts";
-import { isGone, type LbBackend, LbError } from "../backend.ts";
+import { isGone, type LbBackend, LbError, type Taken } from "../backend.ts";
 import { inside } from "../common/failure.ts";
 import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
@@ -57,6 +57,8 @@ export class IpvsBackend implements LbBackend {
   #flavour: Flavour | undefined;
   /** What others drop, by target, as it was when we last looked. */
   readonly #blocked = new Map<string, string | undefined>();
+  /** Servers as they were last read or made, by target: the kernel counts by marks. */
+  readonly #servers = new Map<string, readonly VirtualServer[]>();
 
   constructor({ iptables, found = new Found() }: IpvsOptions = {}) {
     this.#flavour = iptables && `-${iptables}`;
@@ -85,6 +87,7 @@ export class IpvsBackend implements LbBackend {
     const interfaces = inside(target, "addresses", interfacesHere);
     const found = stateOf({ saved, ...ipvs, ...interfaces });
     const state = found !== undefined && mayHold(target, found) ? found : EMPTY;
+    this.#servers.set(target.id, state.servers);
     this.#lookAround(target, state.published);
     return {
       ...state,
@@ -100,6 +103,7 @@ export class IpvsBackend implements LbBackend {
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     await this.#watches.during(target, async () => void (await this.#apply(target, ops, desired)));
     this.#watches.settings(target, Object.keys(desired.sysctls));
+    this.#servers.set(target.id, desired.servers);
   }
 
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
@@ -122,6 +126,14 @@ export class IpvsBackend implements LbBackend {
     return withIpvs(target, () => ipvsConnections(destination.address));
   }
 
+  async taken(target: LbTarget): Promise<ReadonlyMap<string, Taken>> {
+    const servers = this.#servers.get(target.id) ?? [];
+    if (servers.length === 0) return new Map();
+    const counted = new Map(withIpvs(target, ipvsCounted).map(({ mark, ...taken }) => [mark, taken]));
+    const nothing: Taken = { connections: 0, packets: 0, bytes: 0 };
+    return new Map(servers.map(({ key, mark }) => [key, counted.get(mark) ?? nothing]));
+  }
+
   blocked(target: LbTarget): string | undefined {
     return this.#blocked.get(target.id);
   }
@@ -140,6 +152,7 @@ export class IpvsBackend implements LbBackend {
 
   close(): void {
     this.#watches.stop();
+    this.#servers.clear();
   }
 
   /** On interfaces only what the target is configured with is ours to take away; in a container's namespace, nothing. */
@@ -168,6 +181,7 @@ export class IpvsBackend implements LbBackend {
       if (!isGone(error)) throw error;
     } finally {
       this.#blocked.delete(target.id);
+      this.#servers.delete(target.id);
     }
   }
 

@@ -14,7 +14,7 @@ import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import type { Change } from "../../../os/nftables/types.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
-import { isGone, type LbBackend, LbError } from "../backend.ts";
+import { isGone, type LbBackend, LbError, type Taken } from "../backend.ts";
 import { Found } from "../common/found.ts";
 import { HeldSysctls } from "../common/held-sysctls.ts";
 import { Localnet } from "../common/localnet.ts";
@@ -26,7 +26,7 @@ import { changeAddresses, present } from "./addresses.ts";
 import { changesOf, madeBy } from "./changes.ts";
 import { endConnections, openConnections } from "./connections.ts";
 import { closeForwarding, openForwarding, reachable } from "./forwarding.ts";
-import { NOTHING, otherElements, type Parts, serverChain } from "./parts.ts";
+import { bytesCounter, NOTHING, otherElements, type Parts, serverChain } from "./parts.ts";
 import { SKELETON } from "./skeleton.ts";
 import { countersOf, lookAt, readTable, rehearse, transaction } from "./transaction.ts";
 import { type Installed, stepTo } from "./turns.ts";
@@ -122,16 +122,15 @@ export class NftablesBackend implements LbBackend {
     return openConnections(target, server, destination);
   }
 
-  async taken(target: LbTarget): Promise<ReadonlyMap<string, number>> {
+  async taken(target: LbTarget): Promise<ReadonlyMap<string, Taken>> {
     const known = this.#known.get(whereOf(target))?.known;
     if (typeof known !== "object") return new Map();
-    const counters = countersOf(target);
-    return new Map(
-      [...known.servers.values()].map(({ server: { key, mark } }) => [
-        key,
-        counters.get(serverChain(mark))?.packets ?? 0,
-      ]),
-    );
+    const counters = countersOf(target, 2 * known.servers.size);
+    const of = ({ server: { key, mark } }: Installed): [string, Taken] => {
+      const { packets = 0, bytes = 0 } = counters.get(bytesCounter(mark)) ?? {};
+      return [key, { connections: counters.get(serverChain(mark))?.packets ?? 0, packets, bytes }];
+    };
+    return new Map([...known.servers.values()].map(of));
   }
 
   blocked(target: LbTarget): string | undefined {

@@ -65,7 +65,8 @@ function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {
 
 function haveCounters(parts: readonly Parts[], counters: readonly string[]): boolean {
   const there = new Set(counters);
-  return counters.length === parts.length && parts.every(({ counter = "" }) => there.has(counter));
+  const wanted = parts.flatMap((part) => part.counters ?? []);
+  return counters.length === wanted.length && wanted.every((counter) => there.has(counter));
 }
 
 const haveElements = (wanted: readonly Placed[], there: ReadonlyMap<string, Placed>): boolean =>

@@ -29,8 +29,8 @@ export interface Parts {
   readonly chains: ReadonlyMap<string, readonly Rule[]>;
   /** Sets that remember clients, by name. */
   readonly sets: ReadonlyMap<string, NamedSet>;
-  /** Name of what counts a server's connections. */
-  readonly counter?: string;
+  /** Names of what counts a server's connections, and the packets of these. */
+  readonly counters?: readonly string[];
   /** Of each rule, for people who list the table. */
   readonly comment?: string;
 }
@@ -40,13 +40,15 @@ export const NOTHING: Parts = { elements: [], chains: new Map(), sets: new Map()
 const inFamily = (name: Keyed, address: string): Name => `${name}${familyOf(address)}`;
 
 export const serverChain = (mark: number): string => `s-${mark}`;
+export const bytesCounter = (mark: number): string => `b-${mark}`;
 /** Names take no colons. */
 const taskChain = (mark: number, address: string): string => `t-${mark}-${address.replaceAll(":", "_")}`;
 const clientsOf = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
 
 /**
  * A server's chain is one rule: `counter name s-256 dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the
- * place of numgen for "sh" and "mh". The counter is of the same name as the chain, and stays when rules are written anew. With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
+ * place of numgen for "sh" and "mh". The counter is of the same name as the chain,
+ * and stays when rules are written anew; so does `b-256`, which counts packets, by base chains (skeleton.ts). With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
  *
  *   s-256:       counter name s-256
  *                ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
@@ -75,7 +77,7 @@ export function serverParts(server: VirtualServer, start = 0): Parts {
 const ownsVip = ({ from, keepSource }: VirtualServer): boolean => from !== "published" || !keepSource;
 
 function vipElements(
-  { vip, from, only, keepSource, forwarding }: VirtualServer,
+  { vip, mark, from, only, keepSource, forwarding }: VirtualServer,
   goto: string,
   idle: boolean,
 ): Placed[] {
@@ -86,17 +88,19 @@ function vipElements(
       : only.map((range) => ({ in: inFamily(`${way}-ports`, vip), key: `${vip} . ${portKey(range)}`, value: goto }));
   return [
     ...led,
+    { in: inFamily(`bytes-${way}`, vip), key: vip, value: bytesCounter(mark) },
     ...(idle || only !== undefined ? [{ in: inFamily(`refused-${way}`, vip), key: vip }] : []),
     ...(keepSource ? [{ in: inFamily("kept", vip), key: vip }] : []),
     ...(forwarding === "direct" && from !== "local" ? [{ in: inFamily("direct", vip), key: vip }] : []),
   ];
 }
 
-const portElements = ({ vip, ports, keepSource }: VirtualServer, goto: string, idle: boolean): Placed[] =>
+const portElements = ({ vip, mark, ports, keepSource }: VirtualServer, goto: string, idle: boolean): Placed[] =>
   ports.flatMap((range): Placed[] => {
     const [key, wide] = [portKey(range), range.last !== undefined];
     return [
       { in: inFamily(wide ? "port-ranges" : "ports", vip), key, value: goto },
+      { in: inFamily(`bytes-${range.protocol}`, vip), key: numbersText(range), value: bytesCounter(mark) },
       ...(idle ? [{ in: inFamily(wide ? "refused-ranges" : "refused-ports", vip), key }] : []),
       ...(keepSource ? [{ in: inFamily(`kept-${range.protocol}`, vip), key: numbersText(range) }] : []),
     ];
@@ -151,7 +155,10 @@ function remembering(server: VirtualServer, row: readonly string[], others: read
 }
 
 const counted = ({ mark }: VirtualServer): Statement => ({ kind: "count", counter: serverChain(mark) });
-const named = (server: VirtualServer) => ({ counter: serverChain(server.mark), comment: shortName(server) });
+const named = (server: VirtualServer) => ({
+  counters: [serverChain(server.mark), bytesCounter(server.mark)],
+  comment: shortName(server),
+});
 
 const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): Statement => ({
   kind: "nat",

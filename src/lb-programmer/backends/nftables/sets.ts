@@ -12,7 +12,7 @@ export type Family = 4 | 6;
 
 interface Shape {
   readonly key: readonly Type[];
-  readonly value?: readonly Type[] | "verdict";
+  readonly value?: readonly Type[] | "verdict" | "counter";
   readonly interval?: true;
 }
 /** "address": of the set's family. */
@@ -45,6 +45,12 @@ const PER_FAMILY = {
   "kept-tcp": { key: ["inet_service"], interval: true },
   "kept-udp": { key: ["inet_service"], interval: true },
   "kept-sctp": { key: ["inet_service"], interval: true },
+  // VIP, or published port, that a connection was made to -> counter of its server.
+  "bytes-local": { key: ["address"], value: "counter" },
+  "bytes-arriving": { key: ["address"], value: "counter" },
+  "bytes-tcp": { key: ["inet_service"], value: "counter", interval: true },
+  "bytes-udp": { key: ["inet_service"], value: "counter", interval: true },
+  "bytes-sctp": { key: ["inet_service"], value: "counter", interval: true },
   // VIPs that were meant for direct routing.
   direct: { key: ["address"] },
   // VIPs that answer ping by redirection; VIPs on real interfaces, named in the comment.
@@ -112,7 +118,7 @@ function made(name: string, { key, value, interval }: Shape, address: TypeName):
   return {
     name,
     key: types(key),
-    ...(value !== undefined && { value: value === "verdict" ? value : types(value) }),
+    ...(value !== undefined && { value: typeof value === "string" ? value : types(value) }),
     ...(interval && { interval }),
   };
 }

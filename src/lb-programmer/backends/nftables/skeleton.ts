@@ -7,6 +7,7 @@
  *   output, prerouting: VIP or published port -> verdict map -> chain of the server -> dnat to a task
  *   postrouting:        what was led elsewhere gets a source that replies come back to
  *   filter:             what should have been led somewhere and was not, is refused
+ *   filter, at the end: packets and octets of what was led, each once, for the counter of its server
  *
  * One table of family inet serves both address families: its nat chains take `dnat ip` and `dnat ip6` side by side.
  */
@@ -68,6 +69,8 @@ const NAT = -105;
 const RAW = -300;
 const SOURCE_NAT = 95;
 const FILTER = -5;
+/** After others' filters: what they drop was not carried. */
+const COUNTING = 200;
 
 /** Connection mark of those that come from the host's bridge and are led back to it, as ipvs has it; the other bits are others'. */
 const HAIRPIN = { mark: 0xe1100000, bits: 0xfff00000 };
@@ -154,6 +157,13 @@ const BASES: Readonly<Record<string, BaseChain>> = {
     ],
   },
   "refuse-passing": { base: filter("forward", FILTER), rules: refusedVips("arriving") },
+  // A task that connects to its own service sees each packet leave and enter: there it counts where it has left.
+  "count-leaving": { base: filter("output", COUNTING), rules: countedVips("local", "original") },
+  "count-entering": { base: filter("input", COUNTING), rules: countedVips("local", "reply") },
+  "count-passing": {
+    base: filter("forward", COUNTING),
+    rules: [...countedVips("arriving"), ...both((f) => PROTOCOLS.map((name) => countedPort(f, name)))],
+  },
 };
 
 /**
@@ -168,6 +178,24 @@ function limited(f: Family): Rule {
     { kind: "in set", key: [`${IP[f]} saddr`, ...PORT], set: `sources${f}`, not: true },
     DROP,
   ];
+}
+
+/** Not of pings, which a VIP answers by redirection. */
+function countedVips(whose: "local" | "arriving", direction?: "original" | "reply"): readonly Rule[] {
+  return both((f) => [
+    [
+      TRANSLATED,
+      ...(direction ? [{ kind: "match", what: "ct direction", is: direction } as const] : []),
+      { kind: "match", what: "meta l4proto", is: f === 4 ? "icmp" : "icmpv6", not: true },
+      { kind: "count", counter: { key: [`ct original ${IP[f]} daddr`], map: `bytes-${whose}${f}` } },
+      BACK,
+    ],
+  ]);
+}
+
+function countedPort(f: Family, protocol: string): Rule {
+  const counter = { key: ["ct original proto-dst"], map: `bytes-${protocol}${f}` } as const;
+  return [TRANSLATED, inFamily(f), isProtocol(protocol), { kind: "count", counter }, BACK];
 }
 
 function keptPort(f: Family, protocol: string): Rule {
@@ -196,6 +224,7 @@ function setsOf(rule: Rule): readonly string[] {
   return rule.flatMap((statement) => {
     if (statement.kind === "in set") return statement.set;
     if (statement.kind === "vmap") return statement.map;
+    if (statement.kind === "count" && typeof statement.counter === "object") return statement.counter.map;
     return statement.kind === "nat" && typeof statement.to === "object" && "map" in statement.to
       ? statement.to.map
       : [];

@@ -58,10 +58,12 @@ export function readTable(target: LbTarget, most: number): Ruleset | "endless" |
   }
 }
 
-/** What our table's counters have counted. */
-export function countersOf(target: LbTarget): ReadonlyMap<string, Counted> {
+/** What our table's counters have counted. If there are many more than `count`, somebody else has made them. */
+export function countersOf(target: LbTarget, count: number): ReadonlyMap<string, Counted> {
+  const contained = target.kind === "sandbox";
+  const limits = contained ? { most: (64 + 2 * count) * LARGE_ELEMENT, longest: 500 } : { most: 64 << 20 };
   try {
-    return withNetfilter(target.netns, (netlink) => readCounters(netlink, TABLE));
+    return withNetfilter(target.netns, (netlink) => readCounters(netlink, TABLE, limits));
   } catch (error) {
     throw lbError(target, "nf_tables", error);
   }
