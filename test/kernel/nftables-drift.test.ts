@@ -255,6 +255,36 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     await expectState(state);
   });
 
+  test("a container fills our table with counters: it is said, not read to the end, and put right", async () => {
+    await become(STATE);
+    expect([...(await backend.taken(target)).keys()].sort()).toEqual(STATE.servers.map(({ key }) => key).sort());
+    const input = Array.from({ length: 20_000 }, (_, i) => `add counter inet eleven x${i}\n`).join("");
+    expect(await exec("nft", ["-f", "-"], { netns: namespace.path, input })).toMatchObject({ status: 0, stderr: "" });
+    await expect(backend.taken(target)).rejects.toMatchObject({
+      code: "failed",
+      message: expect.stringContaining("E2BIG"),
+    });
+    expect((await backend.read(target, [])).servers).toEqual([]);
+    await become(STATE);
+    await expectState(STATE);
+    expect((await backend.taken(target)).size).toBe(STATE.servers.length);
+  });
+
+  test("counters that a container has filled to the brim are numbers, and no error", async () => {
+    await become(STATE);
+    const [most, text] = [
+      2n ** 64n - 1n,
+      TEXT.replace("add counter inet eleven b-256", "$& { packets 7 bytes 18446744073709551615; }"),
+    ];
+    await write(text);
+    await expectState(STATE);
+    expect((await backend.taken(target)).get("web/mynet/4")).toEqual({
+      connections: 0,
+      packets: 7,
+      bytes: Number(most),
+    });
+  });
+
   test("a namespace that is not there", async () => {
     const nowhere = { ...target, netns: "/run/netns/e11-none" };
     await expect(backend.probe(nowhere)).rejects.toMatchObject({ code: "gone" });
