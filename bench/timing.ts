@@ -27,6 +27,8 @@ export function timing(backend: LbBackend): Timing {
       apply: (target, ops, desired) => timed(backend.apply(target, ops, desired)),
       connections: (...of) => timed(backend.connections(...of)),
       watch: (target, changed) => backend.watch?.(target, changed) ?? (() => {}),
+      ...(backend.unchanged && { unchanged: (target) => backend.unchanged!(target) }),
+      ...(backend.blocked && { blocked: (target) => backend.blocked!(target) }),
       clear: (target) => backend.clear(target),
       close: () => backend.close?.(),
     },

@@ -36,13 +36,36 @@ interface Changed<T> {
  */
 export function withoutCommon<T extends object>(a: readonly T[], b: readonly T[]): [readonly T[], readonly T[]] {
   if (a === b) return [[], []];
+  let [olds, news] = told(a, b) ?? withoutEnds(a, b);
+  if (olds.length === news.length) [olds, news] = [unlike(olds, news), unlike(news, olds)];
+  return [without(olds, news), without(news, olds)];
+}
+
+/** What of one list is not in the one that it became, and the other way round. More is no mistake. */
+export type Difference<T> = readonly [olds: readonly T[], news: readonly T[]];
+
+/** Who makes a list from another knows what differs: said here, nobody has to look for it among ten thousand. */
+export function tellDifference<T>(a: readonly T[], b: readonly T[], difference: Difference<T>): void {
+  became.set(a, { next: new WeakRef(b), difference });
+}
+
+/** By the older list. Whoever holds on to that one keeps none of those alive that came after it. */
+const became = new WeakMap<
+  readonly unknown[],
+  { next: WeakRef<readonly unknown[]>; difference: Difference<unknown> }
+>();
+
+function told<T extends object>(a: readonly T[], b: readonly T[]): Difference<T> | undefined {
+  const known = became.get(a);
+  return known?.next.deref() === b ? (known.difference as Difference<T>) : undefined;
+}
+
+function withoutEnds<T extends object>(a: readonly T[], b: readonly T[]): Difference<T> {
   const most = Math.min(a.length, b.length);
   let [start, end] = [0, 0];
   while (start < most && a[start] === b[start]) start++;
   while (end < most - start && a[a.length - 1 - end] === b[b.length - 1 - end]) end++;
-  let [olds, news] = [a.slice(start, a.length - end), b.slice(start, b.length - end)];
-  if (olds.length === news.length) [olds, news] = [unlike(olds, news), unlike(news, olds)];
-  return [without(olds, news), without(news, olds)];
+  return [a.slice(start, a.length - end), b.slice(start, b.length - end)];
 }
 
 /** Changes in place, the rule, leave everything else where it was. */

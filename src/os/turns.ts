@@ -14,14 +14,14 @@ interface Waiting {
   readonly place: string;
   readonly start: () => void;
   /** Missing: it waits for however long. */
-  readonly timer: NodeJS.Timeout | undefined;
+  readonly deadline: Deadline | undefined;
 }
 
 export class Turns {
   readonly #most: number;
   readonly #now: () => number;
-  /** When the call at work began, by place. */
-  readonly #busy = new Map<string, number>();
+  /** Where a call is at work. */
+  readonly #busy = new Set<string>();
   /** Until when a place counts as slow. */
   readonly #slow = new Map<string, number>();
   #waiting: Waiting[] = [];
@@ -42,28 +42,29 @@ export class Turns {
         this.#waiting = this.#waiting.filter((other) => other !== waiting);
         reject(new OsError("nftables", ETIMEDOUT, "", "others' changes of the namespace's rules take too long"));
       };
-      const timer = longest < Number.POSITIVE_INFINITY ? setTimeout(late, longest) : undefined;
+      const deadline = longest < Number.POSITIVE_INFINITY ? new Deadline(longest, late) : undefined;
       const start = (): void => {
-        timer?.refresh();
-        this.#busy.set(place, this.#now());
+        deadline?.again();
+        this.#busy.add(place);
+        const slow = new Deadline(SLOW.from, () => void this.#slow.set(place, Number.POSITIVE_INFINITY));
         work()
           .then(resolve, reject)
           .finally(() => {
-            clearTimeout(timer);
+            deadline?.end();
+            slow.end();
             this.#ended(place);
           });
       };
-      const waiting: Waiting = { place, start, timer };
+      const waiting: Waiting = { place, start, deadline };
       this.#waiting.push(waiting);
       this.#next();
     });
   }
 
   #ended(place: string): void {
-    const now = this.#now();
-    if (now - this.#busy.get(place)! > SLOW.from) this.#slow.set(place, now + SLOW.remembered);
+    if (this.#slow.get(place) === Number.POSITIVE_INFINITY) this.#slow.set(place, this.#now() + SLOW.remembered);
     this.#busy.delete(place);
-    for (const waiting of this.#waiting) if (!this.#isSlow(waiting.place)) waiting.timer?.refresh();
+    for (const waiting of this.#waiting) if (!this.#slow.has(waiting.place)) waiting.deadline?.again();
     this.#next();
   }
 
@@ -78,12 +79,34 @@ export class Turns {
 
   #mayStart(place: string): boolean {
     if (this.#busy.has(place) || this.#busy.size >= this.#most) return false;
-    return !this.#isSlow(place) || ![...this.#busy.keys()].some((other) => this.#isSlow(other));
+    return !this.#slow.has(place) || ![...this.#busy].some((other) => this.#slow.has(other));
+  }
+}
+
+/**
+ * Calls when so many milliseconds are over. If this thread was at something else for as long, that is nobody's fault: first it hears what has
+ * ended meanwhile, and only who is still at it then is late.
+ */
+class Deadline {
+  readonly #timer: NodeJS.Timeout;
+  /** How often the time has begun anew. */
+  #begun = 0;
+
+  constructor(milliseconds: number, call: () => void) {
+    this.#timer = setTimeout(() => {
+      const begun = this.#begun;
+      setImmediate(() => begun === this.#begun && call());
+    }, milliseconds);
   }
 
-  #isSlow(place: string): boolean {
-    const began = this.#busy.get(place);
-    return this.#slow.has(place) || (began !== undefined && this.#now() - began > SLOW.from);
+  again(): void {
+    this.#begun++;
+    this.#timer.refresh();
+  }
+
+  end(): void {
+    this.#begun++;
+    clearTimeout(this.#timer);
   }
 }
 

@@ -188,7 +188,7 @@ async function told(subject: Subject, states: readonly LbState[]): Promise<strin
     await quiet(() => times);
     equal(times, before, "our own changes were told");
     await flush();
-    await eventually(() => ok(times > before, "a flush was not told"), 5_000);
+    await eventually(() => ok(times > before, "a flush was not told"), 15_000);
   } finally {
     stop();
   }

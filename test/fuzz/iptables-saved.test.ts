@@ -4,9 +4,9 @@
  */
 import fc from "fast-check";
 import { addressChange, selfRouteChange } from "../../src/lb-programmer/backends/ipvs/addresses.ts";
-import { inFamily } from "../../src/lb-programmer/backends/ipvs/chain.ts";
-import { stateOf } from "../../src/lb-programmer/backends/ipvs/read.ts";
-import { EVERY_CHAIN, marksOf, parseSaved, restoreText } from "../../src/lb-programmer/backends/ipvs/saved.ts";
+import { inFamily } from "../../src/lb-programmer/backends/ipvs/iptables/chain.ts";
+import { stateOf } from "../../src/lb-programmer/backends/ipvs/iptables/read.ts";
+import { EVERY_CHAIN, marksOf, parseSaved, restoreText } from "../../src/lb-programmer/backends/ipvs/iptables/saved.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY } from "../../src/lb-programmer/state.ts";
 import { randomState } from "../lb-programmer/random-state.ts";
@@ -53,7 +53,7 @@ function holds(input: Uint8Array): void {
   const state = stateOf({ saved, services: [], destinations: new Map(), addresses: new Set(), selfRoutes: new Set() });
   if (state === undefined) return;
   const ops = diff({ ...state, sysctls: {} }, EMPTY);
-  for (const { address, device } of addressChange(ops, EMPTY).removed)
+  for (const { address, device } of addressChange(ops, EMPTY, () => false).removed)
     if (!/^[0-9a-f.:]{2,45} [^\s/:"';{}\\]{1,15}$/.test(`${address} ${device}`)) throw new Error("no address");
   for (const to of selfRouteChange(ops, EMPTY, new Set()).removed)
     if (!/^[0-9a-f.:]{2,45}$/.test(to)) throw new Error("no route");

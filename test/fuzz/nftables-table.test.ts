@@ -3,30 +3,61 @@
  * that we could have written.
  */
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { changesOf } from "../../src/lb-programmer/backends/nftables/changes.ts";
-import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
-import { SETS } from "../../src/lb-programmer/backends/nftables/sets.ts";
-import { understand } from "../../src/lb-programmer/backends/nftables/understand.ts";
+import { describe, expect, test } from "vitest";
+import { changesOf } from "../../src/lb-programmer/backends/inet-table/changes.ts";
+import type { Dialect } from "../../src/lb-programmer/backends/inet-table/dialect.ts";
+import { NOTHING, otherElements } from "../../src/lb-programmer/backends/inet-table/parts.ts";
+import { SETS } from "../../src/lb-programmer/backends/inet-table/sets.ts";
+import { understand, type Whole } from "../../src/lb-programmer/backends/inet-table/understand.ts";
+import { balancedBy } from "../../src/lb-programmer/backends/ipvs/balanced.ts";
+import { MARKS } from "../../src/lb-programmer/backends/ipvs/table/parts.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { normal } from "../../src/lb-programmer/normal.ts";
 import { EMPTY, type LbState } from "../../src/lb-programmer/state.ts";
+import { familyOf } from "../../src/model/address.ts";
 import { OsError } from "../../src/os/error.ts";
+import type { IpvsDestination } from "../../src/os/netlink/ipvs.ts";
 import { writeBatch } from "../../src/os/nftables/batch.ts";
 import { changeText } from "../../src/os/nftables/text.ts";
 import type { Change } from "../../src/os/nftables/types.ts";
 import { randomState } from "../lb-programmer/random-state.ts";
-import { readBack, readOctets, tableOf } from "../support/nftables-table.ts";
+import { readBack, readOctets, STRAIGHT, tableOf } from "../support/nftables-table.ts";
 import { damaged, swapped, text } from "./arbitraries.ts";
 import { fuzz } from "./fuzz.ts";
 
 const MOST = 10_000;
 
+interface Writer {
+  readonly dialect: Dialect;
+  /** What is not in the table, from where `state` was installed. */
+  readonly whole: (state: LbState) => Whole;
+}
+
+const WRITERS: Readonly<Record<string, Writer>> = {
+  nftables: { dialect: STRAIGHT, whole: () => (server) => server },
+  ipvs: {
+    dialect: MARKS,
+    whole: ({ servers }) => {
+      const services = servers.map(({ mark, vip, scheduler, affinity }) => ({
+        ...{ mark, scheduler, affinity },
+        family: familyOf(vip),
+      }));
+      const destinations = new Map<number, IpvsDestination[]>();
+      for (const { mark, forwarding, destinations: tasks } of servers)
+        destinations.set(mark, [
+          ...(destinations.get(mark) ?? []),
+          ...tasks.map((task) => ({ ...task, port: 0, forwarding })),
+        ]);
+      return balancedBy({ services, destinations });
+    },
+  },
+};
+
 /** Names of maps and sets that there are. */
 const EVERY: ReadonlySet<string> = new Set(SETS.keys());
 
 const CHAIN = "(?:s-\\d{3,7}|t-\\d{3,7}-[0-9a-f._]{2,45})";
-const NAME = "[a-z-]{3,16}[46]?(?:-\\d{1,5})?";
+const NAME = "[a-z-]{3,21}[46]?(?:-\\d{1,5})?";
 const WORD = '(?:[0-9a-f.:]{1,45}(?:/\\d{1,3})?|\\d{1,5}-\\d{1,5}|tcp|udp|sctp|"[^\\s/:"\';{}\\\\]{1,15}")';
 const KEY = `${WORD}(?: \\. ${WORD}){0,2}`;
 const COMMENT = '(?: comment "[ !#-~]{1,124}")?';
@@ -44,23 +75,28 @@ const LINE = new RegExp(
 );
 
 /** All that is ever changed because of a state: what takes it away, and what makes it. */
-function changesFor(state: LbState): readonly Change[] {
-  const parts = [...state.servers.map(serverParts), { ...NOTHING, elements: otherElements(state) }];
+function changesFor({ skeleton, step }: Dialect, state: LbState): readonly Change[] {
+  const parts = [
+    ...state.servers.map((server) => step(undefined, server).after),
+    { ...NOTHING, elements: otherElements(state) },
+  ];
   return [
     ...changesOf(
+      skeleton,
       parts.map((before) => ({ before, after: NOTHING })),
       EVERY,
     ),
     ...changesOf(
+      skeleton,
       parts.map((after) => ({ before: NOTHING, after })),
       EVERY,
     ),
   ];
 }
 
-function holds(state: LbState | undefined): void {
+function holds(dialect: Dialect, state: LbState | undefined): void {
   if (state === undefined) return;
-  const changes = changesFor(state);
+  const changes = changesFor(dialect, state);
   writeBatch("eleven", changes);
   for (const change of changes) {
     const line = changeText("eleven", change);
@@ -71,10 +107,10 @@ function holds(state: LbState | undefined): void {
 }
 
 /** Undefined, too, if it can't be read: that is an OsError. */
-function understood(read: () => ReturnType<typeof readBack>): LbState | undefined {
+function understood(dialect: Dialect, whole: Whole, read: () => ReturnType<typeof readBack>): LbState | undefined {
   try {
     const table = read();
-    return table && understand(table, MOST)?.state;
+    return table && understand(dialect, table, MOST, whole)?.state;
   } catch (error) {
     if (error instanceof OsError) return undefined;
     throw error;
@@ -82,19 +118,6 @@ function understood(read: () => ReturnType<typeof readBack>): LbState | undefine
 }
 
 const STATES = fc.sample(randomState({ device: "dev0" }), 100);
-
-test.each(STATES.slice(0, 20).map((state, i) => [i, state] as const))(
-  "as it was written, it is understood: %i",
-  (_, state) => {
-    const there = understood(() => readBack(tableOf(state)));
-    expect(there && normal(there)).toEqual(normal({ ...state, sysctls: {} }));
-  },
-);
-
-const octets = fc.constantFrom(
-  ...STATES.map((state) => Uint8Array.from(writeBatch("eleven", tableOf(state)).messages.octets)),
-);
-fuzz("nftables table", damaged(octets), (input) => holds(understood(() => readOctets(Buffer.from(input)))));
 
 /** What a container could put in the place of a word. */
 const HOSTILE = fc.constantFrom(
@@ -121,14 +144,34 @@ const HOSTILE = fc.constantFrom(
     "65536",
   ],
 );
-const written = fc.constantFrom(...STATES.map((state) => JSON.stringify(tableOf(state))));
+describe.each(Object.entries(WRITERS))("%s", (name, { dialect, whole }) => {
+  test.each(STATES.slice(0, 20).map((state, i) => [i, state] as const))(
+    "as it was written, it is understood: %i",
+    (_, state) => {
+      const there = understood(dialect, whole(state), () => readBack(tableOf(state, dialect)));
+      expect(there && normal(there)).toEqual(normal({ ...state, sysctls: {} }));
+    },
+  );
 
-fuzz("nftables table of other words", text(swapped(written, /"[^"]*"(?!:)|\b\d+\b/g, HOSTILE)), (input) => {
-  let table: ReturnType<typeof readBack>;
-  try {
-    table = readBack(JSON.parse(Buffer.from(input).toString()) as Change[]);
-  } catch {
-    return; // nothing that can be written
-  }
-  holds(table && understand(table, MOST)?.state);
+  const nothing = whole(EMPTY);
+  const octets = fc.constantFrom(
+    ...STATES.map((state) => Uint8Array.from(writeBatch("eleven", tableOf(state, dialect)).messages.octets)),
+  );
+  fuzz(`table, ${name}`, damaged(octets), (input) =>
+    holds(
+      dialect,
+      understood(dialect, nothing, () => readOctets(Buffer.from(input))),
+    ),
+  );
+
+  const written = fc.constantFrom(...STATES.map((state) => JSON.stringify(tableOf(state, dialect))));
+  fuzz(`table of other words, ${name}`, text(swapped(written, /"[^"]*"(?!:)|\b\d+\b/g, HOSTILE)), (input) => {
+    let table: ReturnType<typeof readBack>;
+    try {
+      table = readBack(JSON.parse(Buffer.from(input).toString()) as Change[]);
+    } catch {
+      return; // nothing that can be written
+    }
+    holds(dialect, table && understand(dialect, table, MOST, nothing)?.state);
+  });
 });

@@ -8,19 +8,25 @@ import { availableParallelism } from "node:os";
 import { Writable } from "node:stream";
 import { describe, expect, test } from "vitest";
 import { inGuest, missing } from "./guest/guest.ts";
+import { qemu } from "./guest/qemu.ts";
 import { PARTS } from "./guest/suite.ts";
 import { uml } from "./guest/uml.ts";
 import { privileged } from "./namespaces.ts";
 
 const LIMIT = 1800; // seconds for one guest, and as long again for those that wait for a processor
 
+const MACHINES = { uml, qemu } as const;
+type Kind = keyof typeof MACHINES;
+const EVERY = (["uml", "qemu"] as const).flatMap((kind) => Object.keys(PARTS[kind]).map((part) => ({ kind, part })));
+
 const why = reason();
-if (why === undefined && hasIpvs()) for (const part of Object.values(PARTS)) part();
+if (why === undefined && hasIpvs())
+  for (const part of Object.values(PARTS).flatMap((some) => Object.values(some))) part();
 else
   describe.skipIf(why !== undefined)(`in a guest${why === undefined ? "" : ` (${why})`}`, () => {
     const start = limited(availableParallelism());
-    test.concurrent.each(Object.keys(PARTS))("%s", { timeout: 2 * LIMIT * 1000 }, async (part) => {
-      const { status, output } = await start(() => inGuestTold(part));
+    test.concurrent.each(EVERY)("$part", { timeout: 2 * LIMIT * 1000 }, async ({ kind, part }) => {
+      const { status, output } = await start(() => inGuestTold(kind, part));
       expect(status, output).toBe(0);
     });
   });
@@ -28,7 +34,7 @@ else
 /** Why nothing can be tested here. In CI that is a failure. */
 function reason(): string | undefined {
   if (!privileged()) return "needs root";
-  const lacking = hasIpvs() ? [] : missing(uml);
+  const lacking = hasIpvs() ? [] : [...new Set(Object.values(MACHINES).flatMap(missing))];
   if (lacking.length > 0 && process.env["CI"]) throw new Error(`install ${lacking.join(" ")}`);
   return lacking.length > 0 ? `needs the packages ${lacking.join(", ")}` : undefined;
 }
@@ -43,7 +49,7 @@ function hasIpvs(): boolean {
   return existsSync("/proc/net/ip_vs");
 }
 
-async function inGuestTold(part: string): Promise<{ status: number; output: string }> {
+async function inGuestTold(kind: Kind, part: string): Promise<{ status: number; output: string }> {
   let output = "";
   const heard = new Writable({
     write(text: Buffer, _, done) {
@@ -57,8 +63,16 @@ async function inGuestTold(part: string): Promise<{ status: number; output: stri
     "--reporter=verbose",
     "--config=test/kernel/guest/vitest.config.ts",
   ];
-  const env = { ...process.env, E11_PARTS: part, NO_COLOR: "1", VITEST: undefined, VITEST_POOL_ID: undefined };
-  const status = await inGuest(uml, command, { timeout: LIMIT, stdout: heard, stderr: heard, env });
+  const patience = kind === "qemu" ? "5" : "1";
+  const env = {
+    ...process.env,
+    E11_PARTS: part,
+    E11_PATIENCE: patience,
+    NO_COLOR: "1",
+    VITEST: undefined,
+    VITEST_POOL_ID: undefined,
+  };
+  const status = await inGuest(MACHINES[kind], command, { timeout: LIMIT, stdout: heard, stderr: heard, env });
   console.log(`${part}: ${/^\s*Tests .*$/m.exec(output)?.[0].trim() ?? `status ${status}`}`);
   return { status, output };
 }

@@ -1,5 +1,6 @@
 /** nf_tables by netlink, next to nft: what we write it lists as if it had written it, and what it writes we read as if we had. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MARKS } from "../../src/lb-programmer/backends/ipvs/table/parts.ts";
 import { SKELETON } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
 import { exec } from "../../src/os/exec.ts";
 import { NETLINK_NETFILTER, Netlink } from "../../src/os/netlink/connection.ts";
@@ -129,7 +130,9 @@ describe.skipIf(!privileged())("nf_tables", () => {
   ];
   const TABLES = [
     ["the whole of a state", tableOf(STATE)],
-    ["all that there can be, empty", SKELETON],
+    ["all that there can be, empty", SKELETON.whole()],
+    ["the whole of a state, for IPVS", tableOf(STATE, MARKS)],
+    ["all that there can be for IPVS, empty", MARKS.skeleton.whole()],
     ["maps to counters", COUNTING],
   ] as const;
 

@@ -7,6 +7,9 @@
 import { createSocket } from "node:dgram";
 import { connect, createServer } from "node:net";
 
+/** As in until.ts. */
+const PATIENCE = Number(process.env.E11_PATIENCE ?? 1);
+
 const held = new Map();
 const servers = [];
 let loading;
@@ -146,7 +149,7 @@ function holder(socket, event, send, end) {
   const line = (timeout, question = "?\n") =>
     new Promise((resolve) => {
       if (failed) return resolve(failed);
-      const timer = setTimeout(() => resolve("error timeout"), timeout);
+      const timer = setTimeout(() => resolve("error timeout"), timeout * PATIENCE);
       told = (text) => {
         clearTimeout(timer);
         resolve(text);

@@ -1,12 +1,13 @@
 /** A planner that is told what changes were about looks at nothing else, and plans what one would that looks at everything. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { withoutCommon } from "../../src/lb-programmer/changed.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
 import { normal } from "../../src/lb-programmer/normal.ts";
 import { joined, PerService } from "../../src/lb-programmer/plan/per-service.ts";
 import { Planner } from "../../src/lb-programmer/plan/planner.ts";
 import { TouchedServices } from "../../src/lb-programmer/plan/touched-services.ts";
-import type { LbTarget, Placement } from "../../src/lb-programmer/state.ts";
+import type { LbState, LbTarget, Placement, VirtualServer } from "../../src/lb-programmer/state.ts";
 import type { ChangeInput } from "../../src/model/input.ts";
 import type { Change, ReadonlyState } from "../../src/model/types.ts";
 import { RegistryError } from "../../src/registry/error.ts";
@@ -110,6 +111,7 @@ test.each<Placement>(["sandbox", "network"])(
         const told = new Planner(context);
         let telling = true;
         const registry = new Registry({ follow: (applied) => void (telling && told.follow(applied)) });
+        const earlier = new Map<LbTarget, LbState>();
         const plans = (targets: readonly LbTarget[]) => targets.map((target) => told.plan(registry.state, target));
         applied(registry, WORLD);
         for (const { batch, told: tell, asked, freed } of steps) {
@@ -118,6 +120,14 @@ test.each<Placement>(["sandbox", "network"])(
           const fresh = new Planner(context);
           const expected = asked.map((target) => normal(fresh.plan(registry.state, target)));
           expect(plans(asked).map(normal)).toEqual(expected);
+          for (const [i, plan] of plans(asked).entries()) {
+            const before = earlier.get(asked[i]!) ?? plan;
+            // What is known of the difference is what is found by looking for it.
+            expect(withoutCommon(before.servers, plan.servers).map(keysOf)).toEqual(
+              withoutCommon([...before.servers], [...plan.servers]).map(keysOf),
+            );
+            earlier.set(asked[i]!, plan);
+          }
           if (freed) told.freed(marks.keep(plans(asked).flatMap(({ servers }) => servers.map(({ key }) => key))));
           for (const [i, plan] of plans(asked).entries()) {
             const again = told.plan(registry.state, asked[i]!);
@@ -129,6 +139,8 @@ test.each<Placement>(["sandbox", "network"])(
     );
   },
 );
+
+const keysOf = (servers: readonly VirtualServer[]) => servers.map(({ key, mark }) => `${key} ${mark}`).toSorted();
 
 /** Marks that are not given to anybody else once they are freed: who still has an old one is found out. */
 function neverAgain() {
@@ -189,6 +201,21 @@ describe("what is kept", () => {
     expect(of("c3").servers).toBe(elsewhere.servers);
   });
 
+  test.each<[string, string, boolean]>([
+    ["another sandbox that comes", "container c4 on n1\n sandbox c4", false],
+    ["another sandbox alone", "sandbox c2 up=192.0.2.1", true],
+    ["the sandbox itself", "sandbox c1 up=192.0.2.1", false],
+    ["its container", "container c1 on n2", false],
+    ["a service", "service b on n2", false],
+    ["a network", "network n3 overlay 10.0.3.0/24", false],
+  ])("a sandbox's plan after %s", (_, text, same) => {
+    const { registry, of } = world("");
+    const before = of("c1");
+    expect(of("c1")).toBe(before);
+    registry.apply(changes(text));
+    expect(of("c1") === before).toBe(same);
+  });
+
   test("published ports that lead to where they led are the same list", () => {
     const { registry, published } = world("");
     registry.apply([
@@ -233,6 +260,24 @@ describe("services that were touched", () => {
     log.follow({ revision: 5, touched: { ...touched("b"), tasksOf: new Set(["c"]) } });
     log.add(["d"]);
     expect(log.since(now, at(5))).toEqual(["b", "c", "d"]);
+  });
+
+  test("of many, those who looked lately are told what came since", () => {
+    const log = new TouchedServices(1);
+    let { now } = log;
+    for (let i = 2; i < 20_000; i++) {
+      log.follow({ revision: i, touched: touched(`${i}`) });
+      expect(log.since(now, at(i))).toEqual([`${i}`]);
+      now = log.now;
+    }
+  });
+
+  test("the revision that it begins with is no gap", () => {
+    const log = new TouchedServices(7);
+    const { now } = log;
+    expect(log.since(now, at(7))).toEqual([]);
+    log.follow({ revision: 8, touched: touched("a") });
+    expect(log.since(now, at(8))).toEqual(["a"]);
   });
 
   test.each<[string, (log: TouchedServices) => void, number]>([

@@ -125,6 +125,12 @@ describe("install", () => {
     for (let i = 0; i < 20; i++) reconciler.add(sandbox(`c${i}`));
     await reconciler.installed(0);
     expect(most).toBe(3);
+    most = 0;
+    const removed = reconciler.status().map(({ target }) => reconciler.remove(target));
+    for (let i = 0; i < 20; i++) reconciler.add(sandbox(`c${i}`)); // each waits until it has been cleared
+    await Promise.all(removed);
+    await reconciler.installed(0);
+    expect(most).toBeLessThanOrEqual(6); // three are cleared, three others are worked on
   });
 });
 

@@ -6,10 +6,11 @@ import { checked, libc, libcProblem } from "../../src/os/libc.ts";
 import { type DumpLimits, NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink/connection.ts";
 import { forget, parseEntry, trackedBy } from "../../src/os/netlink/conntrack.ts";
 import { Genetlink } from "../../src/os/netlink/genetlink.ts";
-import { nftGeneration } from "../../src/os/netlink/nfnetlink.ts";
+import { inTransaction, nftGeneration } from "../../src/os/netlink/nfnetlink.ts";
 import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink/read.ts";
 import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { inNetns } from "../../src/os/netns.ts";
+import { commit } from "../../src/os/nftables/batch.ts";
 import { hex } from "../support/text.ts";
 import { Namespaces, withoutNamespaces } from "../system/namespaces.ts";
 
@@ -192,6 +193,24 @@ describe.skipIf(libcProblem() !== undefined || withoutNamespaces())("in a namesp
   test("connections are read, and the generation of rules", () => {
     expect(trackedBy(namespaces.path("nl"), "10.0.0.1")).toEqual([]);
     expect(inNetns(namespaces.path("nl"), nftGeneration)).toBeTypeOf("number");
+  });
+
+  test("a connection that is kept open is for its namespace, not for the path", async () => {
+    await namespaces.add("kept");
+    const path = namespaces.path("kept");
+    const there = () => inNetns(path, nftGeneration);
+    const first = Number(nftGeneration(path));
+    for (const table of ["one", "two", "three"])
+      await inTransaction(path, { own: true, longest: 30_000 }, (it) => commit(it, table, [{ kind: "table.add" }]));
+    expect([nftGeneration(path), there()]).toEqual([first + 3, first + 3]);
+    const entered = vi.spyOn(libc(), "setns");
+    expect(nftGeneration(path)).toBe(first + 3);
+    expect(entered).toHaveBeenCalledTimes(0);
+    entered.mockRestore();
+    await namespaces.remove("kept");
+    expect(() => nftGeneration(path)).toThrow("open namespace");
+    await namespaces.add("kept");
+    expect([nftGeneration(path), there()]).toEqual([first, first]);
   });
 
   test("connections are forgotten: none are listed where there are none, else all of them once", () => {

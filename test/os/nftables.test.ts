@@ -262,6 +262,21 @@ test.each<[string, readonly Statement[], string]>([
     "ct status=>1 &20000000^00000000 neq[1]00000000 l4proto=>1 neq[1]01 ct ip daddr=>1 counter @bytes4[1] return",
   ],
   [
+    "ct state new meta mark @idle4 tcp flags syn / fin,syn,rst,ack reject with tcp reset",
+    [
+      { kind: "match", what: "ct state", is: "new" },
+      { kind: "in set", key: ["meta mark"], set: "idle4" },
+      { kind: "opens" },
+      { kind: "reject", with: "tcp reset" },
+    ],
+    "ct state=>1 &08000000^00000000 neq[1]00000000 mark=>1 @idle4[1] l4proto=>1 eq[1]06 transport+13/1=>1 &17^00 eq[1]02 reject tcp reset",
+  ],
+  [
+    "meta mark set ip daddr . meta l4proto . th dport map @marks4",
+    [{ kind: "set meta mark", key: ["ip daddr", "meta l4proto", "th dport"], map: "marks4" }],
+    "nfproto=>1 eq[1]02 network+16/4=>1 l4proto=>9 transport+2/2=>10 @marks4[1]=>1 mark<=1",
+  ],
+  [
     "meta nfproto ipv4 ip saddr @clients update @clients { ip saddr } goto t-1",
     [
       { kind: "match", what: "meta nfproto", is: "ipv4" },
@@ -288,6 +303,7 @@ test.each<[family: Family, what: "ip daddr" | "ip6 daddr", program: string]>([
 function expressionText(e: ReturnType<typeof compile>[number]): string {
   switch (e.kind) {
     case "meta":
+      if (e.from !== undefined) return `${e.key}<=${e.from}`;
       return `${e.key}=>${e.register}`;
     case "payload":
       return `${e.base}+${e.offset}/${e.length}=>${e.register}`;

@@ -1,4 +1,5 @@
 /** Who is called when, of those who wait for their turn; in steps: places that ask, places whose call ends, milliseconds that pass. */
+import { stat } from "node:fs";
 import { expect, test, vi } from "vitest";
 import { OsError } from "../../src/os/error.ts";
 import { Turns } from "../../src/os/turns.ts";
@@ -14,21 +15,24 @@ test.each([
   ["that is forgotten", "a b +1100 -a -b +300001 a b", "a b a b"],
   ["who is quick is not slow", "a b +900 -a -b a b", "a b a b"],
 ])("%s", async (_, steps, expected) => {
-  let now = 0;
-  const turns = new Turns(2, () => now);
-  const called: string[] = [];
-  const ends = new Map<string, () => void>();
-  for (const step of steps.split(" ")) {
-    if (step.startsWith("+")) now += Number(step);
-    else if (step.startsWith("-")) ends.get(step.slice(1))?.();
-    else
-      void turns.run(step, () => {
-        called.push(step);
-        return new Promise<void>((end) => ends.set(step, end));
-      });
-    await new Promise<void>((done) => setImmediate(done));
+  vi.useFakeTimers();
+  try {
+    const turns = new Turns(2, () => vi.getMockedSystemTime()!.getTime());
+    const called: string[] = [];
+    const ends = new Map<string, () => void>();
+    for (const step of steps.split(" ")) {
+      if (step.startsWith("-")) ends.get(step.slice(1))?.();
+      else if (!step.startsWith("+"))
+        void turns.run(step, () => {
+          called.push(step);
+          return new Promise<void>((end) => ends.set(step, end));
+        });
+      await vi.advanceTimersByTimeAsync(step.startsWith("+") ? Number(step) : 0);
+    }
+    expect(called.join(" ")).toBe(expected);
+  } finally {
+    vi.useRealTimers();
   }
-  expect(called.join(" ")).toBe(expected);
 });
 
 test("what it resolves to and why it rejects is the call's, and then the next is called", async () => {
@@ -49,7 +53,7 @@ test("nobody waits for longer than he will: what has begun goes on, what has not
     const waiting = turns.run("b", async () => void called.push("b"), 100);
     const patient = turns.run("c", async () => void called.push("c"));
     const outcomes = Promise.allSettled([begun, waiting]);
-    vi.advanceTimersByTime(100);
+    await vi.advanceTimersByTimeAsync(101);
     const late = { status: "rejected", reason: expect.any(OsError) };
     expect(await outcomes).toEqual([late, late]);
     expect(called).toEqual([]);
@@ -80,4 +84,23 @@ test("who waits while others' calls end has time, unless he is slow himself; a c
   } finally {
     vi.useRealTimers();
   }
+});
+
+test("nobody is late or slow because this thread was at something else", async () => {
+  const turns = new Turns(1);
+  const called: string[] = [];
+  const calls = ["a", "b", "a", "c"].map((place) =>
+    turns.run(place, () => new Promise<void>((done) => stat("/", () => done(void called.push(place)))), 500),
+  );
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_100); // what another thread has done meanwhile is not heard of
+  const slow = calls.map((call, i) => call.then(() => i));
+  expect(await Promise.all(slow)).toEqual([0, 1, 2, 3]);
+  const both = new Turns(2);
+  const ends: (() => void)[] = [];
+  const took = ["x", "y"].map((place) => both.run(place, () => new Promise<void>((done) => stat("/", () => done()))));
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1_100);
+  await Promise.all(took);
+  for (const place of ["x", "y"]) void both.run(place, () => new Promise<void>((done) => ends.push(done)));
+  expect(ends).toHaveLength(2); // side by side, as those that are not slow
+  for (const end of ends) end();
 });

@@ -1,6 +1,8 @@
 /** The balancer's whole table for a state: as changes, as the kernel gives it back, and a kernel that gives back whatever it is told. */
-import { changesOf } from "../../src/lb-programmer/backends/nftables/changes.ts";
-import { NOTHING, otherElements, serverParts } from "../../src/lb-programmer/backends/nftables/parts.ts";
+import { changesOf } from "../../src/lb-programmer/backends/inet-table/changes.ts";
+import type { Dialect } from "../../src/lb-programmer/backends/inet-table/dialect.ts";
+import { NOTHING, otherElements } from "../../src/lb-programmer/backends/inet-table/parts.ts";
+import { turning } from "../../src/lb-programmer/backends/nftables/turns.ts";
 import type { LbState } from "../../src/lb-programmer/state.ts";
 import type { Netlink } from "../../src/os/netlink/connection.ts";
 import { type Message, parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
@@ -10,13 +12,17 @@ import { NF_TABLES } from "../../src/os/nftables/message.ts";
 import { type Ruleset, readRuleset } from "../../src/os/nftables/ruleset.ts";
 import type { Change } from "../../src/os/nftables/types.ts";
 
+/** Turns begin with the first task. */
+export const STRAIGHT = turning(() => 0);
+
 /** From nothing to all of it. */
-export const tableOf = (state: LbState): readonly Change[] => [
+export const tableOf = (state: LbState, dialect: Dialect = STRAIGHT): readonly Change[] => [
   { kind: "table.add" },
   ...changesOf(
+    dialect.skeleton,
     [
       { before: NOTHING, after: { ...NOTHING, elements: otherElements(state) } },
-      ...state.servers.map((server) => ({ before: NOTHING, after: serverParts(server) })),
+      ...state.servers.map((server) => dialect.step(undefined, server)),
     ],
     new Set(),
   ),

@@ -22,7 +22,7 @@ export interface BackendEntry {
 /** In the order in which "auto" tries them. */
 export const BACKENDS: Readonly<Record<BackendName, BackendEntry>> = {
   ipvs: {
-    how: "as Docker: mark in mangle, IPVS by mark, masquerade; iptables in chains of our own",
+    how: "as Docker: a mark for each VIP, IPVS by mark, another source; in a table of our own",
     create: (options) => new IpvsBackend(options),
   },
   nftables: {

@@ -181,7 +181,8 @@ export class Balancing {
     const { stateDir, state } = this.#hooks;
     const kept = new KeptMarks(backend.dryRun ? undefined : stateDir, (problem) => this.#once.say("marks", problem));
     const { marks } = kept;
-    const planner = new Planner({ placement, node, marks: (key) => marks.of(key), sysctls: sysctlsOf(backend, idle) });
+    const context = { placement, node, marks: (key: string) => marks.of(key), sysctls: sysctlsOf(backend, idle) };
+    const planner = new Planner(context, state().revision);
     const reconciler = createReconciler({
       backend,
       marks: { adopt: (servers) => marks.adopt(servers), keep: (keys) => planner.freed(marks.keep(keys)) },

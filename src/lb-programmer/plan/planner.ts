@@ -12,6 +12,7 @@ import type { LbState, LbTarget } from "../state.ts";
 import type { PlanContext } from "./context.ts";
 import { planHost } from "./host.ts";
 import { planIngress } from "./ingress.ts";
+import { KeptPlans } from "./kept-plans.ts";
 import { planNetwork } from "./network.ts";
 import type { Planning } from "./planning.ts";
 import { planSandbox } from "./sandbox.ts";
@@ -28,11 +29,13 @@ import { type Told, TouchedServices } from "./touched-services.ts";
  */
 export class Planner {
   readonly #planning: Planning;
+  readonly #kept = new KeptPlans();
 
-  constructor(context: PlanContext) {
+  /** `revision`: of the state that there is now, if everything from here on is told (`follow`). */
+  constructor(context: PlanContext, revision?: number) {
     this.#planning = {
       ...context,
-      touched: new TouchedServices(),
+      touched: new TouchedServices(revision),
       servers: new ServerCache(context),
       balanced: new WeakMap(),
       published: new WeakMap(),
@@ -42,10 +45,12 @@ export class Planner {
   /** What a batch of changes touched, before anything is planned from it. */
   follow(told: Told): void {
     this.#planning.touched.follow(told);
+    this.#kept.follow(told);
   }
 
   /** The marks of these keys are not theirs any more. */
   freed(keys: readonly string[]): void {
+    this.#kept.forget();
     for (const key of keys) this.#planning.touched.add(servicesOf(key));
   }
 
@@ -53,7 +58,7 @@ export class Planner {
   plan(state: ReadonlyState, target: LbTarget): LbState {
     switch (target.kind) {
       case "sandbox":
-        return planSandbox(state, target, this.#planning);
+        return this.#kept.of(state, target, () => planSandbox(state, target, this.#planning));
       case "network":
         return planNetwork(state, target, this.#planning);
       case "ingress":

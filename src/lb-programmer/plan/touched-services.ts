@@ -1,21 +1,26 @@
 /** Which services were touched since someone last looked: all that a plan has to look at again, as long as nothing was missed. */
 import type { ReadonlyState, ServiceId, Touched } from "../../model/types.ts";
 
-/** What one batch of changes came to (the registry's `Applied`). */
+/** What one batch of changes came to (the registry's `Applied`). Of what is missing, anything may have been touched. */
 export interface Told {
   readonly revision: number;
-  readonly touched: Pick<Touched, "services" | "tasksOf">;
+  readonly touched: Pick<Touched, "services" | "tasksOf"> & Partial<Touched>;
 }
 
-/** Ids that are remembered. Who has not looked for longer looks at every service. */
-const MOST = 8_192;
+/** Ids that are remembered at least, and at most. Who has not looked for longer looks at every service. */
+const [LEAST, MOST] = [4_096, 8_192] as const;
 
 export class TouchedServices {
   #ids: ServiceId[] = [];
   /** How many ids came before these. */
   #before = 0;
   /** The batch that we were told of last. */
-  #revision = Number.NaN;
+  #revision: number;
+
+  /** `revision`: of the state from which on everything is told. */
+  constructor(revision = Number.NaN) {
+    this.#revision = revision;
+  }
 
   /** Every batch is to be told, in order; after a gap nobody knows what was touched. */
   follow({ revision, touched }: Told): void {
@@ -28,7 +33,7 @@ export class TouchedServices {
   /** Services whose plan may be another one although nothing of theirs changed. */
   add(ids: Iterable<ServiceId>): void {
     for (const id of ids) this.#ids.push(id);
-    if (this.#ids.length > MOST) this.#forget();
+    if (this.#ids.length > MOST) this.#before += this.#ids.splice(0, this.#ids.length - LEAST).length;
   }
 
   /** A place in time, for `since`. */

@@ -69,6 +69,9 @@ export interface ReconcilerEvents {
 
 const INTERVALS: Intervals = { min: 0, retry: [200, 30_000], drift: 30_000, check: 250, drain: 1_000 };
 
+/** Slow targets that are worked on at a time. */
+const SLOW = 2;
+
 export const createReconciler = (options: ReconcilerOptions): Reconciler => new Reconciler(options);
 
 export class Reconciler extends EventEmitter<ReconcilerEvents> {
@@ -78,6 +81,8 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
   readonly #keepers = new Map<string, Keeper>();
   /** Removals at work, by target: who comes back waits for them. */
   readonly #removing = new Map<string, Promise<void>>();
+  /** Not the limits of passes: a pass may wait for such a removal. */
+  readonly #clearing: { readonly others: Limit; readonly slow: Limit };
   readonly #waiting = new Set<() => void>();
   #revision = 0;
   #released = -1;
@@ -87,14 +92,16 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     super();
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
+    const { concurrency = 8 } = options;
+    this.#clearing = { others: new Limit(concurrency), slow: new Limit(SLOW) };
     this.#keeping = {
       backend: options.backend,
       plan: options.plan,
       reserve: options.reserve ?? ((_, planned) => planned),
       marks: options.marks,
       clock: this.#clock,
-      limit: new Limit(options.concurrency ?? 8),
-      slowLimit: new Limit(2),
+      limit: new Limit(concurrency),
+      slowLimit: new Limit(SLOW),
       intervals: { ...INTERVALS, ...options.intervals },
       gate: new Gate(this.#clock, (id) => this.#keepers.get(id)?.wake()),
       requested: () => this.#revision,
@@ -133,7 +140,9 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     const id = typeof target === "string" ? target : target.id;
     const keeper = this.#drop(id);
     if (keeper === undefined) return this.#removing.get(id);
-    const done = keeper.stop().then(() => this.#options.backend.clear(keeper.target));
+    const clear = () =>
+      this.#clearing[keeper.slow ? "slow" : "others"].run(() => this.#options.backend.clear(keeper.target));
+    const done = keeper.stop().then(clear);
     const removing = done
       .catch(() => {}) // it is the caller who is told
       .then(() => void (this.#removing.get(id) === removing && this.#removing.delete(id)));
@@ -169,7 +178,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
         timers.cancelAll();
         this.#waiting.delete(look);
         resolve({
-          degraded: this.status().filter((s) => s.state === "degraded"),
+          degraded: this.#degraded(),
           late: late.map(([id, keeper]) => this.#status(id, keeper)),
         });
       };
@@ -201,6 +210,11 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     this.#keeping.gate.close();
     await Promise.all([...keepers.map((keeper) => keeper.stop()), ...this.#removing.values()]);
     this.#look();
+  }
+
+  #degraded(): TargetStatus[] {
+    const degraded = [...this.#keepers].filter(([, keeper]) => keeper.state === "degraded");
+    return degraded.map(([id, keeper]) => this.#status(id, keeper));
   }
 
   #status(id: string, keeper: Keeper): TargetStatus {

@@ -14,7 +14,7 @@
 import { OsError } from "../error.ts";
 import { checked, libc } from "../libc.ts";
 import { type Message, NLMSG_DONE, NLMSG_ERROR, parseMessages, parseRefusal, type Refusal } from "./read.ts";
-import type { MessageWriter } from "./write.ts";
+import { type MessageWriter, putNumber } from "./write.ts";
 
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
@@ -187,8 +187,8 @@ export class Netlink {
     const first = this.#sequence + 1;
     for (let i = from; i < until; i++) {
       const at = starts[i]!;
-      octets.writeUInt16LE(octets.readUInt16LE(at + 6) | flags | NLM_F_REQUEST, at + 6);
-      octets.writeUInt32LE(++this.#sequence, at + 8);
+      putNumber(octets, at + 6, octets[at + 6]! | (octets[at + 7]! << 8) | flags | NLM_F_REQUEST, 2);
+      putNumber(octets, at + 8, ++this.#sequence, 4);
     }
     return first;
   }

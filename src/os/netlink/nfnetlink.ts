@@ -6,7 +6,7 @@
  *
  * Numbers inside attributes are in network order.
  */
-import { readlinkSync } from "node:fs";
+import { statSync } from "node:fs";
 import { OsError } from "../error.ts";
 import { inNetns } from "../netns.ts";
 import { closeSlowly } from "../slow-close.ts";
@@ -37,12 +37,12 @@ interface OpenConnection {
   readonly timer: NodeJS.Timeout;
 }
 
-/** Those that nobody uses just now, by namespace: its inode, since another may come to be at the same path. */
+/** Those that nobody uses just now, by namespace: another may come to be at the same path, but none at its inode while it is open here. */
 const connections = new Map<string, OpenConnection>();
 
 /** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
-  const [place, netlink] = inNetns(netns, take);
+  const [place, netlink] = take(netns);
   try {
     return work(netlink);
   } finally {
@@ -68,25 +68,45 @@ export async function inTransaction<T>(
   work: (netlink: Netlink) => Promise<T>,
 ): Promise<T> {
   const done = async (): Promise<T> => {
-    const [place, netlink] = inNetns(netns, take);
+    const [place, netlink] = take(netns);
     try {
       return await work(netlink);
     } finally {
       keep(place, netlink);
     }
   };
-  return TURNS[own ? "own" : "containers"].run(inNetns(netns, placeHere), done, longest);
+  return TURNS[own ? "own" : "containers"].run(placeAt(netns), done, longest);
 }
 
-const placeHere = (): string => readlinkSync("/proc/thread-self/ns/net");
+function take(netns: string | undefined): readonly [place: string, netlink: Netlink] {
+  const known = netns === undefined ? undefined : takeKnown(placeOf(netns));
+  return known ?? inNetns(netns, () => takeKnown(placeHere()) ?? [placeHere(), new Netlink(NETLINK_NETFILTER)]);
+}
 
-function take(): readonly [place: string, netlink: Netlink] {
-  const place = placeHere();
-  const known = connections.get(place);
-  if (known === undefined) return [place, new Netlink(NETLINK_NETFILTER)];
+function takeKnown(place: string | undefined): readonly [place: string, netlink: Netlink] | undefined {
+  const known = place === undefined ? undefined : connections.get(place);
+  if (place === undefined || known === undefined) return undefined;
   connections.delete(place);
   clearTimeout(known.timer);
   return [place, known.netlink];
+}
+
+/** One where a connection is open need not be entered, which costs more than all that is asked there. */
+function placeAt(netns: string | undefined): string {
+  const place = netns === undefined ? undefined : placeOf(netns);
+  return place !== undefined && connections.has(place) ? place : inNetns(netns, placeHere);
+}
+
+const placeHere = (): string => placeOf("/proc/thread-self/ns/net")!;
+
+/** Device and inode. Undefined: it can't be told; whoever goes there finds out why. */
+function placeOf(path: string): string | undefined {
+  try {
+    const { dev, ino } = statSync(path);
+    return `${dev} ${ino}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** One is enough, and a transaction may have taken long. */
@@ -102,10 +122,10 @@ function keep(place: string, netlink: Netlink): void {
   connections.set(place, { netlink, timer: setTimeout(over, LINGER).unref() });
 }
 
-/** How often nftables' rules were changed in the namespace of this thread; undefined if the kernel has no nftables. */
-export function nftGeneration(): number | undefined {
+/** How often nftables' rules were changed in the namespace (missing: this thread's); undefined if the kernel has no nftables. */
+export function nftGeneration(netns?: string): number | undefined {
   try {
-    return withNetfilter(undefined, generationOf);
+    return withNetfilter(netns, generationOf);
   } catch (error) {
     if (error instanceof OsError && error.op === OP) return undefined;
     throw error;

@@ -30,9 +30,9 @@ export class MessageWriter {
     this.starts.push(at);
     this.#octets.set(own, at + HEADER);
     attributes?.(this);
-    this.#octets.writeUInt32LE(this.#end - at, at);
-    this.#octets.writeUInt16LE(type, at + 4);
-    this.#octets.writeUInt16LE(flags, at + 6);
+    putNumber(this.#octets, at, this.#end - at, 4);
+    putNumber(this.#octets, at + 4, type, fitting(type, 2));
+    putNumber(this.#octets, at + 6, flags, fitting(flags, 2));
     return this;
   }
 
@@ -121,8 +121,7 @@ export class MessageWriter {
 
   #number(type: number, value: number, size: 1 | 2 | 4): this {
     const at = this.#value(type, fitting(value, size)); // first, as everywhere here: the octets may move
-    const octets = this.#octets;
-    for (let i = 0; i < size; i++) octets[at + i] = value >>> (8 * i);
+    putNumber(this.#octets, at, value, size);
     return this;
   }
 
@@ -165,6 +164,11 @@ export class MessageWriter {
     }
     return at;
   }
+}
+
+/** In the machine's order. */
+export function putNumber(octets: Buffer, at: number, value: number, size: 1 | 2 | 4): void {
+  for (let i = 0; i < size; i++) octets[at + i] = value >>> (8 * i);
 }
 
 /** Writes attributes. */

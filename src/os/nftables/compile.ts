@@ -54,16 +54,17 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
       ];
     case "set mark":
       return [...maskedMark(~statement.bits, statement.mark), { kind: "ct", key: "mark", from: FIRST }];
-    case "one of": {
-      const { what, values } = statement;
-      const set = ownSet(known(what).type, values);
-      return [...load([what], facts), { kind: "lookup", set, register: FIRST }];
-    }
+    case "one of":
+      return oneOf(statement, facts);
     case "in set":
       return [
         ...load(statement.key, facts),
         { kind: "lookup", set: statement.set, register: FIRST, ...(statement.not && { flags: OTHERS }) },
       ];
+    case "opens":
+      return opens(facts);
+    case "set meta mark":
+      return [...looked(statement, facts), { kind: "meta", key: "mark", from: FIRST }];
     case "vmap":
       return [...load(statement.key, facts), { kind: "lookup", set: statement.map, register: FIRST, into: VERDICT }];
     case "nat":
@@ -99,13 +100,30 @@ function match(what: Selector, is: string, not: boolean, facts: Facts): readonly
   const wanted = octetsOf([type], is);
   const loaded = load([what], facts);
   if (!not) facts.set(what, is);
-  if (type !== "ct_status") return [...loaded, { kind: "cmp", register: FIRST, op: not ? "neq" : "eq", value: wanted }];
+  if (type !== "ct_status" && type !== "ct_state")
+    return [...loaded, { kind: "cmp", register: FIRST, op: not ? "neq" : "eq", value: wanted }];
   const length = wanted.length;
   const nothing = "\0".repeat(length);
   return [
     ...loaded,
     { kind: "bitwise", from: FIRST, register: FIRST, length, mask: wanted, xor: nothing },
     { kind: "cmp", register: FIRST, op: not ? "eq" : "neq", value: nothing },
+  ];
+}
+
+function oneOf({ what, values }: Extract<Statement, { kind: "one of" }>, facts: Facts): readonly Compiled[] {
+  const set = ownSet(known(what).type, values);
+  return [...load([what], facts), { kind: "lookup", set, register: FIRST }];
+}
+
+/** Of these flags, only that one. */
+function opens(facts: Facts): readonly Compiled[] {
+  const flag = (name: string): string => octetsOf(["tcp_flag"], name);
+  const looked = ["fin", "syn", "rst", "ack"].reduce((sum, name) => sum | flag(name).charCodeAt(0), 0);
+  return [
+    ...load(["tcp flags"], facts),
+    { kind: "bitwise", from: FIRST, register: FIRST, length: 1, mask: String.fromCharCode(looked), xor: "\0" },
+    { kind: "cmp", register: FIRST, op: "eq", value: flag("syn") },
   ];
 }
 

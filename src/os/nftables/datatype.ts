@@ -81,6 +81,9 @@ export const TYPES = {
   icmp_type: number(undefined, 1, "network", ICMP),
   icmpv6_type: number(undefined, 1, "network", ICMPV6),
   fib_addrtype: number(undefined, 4, "host", { unicast: 1, local: 2, broadcast: 3, multicast: 5 }),
+  /** TCP's. */
+  tcp_flag: number(undefined, 1, "network", { fin: 1, syn: 2, rst: 4, ack: 16 }),
+  ct_state: number(undefined, 4, "host", { established: 2, related: 4, new: 8 }),
   ct_dir: number(undefined, 1, "network", { original: 0, reply: 1 }),
   ct_status: number(undefined, 4, "host", { snat: 16, dnat: 32 }),
 } satisfies Record<string, DataType>;

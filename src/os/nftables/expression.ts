@@ -28,7 +28,8 @@ import {
  * be seen in rules of others: we never write it.
  */
 export type Expression =
-  | { readonly kind: "meta"; readonly key: keyof typeof META; readonly register: number }
+  /** Loads it, or sets it to what is in the register `from`; so does `ct`. */
+  | { readonly kind: "meta"; readonly key: keyof typeof META; readonly register?: number; readonly from?: number }
   | {
       readonly kind: "payload";
       readonly base: keyof typeof HEADER;
@@ -36,7 +37,6 @@ export type Expression =
       readonly length: number;
       readonly register: number;
     }
-  /** Loads it, or sets it to what is in the register `from`. */
   | {
       readonly kind: "ct";
       readonly key: keyof typeof CT;
@@ -124,7 +124,7 @@ export type Expression =
 
 const META = { mark: 3, iifname: 6, oifname: 7, nfproto: 15, l4proto: 16 } as const;
 const HEADER = { network: 1, transport: 2 } as const;
-const CT = { direction: 1, status: 2, mark: 3, "proto-dst": 12, "ip daddr": 20, "ip6 daddr": 22 } as const;
+const CT = { state: 0, direction: 1, status: 2, mark: 3, "proto-dst": 12, "ip daddr": 20, "ip6 daddr": 22 } as const;
 const FIB = { saddr: 1, daddr: 2 } as const;
 const FAMILY = { ip: 2, ip6: 10 } as const;
 const REJECT = { icmp: 0, "tcp reset": 1, icmpx: 2 } as const;
@@ -136,7 +136,7 @@ export type Known = Exclude<Expression, { kind: "unknown" }>;
 type Fields<Kind extends Known["kind"]> = Omit<Extract<Known, { kind: Kind }>, "kind">;
 
 const LAYOUTS: { readonly [Kind in Known["kind"]]: Layout<Fields<Kind>> } = {
-  meta: { register: [1, be32], key: [2, named(META)] },
+  meta: { register: [1, be32], key: [2, named(META)], from: [3, be32] },
   payload: { register: [1, be32], base: [2, named(HEADER)], offset: [3, be32], length: [4, be32] },
   ct: { register: [1, be32], key: [2, named(CT)], direction: [3, u8], from: [4, be32] },
   fib: { register: [1, be32], result: [2, named({ type: 3 })], of: [3, named(FIB)] },

@@ -37,10 +37,12 @@ export const SELECTORS = {
   /** Of TCP, UDP and SCTP: whoever asks has made sure that it is one of them. */
   "th sport": { type: "inet_service", load: octets("transport", 0, 2) },
   "th dport": { type: "inet_service", load: octets("transport", 2, 2) },
+  "tcp flags": { type: "tcp_flag", load: octets("transport", 13, 1), needs: [["meta l4proto", "tcp"]] },
   "icmp type": { type: "icmp_type", load: octets("transport", 0, 1), needs: [...IP4, ["meta l4proto", "icmp"]] },
   "icmpv6 type": { type: "icmpv6_type", load: octets("transport", 0, 1), needs: [...IP6, ["meta l4proto", "icmpv6"]] },
   "fib saddr type": { type: "fib_addrtype", load: { kind: "fib", result: "type", of: "saddr" } },
   "fib daddr type": { type: "fib_addrtype", load: { kind: "fib", result: "type", of: "daddr" } },
+  "ct state": { type: "ct_state", load: { kind: "ct", key: "state" } },
   "ct status": { type: "ct_status", load: { kind: "ct", key: "status" } },
   "ct direction": { type: "ct_dir", load: { kind: "ct", key: "direction" } },
   "ct original ip daddr": { type: "ipv4_addr", load: { kind: "ct", key: "ip daddr", direction: 0 } },

@@ -14,6 +14,8 @@ export type Key =
 export type Statement =
   /** `fib daddr type local`, `ip6 daddr != ::1`, `ip daddr 127.0.0.0/8`; of flags (`ct status dnat`): has it. */
   | { readonly kind: "match"; readonly what: Selector; readonly is: string; readonly not?: true }
+  /** TCP's first segment: `tcp flags syn / fin,syn,rst,ack`. */
+  | { readonly kind: "opens" }
   /** Of the connection's mark, the bits that are ours: `ct mark & 0xfff00000 == 0xe1100000`, or they become so, and the others stay. */
   | { readonly kind: "marked" | "set mark"; readonly bits: number; readonly mark: number }
   /** `meta l4proto { tcp, udp }` */
@@ -22,6 +24,8 @@ export type Statement =
   | { readonly kind: "in set"; readonly key: readonly Selector[]; readonly set: string; readonly not?: true }
   /** `ip daddr vmap @local4` */
   | { readonly kind: "vmap"; readonly key: readonly Key[]; readonly map: string }
+  /** The packet's mark becomes what a map has: `meta mark set ip daddr map @marks`. */
+  | { readonly kind: "set meta mark"; readonly key: readonly Selector[]; readonly map: string }
   /** Leads elsewhere: to an address, to an address and a port, or to what a map has, an address or (`port`) an address and a port. */
   | {
       readonly kind: "nat";
@@ -61,6 +65,10 @@ function statementText(statement: Statement): string {
       return `${statement.what} { ${statement.values.join(", ")} }`;
     case "in set":
       return `${keyText(statement.key)} ${statement.not ? "!= " : ""}@${statement.set}`;
+    case "opens":
+      return "tcp flags syn / fin,syn,rst,ack";
+    case "set meta mark":
+      return `meta mark set ${keyText(statement.key)} map @${statement.map}`;
     case "vmap":
       return `${keyText(statement.key)} vmap @${statement.map}`;
     case "nat": {

@@ -4,7 +4,7 @@
  */
 
 import { bridgesOf } from "../../../src/lb-programmer/backends/common/localnet.ts";
-import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/saved.ts";
+import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/iptables/saved.ts";
 import type { LbState } from "../../../src/lb-programmer/state.ts";
 import type { DockerNamespace } from "./capture.ts";
 

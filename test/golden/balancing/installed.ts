@@ -15,7 +15,7 @@ import { factsOfOurs } from "./facts.ts";
 const STEPS = ["07-pub-8080", "10-multinet", "12-web0"];
 
 export function installedGolden(): void {
-  const backend = new IpvsBackend();
+  const backend = new IpvsBackend({ iptables: true });
   describe.each(CAPTURES.filter(([step]) => STEPS.includes(step)))("golden: %s, installed", (_, capture) => {
     const state = registryOf(capture);
     const marks = new Marks();

@@ -2,9 +2,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.ts";
-import { stateOf } from "../../../src/lb-programmer/backends/ipvs/read.ts";
-import { parseRule } from "../../../src/lb-programmer/backends/ipvs/rule.ts";
-import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/saved.ts";
+import { stateOf } from "../../../src/lb-programmer/backends/ipvs/iptables/read.ts";
+import { parseRule } from "../../../src/lb-programmer/backends/ipvs/iptables/rule.ts";
+import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/iptables/saved.ts";
 import { EMPTY, type LbState } from "../../../src/lb-programmer/state.ts";
 import {
   countConnections,

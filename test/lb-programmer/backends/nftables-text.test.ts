@@ -1,12 +1,14 @@
 /** What the nftables backend changes: servers in the house's notation, and transactions as nft would be told them. Pure. */
 import { describe, expect, test } from "vitest";
 import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.ts";
-import { changesOf } from "../../../src/lb-programmer/backends/nftables/changes.ts";
-import { commentsOf, told } from "../../../src/lb-programmer/backends/nftables/comment.ts";
-import { NOTHING, otherElements, serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
-import { SETS } from "../../../src/lb-programmer/backends/nftables/sets.ts";
+import { changesOf } from "../../../src/lb-programmer/backends/inet-table/changes.ts";
+import { commentsOf, told } from "../../../src/lb-programmer/backends/inet-table/comment.ts";
+import { NOTHING, otherElements } from "../../../src/lb-programmer/backends/inet-table/parts.ts";
+import { SETS } from "../../../src/lb-programmer/backends/inet-table/sets.ts";
+import { failure } from "../../../src/lb-programmer/backends/inet-table/transaction.ts";
+import { serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
+import { SKELETON } from "../../../src/lb-programmer/backends/nftables/skeleton.ts";
 import { slots } from "../../../src/lb-programmer/backends/nftables/slots.ts";
-import { failure } from "../../../src/lb-programmer/backends/nftables/transaction.ts";
 import type { Scheduler } from "../../../src/model/types.ts";
 import { changeText } from "../../../src/os/nftables/text.ts";
 import type { Change } from "../../../src/os/nftables/types.ts";
@@ -162,7 +164,7 @@ describe("nftables: transactions", () => {
   test.each(STEPS)("%s", (_, before, after, text) => {
     const parts = (of: string | undefined) => (of === undefined ? NOTHING : serverParts(server(of)));
     const there = new Set([...EVERY, ...parts(before).elements.map(({ in: name }) => name)]);
-    const changes = changesOf([{ before: parts(before), after: parts(after) }], there);
+    const changes = changesOf(SKELETON, [{ before: parts(before), after: parts(after) }], there);
     expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
   });
 
@@ -171,7 +173,9 @@ describe("nftables: transactions", () => {
       published udp 53 to 10.0.0.2 5353 over gw from 10.0.0.0/8,192.0.2.1/32
       published tcp 80 to fd00::2 80 over gw from nobody`);
     const parts = { ...NOTHING, elements: otherElements(state) };
-    const changes = changesOf([{ before: NOTHING, after: parts }], EVERY).map((change) => changeText("eleven", change));
+    const changes = changesOf(SKELETON, [{ before: NOTHING, after: parts }], EVERY).map((change) =>
+      changeText("eleven", change),
+    );
     expect(changes).toEqual(
       lines(`add element inet eleven host-ranges4 { tcp . 8000-8999 comment "gw" : 10.0.0.2 }
         add element inet eleven host4 { udp . 53 comment "gw" : 10.0.0.2 . 5353 }
@@ -185,7 +189,7 @@ describe("nftables: transactions", () => {
 
   test("nothing for nothing", () => {
     const parts = serverParts(server(`${WEB}\n10.0.1.5 1`));
-    expect(changesOf([{ before: parts, after: parts }], EVERY)).toEqual([]);
+    expect(changesOf(SKELETON, [{ before: parts, after: parts }], EVERY)).toEqual([]);
   });
 });
 
@@ -268,7 +272,7 @@ describe("nftables: what is empty is not there", () => {
     const there = new Set(partsOf(before).flatMap(({ elements }) => elements.map(({ in: name }) => name)));
     const was = partsOf(before);
     const steps = partsOf(after).map((after, i) => ({ before: was[i] ?? NOTHING, after }));
-    const changes = changesOf(steps, there).filter((change) => !ofServers(change));
+    const changes = changesOf(SKELETON, steps, there).filter((change) => !ofServers(change));
     expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
   });
 
@@ -285,7 +289,9 @@ describe("nftables: what is empty is not there", () => {
     ["nothing", [], ""],
   ])("hooks of %s", (_, text, hooks) => {
     const steps = partsOf(text.join("\n")).map((after) => ({ before: NOTHING, after }));
-    const bases = changesOf(steps, new Set()).flatMap((c) => (c.kind === "chain.add" && c.chain.base?.hook) || []);
+    const bases = changesOf(SKELETON, steps, new Set()).flatMap(
+      (c) => (c.kind === "chain.add" && c.chain.base?.hook) || [],
+    );
     expect(bases.sort().join(" ")).toBe(hooks);
   });
 });

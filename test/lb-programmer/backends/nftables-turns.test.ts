@@ -1,8 +1,9 @@
 /** Who gets connections: a kernel that counts from 0 whenever a rule is written, played by the changes that it is told. Pure. */
 import { describe, expect, test } from "vitest";
-import { changesOf } from "../../../src/lb-programmer/backends/nftables/changes.ts";
-import { isSlotMap } from "../../../src/lb-programmer/backends/nftables/sets.ts";
-import { type Installed, stepTo } from "../../../src/lb-programmer/backends/nftables/turns.ts";
+import { changesOf } from "../../../src/lb-programmer/backends/inet-table/changes.ts";
+import type { Dialect, Installed } from "../../../src/lb-programmer/backends/inet-table/dialect.ts";
+import { isSlotMap } from "../../../src/lb-programmer/backends/inet-table/sets.ts";
+import { turning } from "../../../src/lb-programmer/backends/nftables/turns.ts";
 import type { VirtualServer } from "../../../src/lb-programmer/state.ts";
 import { chiSquare, ONCE_IN_A_THOUSAND, seeded } from "../../support/chance.ts";
 import { parseState } from "../state-text.ts";
@@ -17,20 +18,20 @@ const server = (weights: readonly number[], how = "rr"): VirtualServer =>
 
 /** A namespace with this server alone. */
 class Played {
-  readonly #random: () => number;
+  readonly #dialect: Dialect;
   readonly #slots = new Map<string, string>();
   #installed: Installed | undefined;
   #counter = 0;
   #alone = "";
 
   constructor(random: () => number) {
-    this.#random = random;
+    this.#dialect = turning(random);
   }
 
   become(server: VirtualServer): void {
-    const step = stepTo(this.#installed, server, this.#random);
+    const step = this.#dialect.step(this.#installed, server);
     this.#installed = step.installed;
-    for (const change of changesOf([step], new Set())) {
+    for (const change of changesOf(this.#dialect.skeleton, [step], new Set())) {
       if (change.kind === "rule.add" && change.rule.chain === "s-256") {
         this.#counter = 0;
         this.#alone = JSON.stringify(change.rule.statements);
@@ -110,7 +111,10 @@ describe("nftables: turns", () => {
   });
 
   test("a hash leads a client to the same task everywhere", () => {
-    const starts = Array.from({ length: 20 }, () => stepTo(undefined, server([1, 1, 1], "sh"), random).after.elements);
+    const starts = Array.from(
+      { length: 20 },
+      () => turning(random).step(undefined, server([1, 1, 1], "sh")).after.elements,
+    );
     for (const elements of starts) expect(elements).toEqual(starts[0]);
   });
 });

@@ -131,7 +131,12 @@ const isSetting = (key: unknown): boolean =>
   typeof key === "string" && /^(net|ipvs)(\/[^\s/]+)+$/.test(key) && !/\/\.{1,2}(\/|$)/.test(key);
 const isValue = (value: unknown): boolean => typeof value === "string" && /^[\d -]{1,64}$/.test(value);
 
-const boot = (): string => readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+/** Which run of the machine this is. */
+const boot = (): string => {
+  thisBoot ??= readFileSync("/proc/sys/kernel/random/boot_id", "latin1").trim();
+  return thisBoot;
+};
+let thisBoot: string | undefined;
 
 /** Of the namespace of this thread; before Linux 5.14 its inode, which another may have once it is gone. */
 const cookieHere = (): string =>

@@ -1,7 +1,7 @@
 /** Kernel settings under /proc/sys, of a target's namespace. */
 import { closeSync, openSync, readSync, writeFileSync } from "node:fs";
 import type { LbTarget } from "../../state.ts";
-import { inside } from "./failure.ts";
+import { inside, lbError } from "./failure.ts";
 
 /** Values of `keys` ("net/ipv4/ip_forward"); a key that the kernel does not have is left out. */
 export function readSysctls(target: LbTarget, keys: readonly string[]): Record<string, string> {
@@ -23,8 +23,15 @@ export function readSysctls(target: LbTarget, keys: readonly string[]): Record<s
 
 /** Sets values. Throws an LbError for the first that can't be set. */
 export function writeSysctls(target: LbTarget, values: ReadonlyMap<string, string>): void {
-  for (const [key, value] of values)
-    inside(target, `sysctl ${key} can't be set`, () => writeFileSync(fileOf(key), value));
+  if (values.size === 0) return;
+  inside(target, "sysctls", () => {
+    for (const [key, value] of values)
+      try {
+        writeFileSync(fileOf(key), value);
+      } catch (error) {
+        throw lbError(target, `sysctl ${key} can't be set`, error);
+      }
+  });
 }
 
 /** A descriptor of this thread's namespace's setting; undefined if the kernel does not have it. */

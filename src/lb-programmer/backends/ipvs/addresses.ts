@@ -3,15 +3,19 @@ import { familyOf } from "../../../model/address.ts";
 import type { InterfaceAddress, LocalRoute } from "../../../os/netlink/rtnetlink.ts";
 import type { LbOp, LbState, LocalAddress, VirtualServer } from "../../state.ts";
 import type { AddressChange } from "../common/own-addresses.ts";
-import { balancedHere, isReal } from "./rules.ts";
+import type { Interfaces, RouteChange } from "./interfaces.ts";
+import { isLocal } from "./server.ts";
 
 /**
  * What makes the addresses of these steps what `desired` has. Servers of a namespace for its own connections decide whether their
  * VIP on lo is a real address, so their steps count, too.
  */
-export function addressChange(ops: readonly LbOp[], desired: LbState): AddressChange {
+export function addressChange(
+  ops: readonly LbOp[],
+  desired: LbState,
+  isReal: (address: LocalAddress) => boolean,
+): AddressChange {
   const wanted = new Map(desired.addresses.map((a) => [nameOf(a), a]));
-  const balanced = balancedHere(desired.servers);
   const touched = new Map<string, LocalAddress>();
   for (const op of ops) {
     if ("address" in op) touched.set(nameOf(op.address), op.address);
@@ -20,7 +24,7 @@ export function addressChange(ops: readonly LbOp[], desired: LbState): AddressCh
       if (onLoopback !== undefined) touched.set(nameOf(onLoopback), onLoopback);
     }
   }
-  const stays = (a: LocalAddress): boolean => wanted.has(nameOf(a)) && isReal(balanced, a);
+  const stays = (a: LocalAddress): boolean => wanted.has(nameOf(a)) && isReal(a);
   const all = [...touched.values()];
   return { added: all.filter(stays).map(onInterface), removed: all.filter((a) => !stays(a)).map(onInterface) };
 }
@@ -30,12 +34,6 @@ export const onInterface = ({ address, device }: LocalAddress): InterfaceAddress
   device,
   prefix: familyOf(address) === 6 ? 128 : 32,
 });
-
-export interface RouteChange {
-  readonly added: readonly LocalRoute[];
-  /** Addresses that routes lead to. */
-  readonly removed: readonly string[];
-}
 
 /**
  * The same for routes by which a task reaches itself through its own service's VIP. IPVS changes a packet's destination to the
@@ -65,3 +63,16 @@ export function selfRouteChange(ops: readonly LbOp[], desired: LbState, own: Rea
 }
 
 const nameOf = ({ address, device }: LocalAddress): string => `${address} ${device}`;
+
+/** VIPs of this namespace's own servers by which a task here would not reach itself, for want of a route. */
+export function unreachedVips(
+  servers: readonly VirtualServer[],
+  { addresses, selfRoutes }: Interfaces,
+): ReadonlySet<string> {
+  const own = new Set([...addresses].map((entry) => entry.slice(0, entry.indexOf("/"))));
+  const isReached = ({ vip, destinations }: VirtualServer): boolean => {
+    const self = destinations.find(({ address }) => own.has(address));
+    return self === undefined || selfRoutes.has(`${vip} ${self.address}`);
+  };
+  return new Set(servers.filter((server) => isLocal(server) && !isReached(server)).map(({ vip }) => vip));
+}

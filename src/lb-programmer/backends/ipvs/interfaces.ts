@@ -1,14 +1,25 @@
 /** Addresses and local routes of the namespace that this thread is in: looked at, and changed. */
 import { familyOf } from "../../../model/address.ts";
-import { addLocalRoute, interfaceAddresses, localRoutes, removeLocalRoute } from "../../../os/netlink/rtnetlink.ts";
+import {
+  addLocalRoute,
+  interfaceAddresses,
+  type LocalRoute,
+  localRoutes,
+  removeLocalRoute,
+} from "../../../os/netlink/rtnetlink.ts";
 import { type AddressChange, changeOwnAddresses } from "../common/own-addresses.ts";
-import type { RouteChange } from "./addresses.ts";
 
 export interface Interfaces {
   /** "10.0.1.4/32 eth0" for every address of every interface. */
   readonly addresses: ReadonlySet<string>;
   /** "10.0.1.4 10.0.1.5": connections to the first come from the second, and stay in this namespace. */
   readonly selfRoutes: ReadonlySet<string>;
+}
+
+export interface RouteChange {
+  readonly added: readonly LocalRoute[];
+  /** Addresses that routes lead to. */
+  readonly removed: readonly string[];
 }
 
 export const interfacesHere = (): Interfaces => ({

@@ -15,7 +15,7 @@ import {
   type ServiceId,
 } from "../../../os/netlink/ipvs.ts";
 import type { Destination, LbOp, LbState, VirtualServer } from "../../state.ts";
-import { type Family, isIdle } from "./chain.ts";
+import { type Family, isIdle } from "./server.ts";
 
 /** Removes the services whose mark no server of `desired` has. */
 export function removeServices(ops: readonly LbOp[], desired: LbState): void {

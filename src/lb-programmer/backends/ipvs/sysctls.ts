@@ -5,7 +5,7 @@ import type { Access } from "../common/found.ts";
 import { HeldSysctls } from "../common/held-sysctls.ts";
 import { readSysctls, writeSysctls } from "../common/sysctls.ts";
 import type { Settings } from "../common/watched.ts";
-import { withIpvs } from "./tools.ts";
+import { withIpvs } from "./with-ipvs.ts";
 
 /**
  * Docker's settings (libnetwork service_linux.go): IPVS connections are tracked, so that they can be masqueraded; a client's

@@ -1,43 +1,14 @@
-/** Every item of a state as nftables objects: chains, sets of clients, and elements of maps and sets. */
+/** A server as chains, sets of clients, and elements that lead to them. */
 import { familyOf } from "../../../model/address.ts";
 import type { Key, Statement } from "../../../os/nftables/statement.ts";
-import type { Element, NamedSet } from "../../../os/nftables/types.ts";
+import type { NamedSet } from "../../../os/nftables/types.ts";
 import { numbersText } from "../../port-ranges.ts";
-import type {
-  Destination,
-  LbState,
-  LocalAddress,
-  PortRange,
-  PortRedirect,
-  PublishedPort,
-  Snat,
-  VirtualServer,
-} from "../../state.ts";
-import { commentsOf, shortName } from "./comment.ts";
-import { clientSet, type Family, type Keyed, type Name, type SlotMap } from "./sets.ts";
-import { IP, type Rule } from "./skeleton.ts";
+import type { Destination, VirtualServer } from "../../state.ts";
+import { shortName } from "../inet-table/comment.ts";
+import { inFamily, ownsVip, type Parts, type Placed, portKey, serverElements } from "../inet-table/parts.ts";
+import { clientSet, type Family, type Name, type SlotMap } from "../inet-table/sets.ts";
+import { IP, type Rule } from "../inet-table/words.ts";
 import { ROOM, slots } from "./slots.ts";
-
-export interface Placed extends Element {
-  readonly in: Name;
-}
-
-/** What one server (or a whole state) consists of in the kernel, beside base chains. */
-export interface Parts {
-  readonly elements: readonly Placed[];
-  /** Rules by chain. */
-  readonly chains: ReadonlyMap<string, readonly Rule[]>;
-  /** Sets that remember clients, by name. */
-  readonly sets: ReadonlyMap<string, NamedSet>;
-  /** Names of what counts a server's connections, and the packets of these. */
-  readonly counters?: readonly string[];
-  /** Of each rule, for people who list the table. */
-  readonly comment?: string;
-}
-
-export const NOTHING: Parts = { elements: [], chains: new Map(), sets: new Map() };
-
-const inFamily = (name: Keyed, address: string): Name => `${name}${familyOf(address)}`;
 
 export const serverChain = (mark: number): string => `s-${mark}`;
 export const bytesCounter = (mark: number): string => `b-${mark}`;
@@ -60,11 +31,9 @@ const clientsOf = (mark: number, address: string): string => `c-${mark}-${addres
  * "direct" forwarding needs IPVS. Here such connections are masqueraded: they work, and tasks see this namespace as the client.
  */
 export function serverParts(server: VirtualServer, start = 0): Parts {
-  const { vip, mark, affinity, destinations } = server;
+  const { mark, affinity, destinations } = server;
   const goto = `goto ${serverChain(mark)}`;
-  const [comment, ...more] = commentsOf(server);
-  const elements: Placed[] = [{ in: inFamily("servers", vip), key: `${mark}`, value: vip, comment }];
-  for (const [i, piece] of more.entries()) elements.push({ in: "names", key: `${mark} . ${i}`, comment: piece });
+  const elements = [...serverElements(server)];
   const idle = destinations.every(({ weight }) => weight === 0);
   if (ownsVip(server)) elements.push(...vipElements(server, goto, idle));
   elements.push(...portElements(server, goto, idle));
@@ -72,9 +41,6 @@ export function serverParts(server: VirtualServer, start = 0): Parts {
   const row = turned(server, slots(server), start);
   return affinity === 0 ? turning(server, row, elements) : remembering(server, row, elements);
 }
-
-/** Published ports that keep the client's address may share their VIP with those that don't: then it is not theirs. */
-const ownsVip = ({ from, keepSource }: VirtualServer): boolean => from !== "published" || !keepSource;
 
 function vipElements(
   { vip, mark, from, only, keepSource, forwarding }: VirtualServer,
@@ -105,9 +71,6 @@ const portElements = ({ vip, mark, ports, keepSource }: VirtualServer, goto: str
       ...(keepSource ? [{ in: inFamily(`kept-${range.protocol}`, vip), key: numbersText(range) }] : []),
     ];
   });
-
-/** "tcp . 80", "tcp . 8000-8010". */
-const portKey = (range: PortRange): string => `${range.protocol} . ${numbersText(range)}`;
 
 const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destination): Placed => ({
   in: inFamily("tasks", vip),
@@ -187,50 +150,3 @@ const turnsName = ({ mark }: VirtualServer): SlotMap => `turns-${mark >> 8}`;
 
 const numbered = (name: Name, mark: number, values: readonly string[]): readonly Placed[] =>
   values.map((value, i) => ({ in: name, key: `${mark * ROOM + i}`, value }));
-
-/** A VIP on "lo" is there for ping only: echo requests are redirected. Others are addresses, which we remember as ours. */
-export const addressElement = ({ address, device }: LocalAddress): Placed =>
-  device === "lo"
-    ? { in: inFamily("ping", address), key: address }
-    : { in: inFamily("owned", address), key: address, comment: device };
-
-/** A range of one address is listed without its length, so it is written without, too. */
-const plainRange = (range: string): string => range.replace(familyOf(range) === 6 ? /\/128$/ : /\/32$/, "");
-
-export const snatElement = ({ subnet, to }: Snat): Placed => ({
-  in: inFamily("snats", to),
-  key: plainRange(subnet),
-  value: to,
-});
-
-export const redirectElement = ({ address, protocol, published, target }: PortRedirect): Placed => ({
-  in: inFamily("redirects", address),
-  key: `${address} . ${protocol} . ${published}`,
-  value: `${address} . ${target}`,
-});
-
-export function publishedElements(published: PublishedPort): readonly Placed[] {
-  const { last, to, toPort, bridge, sources } = published;
-  const key = portKey(published);
-  return [
-    last === undefined
-      ? { in: inFamily("host", to), key, value: `${to} . ${toPort}`, comment: bridge }
-      : { in: inFamily("host-ranges", to), key, value: to, comment: bridge },
-    ...(sources === undefined ? [] : [{ in: inFamily("limited", to), key }]),
-    ...(sources ?? []).map((range) => ({ in: inFamily("sources", to), key: `${plainRange(range)} . ${key}` })),
-  ];
-}
-
-/** Bridges that published ports lead over. */
-export function bridgeElements(published: readonly PublishedPort[]): readonly Placed[] {
-  return [...new Set(published.map(({ bridge }) => bridge))].map((bridge) => ({ in: "bridges", key: `"${bridge}"` }));
-}
-
-/** Everything but the servers. */
-export const otherElements = (state: LbState): readonly Placed[] => [
-  ...state.addresses.map(addressElement),
-  ...state.snats.map(snatElement),
-  ...state.redirects.map(redirectElement),
-  ...state.published.flatMap(publishedElements),
-  ...bridgeElements(state.published),
-];

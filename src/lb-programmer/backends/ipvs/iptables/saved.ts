@@ -2,10 +2,11 @@
  * What `iptables-save` prints, as far as it is ours, and how to bring it to what it should be. A container may have written what is read
  * here: a rule that we would not have written like this is not ours, and nothing of the text is ever given back. Pure.
  */
-import { FIRST_MARK, LAST_MARK } from "../../marks.ts";
-import type { LbState } from "../../state.ts";
-import { unlessForeign } from "../common/typed.ts";
-import { type Chain, type Family, inFamily, UNSERVED } from "./chain.ts";
+import { FIRST_MARK, LAST_MARK } from "../../../marks.ts";
+import type { LbState } from "../../../state.ts";
+import { unlessForeign } from "../../common/typed.ts";
+import { type Family, UNSERVED } from "../server.ts";
+import { type Chain, inFamily } from "./chain.ts";
 import { isKnown } from "./known.ts";
 import { parseRule, type Rule, tokens } from "./rule.ts";
 import { CHAINS } from "./rules.ts";

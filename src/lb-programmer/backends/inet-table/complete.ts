@@ -8,13 +8,15 @@ import type { ReadRule, Ruleset } from "../../../os/nftables/ruleset.ts";
 import type { Chain, NamedSet } from "../../../os/nftables/types.ts";
 import type { LbState } from "../../state.ts";
 import { idOf, isSame } from "./changes.ts";
+import type { Dialect, Installed } from "./dialect.ts";
 import { otherElements, type Parts, type Placed } from "./parts.ts";
 import { isName, setNamed } from "./sets.ts";
-import { basesWith, type Rule } from "./skeleton.ts";
-import { asFound, type Installed } from "./turns.ts";
+import type { Skeleton } from "./skeleton.ts";
+import type { Rule } from "./words.ts";
 
 /** The servers as they are there, if it does. `elements`: those of the table. */
 export function complete(
+  { skeleton, asFound }: Dialect,
   state: LbState,
   table: Ruleset,
   elements: readonly Placed[],
@@ -26,7 +28,7 @@ export function complete(
   const wanted = [...parts.flatMap((part) => part.elements), ...otherElements(state)];
   const isComplete =
     servers.length === state.servers.length &&
-    haveChains(parts, table) &&
+    haveChains(skeleton, parts, table) &&
     haveSets(parts, table.sets) &&
     haveCounters(parts, table.counters) &&
     there.size === elements.length &&
@@ -34,12 +36,12 @@ export function complete(
   return isComplete ? servers.map(({ installed }) => installed) : undefined;
 }
 
-function haveChains(parts: readonly Parts[], { chains, rules, sets }: Ruleset): boolean {
+function haveChains(skeleton: Skeleton, parts: readonly Parts[], { chains, rules, sets }: Ruleset): boolean {
   const there = new Map(chains.map((chain) => [chain.name, chain]));
   const has = (chain: Chain, wanted: readonly Rule[], comment?: string): boolean =>
     isDeepStrictEqual(there.get(chain.name), chain) && haveRules(wanted, comment, rules.get(chain.name) ?? []);
   let count = 0;
-  for (const [name, { base, rules: wanted }] of basesWith(new Set(sets.map((set) => set.name)))) {
+  for (const [name, { base, rules: wanted }] of skeleton.basesWith(new Set(sets.map((set) => set.name)))) {
     if (!has({ name, base }, wanted)) return false;
     count++;
   }

@@ -1,8 +1,8 @@
 /** The host's chains: ports published there are led to where they are served. Pure. */
-import { familyOf } from "../../../model/address.ts";
-import { numbersText } from "../../port-ranges.ts";
-import type { PublishedPort } from "../../state.ts";
-import { bridgesOf } from "../common/localnet.ts";
+import { familyOf } from "../../../../model/address.ts";
+import { numbersText } from "../../../port-ranges.ts";
+import type { PublishedPort } from "../../../state.ts";
+import { bridgesOf } from "../../common/localnet.ts";
 import { type Chain, comment, dport, HAIRPIN, host, jump, port } from "./chain.ts";
 
 const LOCAL_DESTINATION = "-m addrtype --dst-type LOCAL";

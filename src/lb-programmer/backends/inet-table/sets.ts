@@ -51,6 +51,20 @@ const PER_FAMILY = {
   "bytes-tcp": { key: ["inet_service"], value: "counter", interval: true },
   "bytes-udp": { key: ["inet_service"], value: "counter", interval: true },
   "bytes-sctp": { key: ["inet_service"], value: "counter", interval: true },
+  // IPVS: VIP, declared port of one, published port -> mark; ports of those that keep their client's address come later, and win.
+  "marked-local": { key: ["address"], value: ["mark"] },
+  "marked-arriving": { key: ["address"], value: ["mark"] },
+  "marked-local-ports": { key: ["address", ...PORT], value: ["mark"], interval: true },
+  "marked-arriving-ports": { key: ["address", ...PORT], value: ["mark"], interval: true },
+  "marked-kept-ports": { key: ["address", ...PORT], value: ["mark"], interval: true },
+  "marked-ports": { key: PORT, value: ["mark"] },
+  "marked-port-ranges": { key: PORT, value: ["mark"], interval: true },
+  // Marks of servers that take nothing new, those of ports that are not declared, and those whose connections get another source.
+  idle: { key: ["mark"] },
+  undeclared: { key: ["mark"] },
+  masqueraded: { key: ["mark"] },
+  // VIPs of servers for this namespace's own connections.
+  vips: { key: ["address"] },
   // VIPs that were meant for direct routing.
   direct: { key: ["address"] },
   // VIPs that answer ping by redirection; VIPs on real interfaces, named in the comment.

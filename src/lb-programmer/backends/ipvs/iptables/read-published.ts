@@ -1,8 +1,8 @@
 /** Published ports from rules. Pure. */
-import { numbersText, portText } from "../../port-ranges.ts";
-import type { PublishedPort } from "../../state.ts";
-import { device, foreign, rangeIn } from "../common/typed.ts";
-import type { Family } from "./chain.ts";
+import { numbersText, portText } from "../../../port-ranges.ts";
+import type { PublishedPort } from "../../../state.ts";
+import { device, foreign, rangeIn } from "../../common/typed.ts";
+import type { Family } from "../server.ts";
 import { hostIn, noteOf, placeIn, portOf } from "./rule.ts";
 import { CHAINS } from "./rules.ts";
 import { rulesOf, type Saved } from "./saved.ts";

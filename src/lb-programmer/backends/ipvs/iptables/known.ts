@@ -1,7 +1,8 @@
 /** Which kinds of rules our chains have: found out from what they write, so that it can't differ from it. Pure. */
-import type { LbState, VirtualServer } from "../../state.ts";
-import { unlessForeign } from "../common/typed.ts";
-import type { Chain, Family } from "./chain.ts";
+import type { LbState, VirtualServer } from "../../../state.ts";
+import { unlessForeign } from "../../common/typed.ts";
+import type { Family } from "../server.ts";
+import type { Chain } from "./chain.ts";
 import { kindOf, parseRule, type Rule } from "./rule.ts";
 
 /** True if the chain could have such a rule. */

@@ -20,9 +20,9 @@ import {
 } from "../common/typed.ts";
 import { told } from "./comment.ts";
 import { complete } from "./complete.ts";
+import type { Dialect, Installed } from "./dialect.ts";
 import type { Placed } from "./parts.ts";
 import { type Family, isName, type Keyed } from "./sets.ts";
-import type { Installed } from "./turns.ts";
 
 export interface Understood {
   /** Without `sysctls`. */
@@ -30,17 +30,25 @@ export interface Understood {
   readonly servers: readonly Installed[];
 }
 
+/** A server with what of it is not in the table. */
+export type Whole = (server: VirtualServer) => VirtualServer;
+
 /**
  * The state that this table holds; undefined if it is not exactly what this state is written as: somebody changed it, or another version of
  * ours wrote it, or it is more than `most` elements. Then it has to be built anew.
  */
-export function understand(table: Ruleset, most: number): Understood | undefined {
+export function understand(
+  dialect: Dialect,
+  table: Ruleset,
+  most: number,
+  whole: Whole = (server) => server,
+): Understood | undefined {
   return unlessForeign(() => {
     const elements = elementsOf(table);
     if (elements.length > most) return foreign();
-    const state = stateOf(elements);
-    const servers = complete(state, table, elements);
-    return servers === undefined ? foreign() : { state, servers };
+    const said = stateOf(dialect.led, elements, whole);
+    const servers = complete(dialect, said, table, elements) ?? foreign();
+    return { state: { ...said, servers: servers.map(({ server }) => server) }, servers };
   });
 }
 
@@ -50,11 +58,17 @@ const elementsOf = ({ elements }: Ruleset): readonly Placed[] =>
     isName(name) ? list.map((element) => ({ ...element, in: name })) : foreign(),
   );
 
-function stateOf(elements: readonly Placed[]): LbState {
+/** Marks of servers of ours in a table, whatever else it has. */
+export const marksIn = (table: Ruleset): readonly number[] =>
+  [4, 6].flatMap((family) =>
+    (table.elements.get(`servers${family}`) ?? []).flatMap(({ key }) => unlessForeign(() => mark(key)) ?? []),
+  );
+
+function stateOf(led: Dialect["led"], elements: readonly Placed[], whole: Whole): LbState {
   const by = grouped(elements, (element) => element.in.replace(/[46]$/, ""));
   const all = <T>(name: Keyed, read: (element: Placed, family: Family) => T): T[] =>
     (by.get(name) ?? []).map((element) => read(element, familyOf(element)));
-  const servers = serversOf(by);
+  const servers = serversOf(by, led).map(whole);
   distinct(servers.map(({ key }) => key));
   if (countOf(servers.flatMap(({ ports }) => ports)) > MOST_PORTS) return foreign();
   distinct(servers.flatMap(occupies));
@@ -114,15 +128,15 @@ function portsOf([protocol, numbers = ""]: readonly string[]): PortRange {
 
 type By = ReadonlyMap<string, readonly Placed[]>;
 
-function serversOf(by: By): VirtualServer[] {
+function serversOf(by: By, led: Dialect["led"]): VirtualServer[] {
   const tasks = grouped(by.get("tasks") ?? [], ({ key }) => words(key, 2)[0]!);
   const placed = (...maps: Keyed[]) =>
     grouped(
       maps.flatMap((map) => by.get(map) ?? []),
       (element) => `${familyOf(element)} ${element.value}`,
     );
-  const ports = placed("ports", "port-ranges");
-  const declared = placed("local-ports", "arriving-ports");
+  const ports = placed(...led.ports);
+  const declared = placed(...led.declared);
   const names = grouped(by.get("names") ?? [], ({ key }) => words(key, 2)[0]!);
   return (by.get("servers") ?? []).map((element): VirtualServer => {
     const { key, value, comment = "" } = element;
@@ -130,13 +144,13 @@ function serversOf(by: By): VirtualServer[] {
     const order = ({ key }: Placed): number => number(words(key, 2)[1], 0, MOST_PIECES);
     const more = (names.get(key) ?? []).toSorted((a, b) => order(a) - order(b));
     const { limited, ...said } = told(comment + more.map((piece) => piece.comment ?? "").join(""));
-    const goto = `${family} goto s-${key}`;
+    const to = `${family} ${led.to(key)}`;
     return {
       ...said,
       vip: addressIn(family, value),
       mark: mark(key),
-      ports: (ports.get(goto) ?? []).map((entry) => portsOf(words(entry.key, 2))),
-      ...(limited && { only: (declared.get(goto) ?? []).map((entry) => portsOf(words(entry.key, 3).slice(1))) }),
+      ports: (ports.get(to) ?? []).map((entry) => portsOf(words(entry.key, 2))),
+      ...(limited && { only: (declared.get(to) ?? []).map((entry) => portsOf(words(entry.key, 3).slice(1))) }),
       destinations: (tasks.get(key) ?? []).map((entry) => ({
         address: addressIn(family, words(entry.key, 2)[1]),
         weight: weight(entry.value),

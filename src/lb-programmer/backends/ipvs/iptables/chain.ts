@@ -1,9 +1,8 @@
 /** What a chain of ours is, and the words that its rules are made of. Pure. */
-import { familyOf } from "../../../model/address.ts";
-import { numbersText } from "../../port-ranges.ts";
-import type { LbState, PortRange, VirtualServer } from "../../state.ts";
-
-export type Family = 4 | 6;
+import { familyOf } from "../../../../model/address.ts";
+import { numbersText } from "../../../port-ranges.ts";
+import type { LbState, PortRange, VirtualServer } from "../../../state.ts";
+import { type Family, UNSERVED } from "../server.ts";
 
 export interface Chain {
   readonly table: "mangle" | "nat" | "filter";
@@ -29,15 +28,8 @@ export function inFamily(state: LbState, family: Family): LbState {
 
 export const jump = (...jumps: string[]) => ({ jumps: () => jumps });
 
-/** Added to the mark of connections that IPVS must not see. */
-export const UNSERVED = 0x8000_0000;
-
 /** Connection mark of those that come from the host's bridge and are led back to it; the other bits are others'. */
 export const HAIRPIN = "0xe1100000/0xfff00000";
-
-/** Takes nothing new. */
-export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): boolean =>
-  destinations.every(({ weight }) => weight === 0);
 
 /** An address as iptables and ip write a range of one. */
 export const host = (address: string): string => `${address}/${familyOf(address) === 6 ? 128 : 32}`;

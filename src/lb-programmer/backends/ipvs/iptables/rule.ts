@@ -1,10 +1,11 @@
 /** One rule as iptables-save prints it, as options and their values; and of which kind it is. Pure. */
-import { canonicalAddress } from "../../../model/address.ts";
-import type { Protocol } from "../../../model/types.ts";
-import { LAST_MARK } from "../../marks.ts";
-import type { PortRange } from "../../state.ts";
-import { addressIn, device, foreign, number, PROTOCOLS, port, rangeIn, word } from "../common/typed.ts";
-import { type Family, HAIRPIN, UNSERVED } from "./chain.ts";
+import { canonicalAddress } from "../../../../model/address.ts";
+import type { Protocol } from "../../../../model/types.ts";
+import { LAST_MARK } from "../../../marks.ts";
+import type { PortRange } from "../../../state.ts";
+import { addressIn, device, foreign, number, PROTOCOLS, port, rangeIn, word } from "../../common/typed.ts";
+import { type Family, UNSERVED } from "../server.ts";
+import { HAIRPIN } from "./chain.ts";
 
 /**
  * "-d", "! --ipvs", "-m ipvs", "--dport", "-j" and what follows each. Every option is there once at most; comments are without their

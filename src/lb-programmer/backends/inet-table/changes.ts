@@ -8,14 +8,15 @@ import type { Change, Element } from "../../../os/nftables/types.ts";
 import { changed } from "../../changed.ts";
 import type { Parts, Placed } from "./parts.ts";
 import { isName, type Name, setNamed } from "./sets.ts";
-import { joining } from "./skeleton.ts";
+import type { Skeleton } from "./skeleton.ts";
 
 /** `there`: names of maps and sets that the table has. Empty if there is nothing to do. */
 export function changesOf(
+  skeleton: Skeleton,
   steps: readonly { readonly before: Parts; readonly after: Parts }[],
   there: ReadonlySet<string>,
 ): readonly Change[] {
-  const out = new Changes(there);
+  const out = new Changes(skeleton, there);
   for (const { before, after } of steps) out.step(before, after);
   return out.all();
 }
@@ -25,6 +26,7 @@ export const madeBy = (changes: readonly Change[]): readonly Name[] =>
   changes.flatMap((change) => (change.kind === "set.add" && isName(change.set.name) ? change.set.name : []));
 
 class Changes {
+  readonly #skeleton: Skeleton;
   readonly #there: ReadonlySet<string>;
   readonly #made = new Set<Name>();
   readonly #gone = new Map<Name, Element[]>();
@@ -36,7 +38,8 @@ class Changes {
   readonly #declare: Change[] = [];
   readonly #rules: Change[] = [];
 
-  constructor(there: ReadonlySet<string>) {
+  constructor(skeleton: Skeleton, there: ReadonlySet<string>) {
+    this.#skeleton = skeleton;
     this.#there = there;
   }
 
@@ -74,7 +77,7 @@ class Changes {
       ...[...this.#made].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
       ...this.#declare,
       ...this.#rules,
-      ...joining(this.#there, [...this.#made]),
+      ...this.#skeleton.joining(this.#there, [...this.#made]),
       ...grouped("elements.add", this.#new),
     ];
   }

@@ -1,12 +1,15 @@
 /** Balancing state from what the kernel and its tools say. Pure. */
-import { occupies } from "../../entries.ts";
-import { countOf } from "../../port-ranges.ts";
-import type { LbState, LocalAddress, PortRedirect, Snat, VirtualServer } from "../../state.ts";
-import { addressIn, device, distinct, foreign, MOST_PORTS, port, rangeIn, unlessForeign } from "../common/typed.ts";
-import { type Family, host } from "./chain.ts";
-import type { Interfaces } from "./interfaces.ts";
+import { occupies } from "../../../entries.ts";
+import { countOf } from "../../../port-ranges.ts";
+import type { LbState, LocalAddress, PortRedirect, Snat, VirtualServer } from "../../../state.ts";
+import { addressIn, device, distinct, foreign, MOST_PORTS, port, rangeIn, unlessForeign } from "../../common/typed.ts";
+import { unreachedVips } from "../addresses.ts";
+import type { Balanced } from "../balanced.ts";
+import type { Interfaces } from "../interfaces.ts";
+import type { Family } from "../server.ts";
+import { host } from "./chain.ts";
 import { publishedOf } from "./read-published.ts";
-import { type Balanced, serversOf } from "./read-servers.ts";
+import { serversOf } from "./read-servers.ts";
 import { hostIn, noteOf, protocolOf, type Rule } from "./rule.ts";
 import { balancedHere, CHAINS, isReal } from "./rules.ts";
 import { rulesOf, type Saved, writtenIn } from "./saved.ts";
@@ -48,13 +51,8 @@ function redirectsOf(saved: Saved, family: Family): PortRedirect[] {
 /** Noted as ours, and there: on the interface, or as what isReal says instead. */
 function addressesOf(saved: Saved, family: Family, servers: VirtualServer[], kernel: Kernel): LocalAddress[] {
   const pinged = new Set(rulesOf(saved, CHAINS.PING, family).map((rule) => hostIn(family, rule)));
-  const own = ownAddresses(kernel.addresses);
   const balanced = balancedHere(servers);
-  const reached = ({ vip, destinations }: VirtualServer): boolean => {
-    const self = destinations.find(({ address }) => own.has(address));
-    return self === undefined || kernel.selfRoutes.has(`${vip} ${self.address}`);
-  };
-  const unreached = new Set(servers.filter((s) => s.from === "local" && !reached(s)).map((s) => s.vip));
+  const unreached = unreachedVips(servers, kernel);
   const all = rulesOf(saved, CHAINS.ADDRESSES, family).map((rule) => noted(rule, family));
   return all.filter((found) =>
     isReal(balanced, found)
@@ -75,6 +73,3 @@ const noted = (rule: Rule, family: Family): LocalAddress => ({
 /** VIPs that this namespace's own connections are balanced for, in force or not. */
 export const notedVips = (saved: Saved, family: Family): string[] =>
   writtenIn(saved, CHAINS.LOCAL).flatMap((rule) => unlessForeign(() => hostIn(family, rule)) ?? []);
-
-const ownAddresses = (addresses: ReadonlySet<string>): Set<string> =>
-  new Set([...addresses].map((entry) => entry.slice(0, entry.indexOf("/"))));

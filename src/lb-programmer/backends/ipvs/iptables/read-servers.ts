@@ -1,18 +1,11 @@
 /** Virtual servers from rules and IPVS: whose connections are marked, and who gets them. Pure. */
-import { familyOf } from "../../../model/address.ts";
-import type { IpvsDestination, IpvsService } from "../../../os/netlink/ipvs.ts";
-import type { Destination, PortRange, VirtualServer } from "../../state.ts";
-import { addressIn, affinity, foreign, mark, PROTOCOLS, SCHEDULERS, weight, word } from "../common/typed.ts";
-import { type Family, isIdle, UNSERVED } from "./chain.ts";
+import type { PortRange, VirtualServer } from "../../../state.ts";
+import { addressIn, foreign, mark, PROTOCOLS, word } from "../../common/typed.ts";
+import { type Balanced, destinationsOf, ruled } from "../balanced.ts";
+import { type Family, isIdle, NOT_WHOLE, UNSERVED } from "../server.ts";
 import { hexOf, hostIn, noteOf, portOf, type Rule } from "./rule.ts";
 import { CHAINS } from "./rules.ts";
 import { rulesOf, type Saved } from "./saved.ts";
-
-/** What IPVS has. */
-export interface Balanced {
-  readonly services: readonly IpvsService[];
-  readonly destinations: ReadonlyMap<number, readonly IpvsDestination[]>;
-}
 
 export function serversOf(saved: Saved, family: Family, { services, destinations }: Balanced): VirtualServer[] {
   const local = rulesOf(saved, CHAINS.LOCAL, family);
@@ -28,15 +21,15 @@ export function serversOf(saved: Saved, family: Family, { services, destinations
     if (said.from !== "published" && hostIn(family, rule) !== said.vip) foreign();
     const number = markIn(rule);
     const service = byMark.get(number);
-    const list = (destinations.get(number) ?? []).filter((d) => familyOf(d.address) === family).map(destinationOf);
+    const list = destinationsOf(number, family, destinations);
     const whole = isWhole({ note, rule, mark: number, idle: isIdle({ destinations: list }) });
     return {
       ...said,
       mark: number,
       ports: ports.get(note) ?? [],
       ...(limited && { only: declared.get(note) ?? [] }),
-      scheduler: service === undefined ? "rr" : word(service.scheduler, SCHEDULERS),
-      affinity: service !== undefined && whole ? affinity(`${service.affinity}`) : NOT_WHOLE,
+      ...ruled(service),
+      ...(!whole && { affinity: NOT_WHOLE }),
       destinations: list,
     };
   });
@@ -70,9 +63,6 @@ function wholeness(saved: Saved, family: Family, marking: readonly Rule[]): (ser
     );
   };
 }
-
-/** Affinity of what is left of a server after an interruption: never what is wanted, so that it is changed or removed. */
-const NOT_WHOLE = -1;
 
 function portsByNote(rules: readonly Rule[]): ReadonlyMap<string, readonly PortRange[]> {
   const ports = new Map<string, PortRange[]>();
@@ -140,7 +130,3 @@ function decoded(key: string): string {
     return foreign();
   }
 }
-
-/** A port of its own is not what we put there. */
-const destinationOf = ({ address, port, weight: found }: IpvsDestination): Destination =>
-  port === 0 ? { address, weight: weight(`${found}`) } : foreign();

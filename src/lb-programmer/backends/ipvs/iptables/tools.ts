@@ -1,12 +1,11 @@
-/** The tools and calls that the backend uses, in a target's namespace; whatever goes wrong with them is an LbError. */
+/** iptables in a target's namespace; whatever goes wrong with it is an LbError. */
 
 import { existsSync } from "node:fs";
-import { OsError } from "../../../os/error.ts";
-import type { LbTarget } from "../../state.ts";
-import { LbError } from "../backend.ts";
-import { inside } from "../common/failure.ts";
-import { runTool, wordsOf } from "../common/tool.ts";
-import type { Family } from "./chain.ts";
+import type { LbTarget } from "../../../state.ts";
+import { LbError } from "../../backend.ts";
+import { inside } from "../../common/failure.ts";
+import { runTool, wordsOf } from "../../common/tool.ts";
+import type { Family } from "../server.ts";
 import { parseSaved, type Saved } from "./saved.ts";
 
 /** Which iptables: the system's own choice, or one of the two flavours. */
@@ -23,20 +22,6 @@ export async function run(target: LbTarget, command: string, args: readonly stri
   const lacks = /Couldn't load (match|target)|No chain\/target\/match|Extension .* not supported|Failed to initialize/;
   throw new LbError(lacks.test(stderr) ? "missing" : "failed", target, `${command}: ${words}`);
 }
-
-/** Synchronous work with IPVS in the target's namespace. */
-export function withIpvs<T>(target: LbTarget, work: () => T): T {
-  return inside(target, "IPVS", () => {
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof OsError && error.code === "ENOENT") throw new LbError("missing", target, NO_IPVS);
-      throw error;
-    }
-  });
-}
-
-export const NO_IPVS = "this kernel has no IPVS (its module ip_vs is not there or not loaded)";
 
 const TOOL: Readonly<Record<Family, string>> = { 4: "iptables", 6: "ip6tables" };
 

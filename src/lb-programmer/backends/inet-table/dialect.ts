@@ -1,0 +1,33 @@
+/** What backends with a table `inet eleven` differ in: its base chains, and what a server consists of there. */
+import type { VirtualServer } from "../../state.ts";
+import type { Parts, Placed } from "./parts.ts";
+import type { Keyed } from "./sets.ts";
+import type { Skeleton } from "./skeleton.ts";
+
+export interface Dialect {
+  readonly skeleton: Skeleton;
+  /** Maps that have a server's published ports, and those that are declared; and what they have for a server of this mark. */
+  readonly led: { readonly ports: readonly Keyed[]; readonly declared: readonly Keyed[]; to(mark: string): string };
+  /** From what is there to what shall be. */
+  step(before: Installed | undefined, server: VirtualServer | undefined): Step;
+  /** The server as the table has it; undefined if it has something else. `there`: elements by where they are. */
+  asFound(server: VirtualServer, there: ReadonlyMap<string, Placed>): Found | undefined;
+}
+
+/** A server as it is in the kernel, in which of the forms that it can have there. */
+export interface Installed {
+  readonly server: VirtualServer;
+  readonly form: number;
+}
+
+export interface Step {
+  readonly before: Parts;
+  readonly after: Parts;
+  /** What is there then. */
+  readonly installed: Installed | undefined;
+}
+
+export interface Found {
+  readonly installed: Installed;
+  readonly parts: Parts;
+}
