@@ -117,7 +117,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     return this.#store.write(changes);
   }
 
-  /** Resolves when what was applied so far is in the kernel (or its target is degraded), and every thread answers from it. */
+  /** Resolves when what was applied so far is in the kernel, but for who is degraded or stuck, and every thread answers from it. */
   async applied(): Promise<void> {
     this.#check("applied");
     const { revision } = this.state;
@@ -153,7 +153,9 @@ export class ElevenNode extends Emitter<NodeEvents> {
     this.#check("ready");
     await this.#opened;
     await this.#attachments.ready();
-    await this.applied();
+    await this.#balancing?.settled({ patient: false }); // a service manager waits for it, and not for long
+    this.#check("ready");
+    await this.#names.become(this.state.revision);
     for (const left of this.#inheritance?.discard() ?? []) await this.#clear(left);
     this.#inheritance?.ready();
   }
@@ -262,7 +264,6 @@ export class ElevenNode extends Emitter<NodeEvents> {
     return createPlane({
       ...{ policy, forwarder, id, workers, transport, calls, onNotice },
       inheritance: this.#inheritance,
-      snapshot: () => this.#compiler.snapshot(this.#registry.state),
       onHealth: (server, up) => news.heard(server, up),
       onProblem: (sandboxes) => sandboxes.forEach((sandbox) => void this.#tellProblem(sandbox)),
     });

@@ -87,7 +87,7 @@ export interface LocalAddress {
 }
 
 export interface VirtualServer {
-  /** Stable: "<service>/<network>/4". */
+  /** Stable: "<service>/<network>/4" (server-key.ts). */
   readonly key: string;
   readonly vip: string;
   /** Netfilter mark of its connections, from 256 up; the same as long as the server lives. */

@@ -6,7 +6,6 @@ import { libcProblem } from "../os/libc.ts";
 import { netnsSockets } from "../os/socket.ts";
 import type { Inheritance } from "../sandbox/inheritance.ts";
 import { createOpenSockets } from "../sandbox/sockets.ts";
-import type { ScopePatch } from "../scoping/patch.ts";
 import type { Policy } from "../scoping/policy.ts";
 import type { DataPlane } from "../server/data-plane.ts";
 import { inlinePlane } from "../server/inline-plane.ts";
@@ -26,15 +25,13 @@ export interface PlaneOptions {
   readonly calls: boolean;
   /** Sockets that an earlier process left. */
   readonly inheritance: Inheritance | undefined;
-  /** All that is known of names, for a worker that comes after another. */
-  readonly snapshot: () => ScopePatch;
   readonly onNotice: Notice;
   readonly onHealth: (upstream: Asked, up: boolean) => void;
   readonly onProblem: (sandboxes: readonly SandboxId[]) => void;
 }
 
 export function createPlane(options: PlaneOptions): DataPlane {
-  const { policy, transport, calls, inheritance, snapshot, onNotice, onHealth, onProblem, workers = 1 } = options;
+  const { policy, transport, calls, inheritance, onNotice, onHealth, onProblem, workers = 1 } = options;
   const identity = { version: `eleven ${version}`, id: options.id ?? "eleven" };
   const serving: ServingOptions = { compat: policy.compat, negativeTtl: policy.ttl.negative, identity };
   const onError = (error: Error) => onNotice(error.message);
@@ -44,7 +41,7 @@ export function createPlane(options: PlaneOptions): DataPlane {
     if (canHaveWorkers) {
       const forwarderOptions = options.forwarder ?? {};
       const news = { onHealth, onProblem };
-      return workerPlane({ workers, serving, forwarderOptions, forwarder, sockets, snapshot, onError, news });
+      return workerPlane({ workers, serving, forwarderOptions, forwarder, sockets, onError, news });
     }
     onNotice("the file of the worker threads, thread-main.js, is not beside the program; the main thread answers");
   }

@@ -66,14 +66,6 @@ export class Compiler {
     return { ...nothing(state), scopes: sandbox === undefined ? [] : [this.#scope(sandbox, state)] };
   }
 
-  /** Everything as of the last compile, for tables that are empty. */
-  snapshot(state: ReadonlyState): ScopePatch {
-    const all = new Dirty();
-    for (const [network, names] of this.#claimants) for (const key of names.keys()) all.add(network, key);
-    const zones = [...this.#zones].map(([id, suffix]) => ({ id, suffix }));
-    return { ...nothing(state), names: this.#emit(all), zones, scopes: this.#allScopes(state) };
-  }
-
   #allScopes(state: ReadonlyState): ScopeSpec[] {
     return [...state.sandboxes.values()].map((s) => this.#scope(s, state));
   }

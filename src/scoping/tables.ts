@@ -2,7 +2,7 @@
 import type { NetworkId, SandboxId } from "../model/types.ts";
 import { TYPE_A, TYPE_AAAA } from "../wire/constants.ts";
 import type { RRSet } from "../wire/rrset.ts";
-import { type FlatNames, NamesReader } from "./flat-names.ts";
+import { type FlatNames, NamesReader, NamesWriter } from "./flat-names.ts";
 import type { ScopePatch, ScopeSpec } from "./patch.ts";
 import { type Entry, Scope, type View, type Zone } from "./scope.ts";
 
@@ -10,6 +10,7 @@ export class Tables {
   revision = 0;
   readonly #zones = new Map<NetworkId, Zone>();
   readonly #scopes = new Map<SandboxId, Scope>();
+  readonly #specs = new Map<SandboxId, ScopeSpec>();
 
   scope(id: SandboxId): Scope | undefined {
     return this.#scopes.get(id);
@@ -22,9 +23,34 @@ export class Tables {
       if (suffix === undefined) this.#zones.delete(id);
       else this.#zone(id).suffix = suffix;
     }
-    for (const id of patch.removedScopes) this.#scopes.delete(id);
-    for (const spec of patch.scopes) this.#scopes.set(spec.id, this.#build(spec));
+    for (const id of patch.removedScopes) {
+      this.#scopes.delete(id);
+      this.#specs.delete(id);
+    }
+    for (const spec of patch.scopes) {
+      this.#scopes.set(spec.id, this.#build(spec));
+      this.#specs.set(spec.id, spec);
+    }
     this.revision = patch.revision;
+  }
+
+  /** All that is in force, for tables that are empty. */
+  snapshot(): ScopePatch {
+    const { revision } = this;
+    const zones = [...this.#zones].map(([id, { suffix }]) => ({ id, suffix }));
+    return { revision, names: this.#allNames(), zones, scopes: [...this.#specs.values()], removedScopes: [] };
+  }
+
+  #allNames(): FlatNames {
+    const out = new NamesWriter();
+    let before: Entry | undefined;
+    for (const [network, { names }] of this.#zones)
+      for (const [key, entry] of names) {
+        if (entry === before) out.same(network, key);
+        else out.records(network, key, setsOf(entry), entry.service);
+        before = entry;
+      }
+    return out.names;
   }
 
   #applyNames(names: FlatNames): void {
@@ -67,6 +93,13 @@ export class Tables {
 }
 
 const NOTHING: Entry = { a: undefined, aaaa: undefined, others: undefined, service: false };
+
+function setsOf({ a, aaaa, others = [] }: Entry): readonly RRSet[] {
+  const sets = [...others];
+  if (a !== undefined) sets.push(a);
+  if (aaaa !== undefined) sets.push(aaaa);
+  return sets;
+}
 
 /** Counts a name that came (1) or went (-1). */
 function countName(zone: Zone, key: string, by: 1 | -1): void {

@@ -1,10 +1,10 @@
 /** What a container does to its own namespace while it is read. */
 import { readdirSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink/connection.ts";
 import { forget, trackedBy } from "../../src/os/netlink/conntrack.ts";
-import { nftGeneration } from "../../src/os/netlink/nfnetlink.ts";
+import { nftGeneration, withNetfilter } from "../../src/os/netlink/nfnetlink.ts";
 import { interfaceAddresses, localRoutes } from "../../src/os/netlink/rtnetlink.ts";
 import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { inNetns } from "../../src/os/netns.ts";
@@ -83,6 +83,51 @@ describe.skipIf(withoutNamespaces())("a container whose namespace is read", () =
     }
     expect(most - before).toBeLessThan(5);
     expect(longest).toBeLessThan(1_000);
+  });
+
+  test("so do others of its owner's, and have more than is read: sockets that wait to be closed are bounded, and neighbours are looked at", async () => {
+    const attackers = ["busy1", "busy2", "busy3"];
+    await containers.add(...attackers, "calm");
+    const elements = 'for i in $(seq 0 49999); do echo -n "10.1.$((i / 256)).$((i % 256)) : jump t, "; done';
+    for (const name of attackers)
+      await containers.attacking(
+        name,
+        `(echo "table inet busy { chain t { accept; }; map m { type ipv4_addr : verdict; }; chain c { type filter hook forward priority 0;"
+          for i in $(seq 300); do echo "ip saddr vmap @m;"; done
+          echo "}; }; add element inet busy m { $(${elements}) }") | nft -f -
+        echo go
+        while :; do nft add rule inet busy c ip saddr vmap @m; done`,
+      );
+    const rules = new MessageWriter().message((10 << 8) | 7, 0, [1, 0, 0, 0], (to) => to.text(1, "busy"));
+    const refused = new Set<string>();
+    /** Of a list that is longer than is read, the rest stays in the socket. */
+    const look = (name: string): void => {
+      try {
+        withNetfilter(containers.path(name), (netlink) =>
+          netlink.dump("rules", rules, () => undefined, { most: 0, partly: true }),
+        );
+      } catch (error) {
+        refused.add((error as Error).message);
+      }
+    };
+    const descriptors = () => readdirSync("/proc/self/fd").length;
+    const before = descriptors();
+    let most = 0;
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] }); // connections linger for 1.5 s
+    try {
+      for (let i = 0; i < 200; i++) {
+        for (const name of attackers) look(name);
+        expect(inNetns(containers.path("calm"), nftGeneration)).toBeGreaterThan(0);
+        vi.advanceTimersByTime(2_000);
+        await new Promise((done) => setImmediate(done));
+        most = Math.max(most, descriptors());
+      }
+    } finally {
+      vi.useRealTimers();
+    }
+    console.log(`${most - before} descriptors more; ${[...refused].join("; ")}`);
+    expect(most - before).toBeLessThan(60);
+    for (const message of refused) expect(message).toContain("still being closed");
   });
 
   test("has thirty thousand local routes: they are not taken in, and what is said about it is an error", () => {

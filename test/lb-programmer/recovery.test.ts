@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
+import type { Installed } from "../../src/lb-programmer/reconcile/reconciler.ts";
 import { EMPTY, type LbState } from "../../src/lb-programmer/state.ts";
 import { FakeClock, rest } from "./fake-clock.ts";
 import { randomState } from "./random-state.ts";
@@ -137,6 +138,37 @@ describe("failures", () => {
     expect(kernel("c1")).toBe("");
     await clock.advance(4_000);
     expect(kernel("c1")).toBe(lines(web("10.0.1.5 1")));
+  });
+
+  describe("of many that take their time", () => {
+    /** Each of 20 takes a second, one after the other; c7 never ends, or not for long. */
+    function twenty(c7: number) {
+      const r = rig({ concurrency: 1 });
+      r.backend.before = (call, { id }) =>
+        call === "apply" ? new Promise((resolve) => void r.clock.after(id === "c7" ? c7 : 1_000, resolve)) : undefined;
+      for (let i = 0; i < 20; i++) r.plan(`c${i}`, web("10.0.1.5 1"));
+      for (let i = 0; i < 20; i++) r.reconciler.add(sandbox(`c${i}`));
+      const revision = r.want("c0", web("10.0.1.5 1"));
+      return { ...r, revision };
+    }
+    const lateOnes = ({ late }: Installed) => late.map(({ target }) => target).join(" ");
+
+    test.each([
+      ["all are there after 20 s, and that is waited for", true, 1_000, 20_000, ""],
+      ["whoever does not want to, waits for 5 s", false, 1_000, 5_000, /^c4 .* c19$/],
+      ["who holds up all others is waited for until nothing gets done for 5 s", true, 60_000, 15_000, /^c7 .* c19$/],
+    ] as const)("%s", async (_, patient, c7, after, late) => {
+      const { reconciler, clock, revision } = twenty(c7);
+      let answer: Installed | undefined;
+      void reconciler.installed(revision, { patient }).then((installed) => {
+        answer = installed;
+      });
+      await clock.advance(after - 1);
+      expect(answer).toBe(undefined);
+      await clock.advance(1);
+      if (late === "") expect(lateOnes(answer!)).toBe("");
+      else expect(lateOnes(answer!)).toMatch(late);
+    });
   });
 
   test("a plan that throws is one, too", async () => {

@@ -198,23 +198,24 @@ describe("the patch of a change", () => {
 });
 
 test("a network that went is not in a snapshot", () => {
-  const { registry, compiler, change } = world();
+  const { tables, change } = world();
   change([
     { kind: "sandbox.remove", id: "d" },
     { kind: "container.remove", id: "d" },
   ]);
   change([{ kind: "network.remove", id: "m" }]);
-  expect(compiler.snapshot(registry.state).zones).toEqual([{ id: "n", suffix: "\x01n" }]);
+  expect(tables.snapshot().zones).toEqual([{ id: "n", suffix: "\x01n" }]);
 });
 
 test("a snapshot is all there is, at its revision", () => {
-  const { registry, compiler, tables } = world();
+  const { registry, tables } = world();
   registry.apply(changes("container e on m ip=10.0.2.5 alias=d\n container f on n ip=10.0.1.7"));
   registry.apply([{ kind: "container.remove", id: "f" }]);
   const copy = new Tables();
-  const snapshot = compiler.snapshot(registry.state);
+  const snapshot = tables.snapshot();
   copy.apply(snapshot);
   expect([copy.revision, tables.revision]).toEqual([registry.state.revision, registry.state.revision]);
+  expect(snapshot).toEqual(copy.snapshot());
   expect(snapshot.zones).toEqual([
     { id: "n", suffix: "\x01n" },
     { id: "m", suffix: "\x01m" },

@@ -1,5 +1,6 @@
 /** Worker threads as a library has them: many namespaces, a worker that dies, a wildcard address. */
 import { spawnSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
@@ -8,7 +9,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
 import { afterEach, describe, expect, onTestFinished, test, vi } from "vitest";
+import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
 import type { Change } from "../../src/model/types.ts";
+import { query } from "../support/packets.ts";
 import { built } from "./built.ts";
 import { asked, digAt, freePort, have } from "./dig.ts";
 import { eventually, Namespaces, withoutNamespaces } from "./namespaces.ts";
@@ -254,6 +257,54 @@ describe.skipIf(!have("dig"))("a worker", () => {
       (n) => n === 0,
       15_000,
     );
+  });
+
+  test("that dies is no reason for names to come before the kernel has what is behind them", async () => {
+    const posted: { readonly to: Worker; readonly text: string }[] = [];
+    const { postMessage } = Worker.prototype;
+    vi.spyOn(Worker.prototype, "postMessage").mockImplementation(function (this: Worker, ...args) {
+      posted.push({ to: this, text: JSON.stringify(args[0]) });
+      postMessage.apply(this, args);
+    });
+    let holds: Promise<void> | undefined;
+    let release = (): void => {};
+    const kernel = new FakeBackend();
+    const apply = kernel.apply.bind(kernel);
+    kernel.apply = async (...args) => {
+      await holds;
+      await apply(...args);
+    };
+    const port = await freePort();
+    const node = createNode({ workers: 1, onNotice: () => {}, balance: { backend: kernel } });
+    onTestFinished(() => {
+      release();
+      return node.close();
+    });
+    const one = sandbox("s", "127.0.0.1", port, "/proc/self/ns/net");
+    node.apply([NETWORK, container("one", "10.5.0.10"), one]);
+    await node.ready();
+    const first = posted.at(-1)!.to;
+
+    holds = new Promise((resolve) => {
+      release = resolve;
+    });
+    void first.terminate();
+    const began = performance.now();
+    node.apply([
+      { kind: "service.put", service: { id: "web", name: "web", networks: [{ network: "n", vip4: "10.5.0.2" }] } },
+    ]);
+    const packet = query("one A");
+    const client = createSocket("udp4").unref();
+    client.send(packet, port, "127.0.0.1"); // the worker wakes, and ends
+    await once(first, "exit");
+    const heard = posted.filter(({ to }) => to !== first).map(({ text }) => text);
+    expect(performance.now() - began, "names wait for the kernel for a second at most").toBeLessThan(900);
+    expect(heard.join(" ")).toContain("\\u0003one");
+    expect(heard.join(" ")).not.toContain("\\u0003web");
+    release();
+    await node.applied();
+    client.close();
+    expect(await asked(port, "+noedns", "web")).toBe("NOERROR qr aa rd ra | web. 600 A 10.5.0.2");
   });
 
   test("that does not hear that it is to end is ended: whoever closes the node, or waits for it, goes on", async () => {

@@ -27,6 +27,9 @@ import { SharedNamespaces } from "./shared-namespaces.ts";
 import { Start } from "./start.ts";
 import { type Traffic, traffic } from "./traffic.ts";
 
+/** Milliseconds in which none of the namespaces that are waited for gets done. */
+const STUCK = 5_000;
+
 /** Names wait no longer than this for the kernel, in milliseconds. */
 const PATIENCE = 1_000;
 
@@ -121,10 +124,14 @@ export class Balancing {
     if (backend !== this.#backend) backend?.close?.();
   }
 
-  /** Resolves when what was asked for so far is in names and kernel, or can't be for now. */
-  async settled(): Promise<void> {
+  /**
+   * Resolves when what was asked for so far is in names and kernel, or can't be for now. Not `patient`: after a few seconds in any case,
+   * however many namespaces there are.
+   */
+  async settled({ patient = true }: { readonly patient?: boolean } = {}): Promise<void> {
+    if (patient) await this.#start.tried();
     while (this.#running !== undefined) await this.#running;
-    await this.#reconciler?.installed(this.#hooks.state().revision, { timeout: 5_000 });
+    await this.#reconciler?.installed(this.#hooks.state().revision, { timeout: STUCK, patient });
   }
 
   /**

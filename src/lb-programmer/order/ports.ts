@@ -7,14 +7,14 @@ import { familyOf } from "../../model/address.ts";
 import { OsError } from "../../os/error.ts";
 import { inNetns } from "../../os/netns.ts";
 import { closeFd, reservePort } from "../../os/socket.ts";
-import { joinedPublished, single } from "../port-ranges.ts";
-import type { PublishedPort } from "../state.ts";
+import { joinedPublished, numbersText, rangeOf, single } from "../port-ranges.ts";
+import type { PortRange, PublishedPort } from "../state.ts";
 
 export class PortReservations {
   readonly #netns: string | undefined;
   /** A descriptor each; none for a protocol of which this kernel has no sockets, so that nobody else can have the port either. */
   readonly #held = new Map<string, number | undefined>();
-  #refused = new Map<string, string>();
+  #refused: readonly Refused[] = [];
   /** What was asked for last, if all of it could be had. */
   #had: readonly PublishedPort[] | undefined;
 
@@ -32,20 +32,24 @@ export class PortReservations {
       if (fd !== undefined) closeFd(fd);
       this.#held.delete(key);
     }
-    this.#refused = new Map();
     const missing = [...wanted].filter(([key]) => !this.#held.has(key));
-    if (missing.length > 0) {
-      inNetns(this.#netns, () => {
-        for (const [key, port] of missing) this.#take(key, port);
-      });
-    }
-    this.#had = this.#refused.size === 0 ? published : undefined;
+    this.#refused =
+      missing.length === 0
+        ? []
+        : inNetns(this.#netns, () => missing.flatMap(([key, port]) => this.#take(key, port) ?? []));
+    this.#had = this.#refused.length === 0 ? published : undefined;
     return this.#had ?? joinedPublished([...wanted].flatMap(([key, port]) => (this.#held.has(key) ? [port] : [])));
   }
 
-  /** Why ports are not published: "8080/tcp (IPv4): bind 0.0.0.0:8080: EADDRINUSE". */
+  /** Why ports are not published, neighbours together: "8080-8089/tcp (IPv4): bind 0.0.0.0:8080: EADDRINUSE". */
   get taken(): readonly string[] {
-    return [...this.#refused].map(([key, why]) => `${key}: ${why}`);
+    const ranges: { first: Refused; last: number }[] = [];
+    for (const next of this.#refused.toSorted(inOrder)) {
+      const range = ranges.at(-1);
+      if (range?.last === next.port - 1 && isAlike(range.first, next)) range.last = next.port;
+      else ranges.push({ first: next, last: next.port });
+    }
+    return ranges.map(({ first, last }) => `${nameOf(rangeOf(first, last))}: ${first.why}`);
   }
 
   close(): void {
@@ -54,17 +58,38 @@ export class PortReservations {
     this.#had = undefined;
   }
 
-  #take(key: string, { protocol, port, to }: PublishedPort): void {
+  #take(key: string, { protocol, port, to }: PublishedPort): Refused | undefined {
+    const family = familyOf(to);
     try {
-      this.#held.set(key, reservePort(protocol, familyOf(to) === 6 ? "::" : "0.0.0.0", port));
+      this.#held.set(key, reservePort(protocol, family === 6 ? "::" : "0.0.0.0", port));
+      return undefined;
     } catch (error) {
-      if (error instanceof OsError && NO_SOCKETS.has(error.code)) this.#held.set(key, undefined);
-      else this.#refused.set(key, error instanceof Error ? error.message : String(error));
+      const code = error instanceof OsError ? error.code : "";
+      if (!NO_SOCKETS.has(code))
+        return { protocol, port, family, code, why: error instanceof Error ? error.message : String(error) };
+      this.#held.set(key, undefined);
+      return undefined;
     }
   }
 }
 
+/** A port that could not be had. */
+interface Refused extends PortRange {
+  readonly family: 4 | 6;
+  readonly code: string;
+  readonly why: string;
+}
+
+const inOrder = (a: Refused, b: Refused): number =>
+  a.family - b.family || a.protocol.localeCompare(b.protocol) || a.port - b.port;
+
+const isAlike = (a: Refused, b: Refused): boolean =>
+  a.protocol === b.protocol && a.family === b.family && a.code === b.code;
+
 /** No such protocol, no such address family. */
 const NO_SOCKETS = new Set(["EPROTONOSUPPORT", "ESOCKTNOSUPPORT", "EAFNOSUPPORT"]);
 
-const keyOf = ({ protocol, port, to }: PublishedPort): string => `${port}/${protocol} (IPv${familyOf(to)})`;
+const keyOf = ({ protocol, port, to }: PublishedPort): string => nameOf({ protocol, port, family: familyOf(to) });
+
+const nameOf = ({ family, ...range }: Pick<Refused, "protocol" | "port" | "last" | "family">): string =>
+  `${numbersText(range)}/${range.protocol} (IPv${family})`;

@@ -1,7 +1,7 @@
 /** What services have been asked, and what that carried, all namespaces together. */
 import type { NetworkId, ReadonlyState, ServiceId } from "../../model/types.ts";
 import { type LbBackend, LbError, type Taken } from "../backends/backend.ts";
-import { servicesOf } from "../plan/servers.ts";
+import { readKey } from "../server-key.ts";
 import type { LbTarget } from "../state.ts";
 
 export interface Traffic {
@@ -49,11 +49,7 @@ async function taken(backend: LbBackend, target: LbTarget): Promise<Iterable<rea
   }
 }
 
-/** "<service>/<network>/4", "<service>/<network>/6/local"; ids may have slashes, too. */
 function placeOf(key: string, { services, networks }: ReadonlyState): [ServiceId?, NetworkId?] {
-  for (const service of servicesOf(key)) {
-    const network = key.slice(service.length + 1).replace(/\/[46](\/local)?$/, "");
-    if (services.has(service) && networks.has(network)) return [service, network];
-  }
-  return [];
+  const place = readKey(key);
+  return place && services.has(place.service) && networks.has(place.network) ? [place.service, place.network] : [];
 }

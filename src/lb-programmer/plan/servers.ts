@@ -1,7 +1,8 @@
 /** Virtual servers of a service on one network: the part that every place which balances has in common. */
 import { answering } from "../../model/answering.ts";
-import type { NetworkId, ReadonlyState, Service, Task } from "../../model/types.ts";
+import type { NetworkId, ReadonlyState, Service, ServiceId, Task } from "../../model/types.ts";
 import { joined, portText } from "../port-ranges.ts";
+import { readKey, serverKey } from "../server-key.ts";
 import type { Destination, PortRange, VirtualServer } from "../state.ts";
 import type { PlanContext } from "./context.ts";
 
@@ -113,12 +114,11 @@ function onlyOf(
 
 export const FAMILIES = [4, 6] as const;
 
-const serverKey = (service: string, network: string, family: 4 | 6, local = false): string =>
-  `${service}/${network}/${family}${local ? "/local" : ""}`;
-
-/** The ids of services whose key this may be: ids may have slashes, too. */
-export const servicesOf = (key: string): readonly string[] =>
-  [...key.matchAll(/\//g)].map(({ index }) => key.slice(0, index));
+/** The id of the service whose key this is; none: it is no key of ours. */
+export function servicesOf(key: string): readonly ServiceId[] {
+  const place = readKey(key);
+  return place === undefined ? [] : [place.service];
+}
 
 function tasksOf(state: ReadonlyState, service: Service, node: string | undefined): Task[] {
   const tasks: Task[] = [];

@@ -56,6 +56,7 @@ export interface Installed {
 export interface InstalledOptions {
   readonly timeout?: number;
   readonly slow?: boolean;
+  readonly patient?: boolean;
 }
 
 export interface ReconcilerEvents {
@@ -167,9 +168,12 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
   /**
    * Resolves when everything that was requested up to this revision is in the kernel, but for targets that fail, or when
    * `timeout` (milliseconds, default 5 000) is over. What leaves may still be there. `slow: false`: containers' namespaces that
-   * were slow lately are not waited for.
+   * were slow lately are not waited for. `patient`: the time is over only when it passes without that one of the others is done.
    */
-  installed(revision: number, { timeout = 5_000, slow = true }: InstalledOptions = {}): Promise<Installed> {
+  installed(
+    revision: number,
+    { timeout = 5_000, slow = true, patient = false }: InstalledOptions = {},
+  ): Promise<Installed> {
     return new Promise((resolve) => {
       const timers = new Timers(this.#clock);
       const atWork = (keeper: Keeper): boolean => !keeper.settled(revision) && (slow || !keeper.slow);
@@ -189,8 +193,17 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
         for (const keeper of this.#keepers.values()) if (atWork(keeper)) last = keeper;
         if (last === undefined) done([]);
       };
+      const quickOnes = () => unsettled().flatMap(([, keeper]) => (keeper.slow ? [] : keeper));
+      let awaited = patient ? quickOnes() : []; // never more: who goes on failing, and trying, is done once
+      const over = (): void => {
+        const before = awaited.length;
+        const left = new Set(quickOnes());
+        awaited = awaited.filter((keeper) => left.has(keeper));
+        if (awaited.length === 0 || awaited.length === before) done(unsettled());
+        else timers.set("timeout", timeout, over);
+      };
       this.#waiting.add(look);
-      timers.set("timeout", timeout, () => done(unsettled()));
+      timers.set("timeout", timeout, over);
       look();
     });
   }

@@ -93,7 +93,7 @@ export class Netlink {
   }
 
   /**
-   * Sends all of it at once, as a transaction of netfilter's: what the kernel has against it, by message. Nothing: it is done. Of
+   * Sends all of it at once, as a transaction of netfilter's, say: what the kernel has against it, by message. Nothing: it is done. Of
    * hundreds of refusals some are lost. Whoever else has a transaction at work in the namespace lets ours wait, so a thread of node's pool
    * sends it; nothing else may be done with the connection until then.
    */
@@ -114,7 +114,17 @@ export class Netlink {
 
   /** Asks for one thing; what follows the nlmsghdr. Throws an OsError with the kernel's reason if there is none. */
   ask(op: string, message: MessageWriter, detail?: string): Buffer {
-    const sequence = this.#send(op, message, 0);
+    return this.#answer(op, this.#send(op, message, 0), detail);
+  }
+
+  /** The same by a thread of node's pool, where the kernel may let it wait; nothing else may be done with the connection until then. */
+  async askElsewhere(op: string, message: MessageWriter, detail?: string): Promise<Buffer> {
+    const sequence = this.#number(message, 0);
+    await this.#sendElsewhere(op, message.octets);
+    return this.#answer(op, sequence, detail);
+  }
+
+  #answer(op: string, sequence: number, detail?: string): Buffer {
     for (;;) {
       for (const answer of this.#receive(op)) {
         if (answer.sequence !== sequence) continue;

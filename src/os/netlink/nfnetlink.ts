@@ -9,7 +9,7 @@
 import { statSync } from "node:fs";
 import { OsError } from "../error.ts";
 import { inNetns } from "../netns.ts";
-import { closeSlowly } from "../slow-close.ts";
+import { checkClosing, closeInTurn, closeSlowly } from "../slow-close.ts";
 import { TURNS } from "../turns.ts";
 import { NETLINK_NETFILTER, Netlink } from "./connection.ts";
 import { parseAttributes } from "./read.ts";
@@ -35,10 +35,14 @@ const LINGER = 1_500;
 interface OpenConnection {
   readonly netlink: Netlink;
   readonly timer: NodeJS.Timeout;
+  /** It is to be closed, unless somebody uses it before it is the namespace's turn. */
+  lingered: boolean;
 }
 
 /** Those that nobody uses just now, by namespace: another may come to be at the same path, but none at its inode while it is open here. */
 const connections = new Map<string, OpenConnection>();
+/** Namespaces that wait for their turn to have theirs closed. */
+const lingering = new Set<string>();
 
 /** Calls `work` with a connection in the namespace (missing: this thread's). Throws an OsError. */
 export function withNetfilter<T>(netns: string | undefined, work: (netlink: Netlink) => T): T {
@@ -80,7 +84,7 @@ export async function inTransaction<T>(
 
 function take(netns: string | undefined): readonly [place: string, netlink: Netlink] {
   const known = netns === undefined ? undefined : takeKnown(placeOf(netns));
-  return known ?? inNetns(netns, () => takeKnown(placeHere()) ?? [placeHere(), new Netlink(NETLINK_NETFILTER)]);
+  return known ?? inNetns(netns, () => takeKnown(placeHere()) ?? [placeHere(), open(placeHere())]);
 }
 
 function takeKnown(place: string | undefined): readonly [place: string, netlink: Netlink] | undefined {
@@ -109,6 +113,11 @@ function placeOf(path: string): string | undefined {
   }
 }
 
+function open(place: string): Netlink {
+  checkClosing(place);
+  return new Netlink(NETLINK_NETFILTER);
+}
+
 /** One is enough, and a transaction may have taken long. */
 function keep(place: string, netlink: Netlink): void {
   if (netlink.spent || connections.has(place)) {
@@ -116,10 +125,22 @@ function keep(place: string, netlink: Netlink): void {
     return;
   }
   const over = (): void => {
-    connections.delete(place);
-    closeSlowly(netlink.fd, place);
+    known.lingered = true;
+    if (lingering.has(place)) return;
+    lingering.add(place);
+    closeInTurn(place, () => lingered(place));
   };
-  connections.set(place, { netlink, timer: setTimeout(over, LINGER).unref() });
+  const known: OpenConnection = { netlink, timer: setTimeout(over, LINGER).unref(), lingered: false };
+  connections.set(place, known);
+}
+
+/** Of the namespace's connection, which is nobody's from here on. Undefined: it has been used, and lingers again. */
+function lingered(place: string): number | undefined {
+  lingering.delete(place);
+  const known = connections.get(place);
+  if (!known?.lingered) return undefined;
+  connections.delete(place);
+  return known.netlink.fd;
 }
 
 /** How often nftables' rules were changed in the namespace (missing: this thread's); undefined if the kernel has no nftables. */

@@ -55,7 +55,8 @@ const SCOPE = { global: 0, host: 254, nowhere: 255 };
 const TYPE_LOCAL = 2;
 const CLONED = 0x200;
 
-const [ESRCH, ENODEV, EADDRNOTAVAIL] = [3, 19, 99] as const;
+const ESRCH = 3;
+export const [ENODEV, EADDRNOTAVAIL] = [19, 99] as const;
 
 /** All of them. Throws an OsError. */
 export const interfaceAddresses = (): readonly InterfaceAddress[] =>
@@ -73,11 +74,7 @@ export const interfaceAddresses = (): readonly InterfaceAddress[] =>
 export function addAddress(a: InterfaceAddress, { deprecated = false }: { readonly deprecated?: boolean } = {}): void {
   const op = "address add";
   withRoutes((netlink) => {
-    const refusal = changeAddress(netlink, op, NEW_ADDRESS, a, (to) => {
-      to.u32(IFA.flags, familyOf(a.address) === 6 ? IFA_F_NODAD : 0);
-      if (a.protocol !== undefined) to.u8(IFA.protocol, a.protocol);
-      if (deprecated) to.raw(IFA.lifetimes, lifetimes(0, FOREVER));
-    });
+    const refusal = changeAddress(netlink, op, a, true, deprecated);
     if (refusal !== undefined) throw refused(op, refusal, nameOfAddress(a));
   });
 }
@@ -86,7 +83,7 @@ export function addAddress(a: InterfaceAddress, { deprecated = false }: { readon
 export function removeAddress(a: InterfaceAddress): boolean {
   const op = "address remove";
   return withRoutes((netlink) => {
-    const refusal = changeAddress(netlink, op, DELETE_ADDRESS, a);
+    const refusal = changeAddress(netlink, op, a, false);
     if (refusal?.errno === EADDRNOTAVAIL || refusal?.errno === ENODEV) return false;
     if (refusal !== undefined) throw refused(op, refusal, nameOfAddress(a));
     return true;
@@ -140,40 +137,58 @@ export function withRoutes<T>(work: (netlink: Netlink) => T): T {
   }
 }
 
-function changeAddress(
-  netlink: Netlink,
-  op: string,
-  type: number,
-  { address, prefix, device }: InterfaceAddress,
-  more?: (to: MessageWriter) => void,
-) {
-  const index = deviceIndex(netlink, device);
+function changeAddress(netlink: Netlink, op: string, a: InterfaceAddress, add: boolean, deprecated = false) {
+  const index = deviceIndex(netlink, a.device);
   if (index === undefined) return { errno: ENODEV, why: "" };
-  const scope = address.startsWith("127.") ? SCOPE.host : SCOPE.global;
-  const flags = type === NEW_ADDRESS ? NLM_F_CREATE | NLM_F_REPLACE : 0;
-  const own = Buffer.from([socketFamily(address), prefix, 0, scope, 0, 0, 0, 0]);
-  own.writeUInt32LE(index, 4);
   const to = new MessageWriter();
-  to.message(type, flags, own, () => {
-    to.address(IFA.local, address).address(IFA.address, address);
-    more?.(to);
-  });
+  writeAddress(to, a, index, add, deprecated);
   return netlink.execute(op, to)[0];
 }
 
-/** The interface's number; undefined if there is none. Not by ioctl(2): that would load a kernel module for a name that is not there. */
+/** The message that puts it on the interface of this number, or takes it away. */
+export function writeAddress(
+  to: MessageWriter,
+  { address, prefix, protocol }: InterfaceAddress,
+  index: number,
+  add: boolean,
+  deprecated = false,
+): void {
+  const scope = address.startsWith("127.") ? SCOPE.host : SCOPE.global;
+  const own = Buffer.from([socketFamily(address), prefix, 0, scope, 0, 0, 0, 0]);
+  own.writeUInt32LE(index, 4);
+  to.message(add ? NEW_ADDRESS : DELETE_ADDRESS, add ? NLM_F_CREATE | NLM_F_REPLACE : 0, own, () => {
+    to.address(IFA.local, address).address(IFA.address, address);
+    if (!add) return;
+    to.u32(IFA.flags, familyOf(address) === 6 ? IFA_F_NODAD : 0);
+    if (protocol !== undefined) to.u8(IFA.protocol, protocol);
+    if (deprecated) to.raw(IFA.lifetimes, lifetimes(0, FOREVER));
+  });
+}
+
+/** The interface's number; undefined if there is none. */
 export function deviceIndex(netlink: Netlink, name: string): number | undefined {
-  if (name === "" || name.includes("\0") || Buffer.byteLength(name) > LONGEST_NAME) return undefined;
-  const to = new MessageWriter();
-  to.message(GET_LINK, 0, new Uint8Array(IFINFOMSG), () => to.text(IFLA.name, name).u32(IFLA.mask, WITHOUT_STATISTICS));
+  const asking = askingForDevice(name);
+  if (asking === undefined) return undefined;
   try {
-    const link = netlink.ask("interface", to, name);
-    return link.length < IFINFOMSG ? undefined : link.readUInt32LE(4);
+    return indexIn(netlink.ask("interface", asking, name));
   } catch (error) {
     if (error instanceof OsError && error.code === "ENODEV") return undefined;
     throw error;
   }
 }
+
+/** What asks for an interface; undefined: none can have that name. Not by ioctl(2): that would load a kernel module for a name that is not there. */
+export function askingForDevice(name: string): MessageWriter | undefined {
+  if (name === "" || name.includes("\0") || Buffer.byteLength(name) > LONGEST_NAME) return undefined;
+  const to = new MessageWriter();
+  return to.message(GET_LINK, 0, new Uint8Array(IFINFOMSG), () =>
+    to.text(IFLA.name, name).u32(IFLA.mask, WITHOUT_STATISTICS),
+  );
+}
+
+/** The interface's number in what the kernel answers. */
+export const indexIn = (link: Buffer): number | undefined =>
+  link.length < IFINFOMSG ? undefined : link.readUInt32LE(4);
 
 /** From ifaddrmsg on; undefined if there is no name for the interface. */
 export function parseAddress(
@@ -215,4 +230,5 @@ function lifetimes(preferred: number, valid: number): Buffer {
 }
 
 const whole = (family: number): number => (family === AF_INET6 ? 128 : 32);
-const nameOfAddress = ({ address, prefix, device }: InterfaceAddress): string => `${address}/${prefix} on ${device}`;
+export const nameOfAddress = ({ address, prefix, device }: InterfaceAddress): string =>
+  `${address}/${prefix} on ${device}`;

@@ -3,12 +3,17 @@
  * own namespace: whoever may write there is root on the host.
  */
 import { OsError } from "../error.ts";
-import type { Netlink } from "../netlink/connection.ts";
+import type { DumpLimits } from "../netlink/connection.ts";
 import { withNetfilter } from "../netlink/nfnetlink.ts";
 import { type Attributes, attributesIn, parseAttributes } from "../netlink/read.ts";
-import { MessageWriter } from "../netlink/write.ts";
 import { type Verdict, verdict } from "./layout.ts";
-import { NF_TABLES } from "./message.ts";
+import { Lists } from "./lists.ts";
+
+export interface ForwardChains {
+  readonly chains: readonly ForwardChain[];
+  /** Why there may be more of them: they could not be listed. */
+  readonly unseen?: string;
+}
 
 /** A base chain at the hook "forward". */
 export interface ForwardChain {
@@ -20,6 +25,8 @@ export interface ForwardChain {
   readonly rules: ReadonlyMap<string, readonly ForwardRule[]>;
   /** Of its table: sets that belong to one rule, by name. */
   readonly sets: ReadonlyMap<string, readonly SetElement[]>;
+  /** Why there are neither rules nor sets: they could not be read. */
+  readonly unseen?: string;
 }
 export type ForwardFamily = keyof typeof FAMILIES;
 
@@ -41,16 +48,48 @@ export interface SetElement {
   readonly end: boolean;
 }
 
-/** All of them but those in `own`, our own table. None where the kernel has no nf_tables. Throws an OsError. */
-export function forwardChains(netns: string | undefined, own: string): readonly ForwardChain[] {
+/** For all of it together. */
+export type ForwardLimits = Pick<DumpLimits, "most" | "longest">;
+
+/**
+ * All of them but those in `own`, our own table. None where the kernel has no nf_tables. What is too large to be read, or never the same for as
+ * long as it takes, is said so; iptables' own chains are found even then. Throws an OsError if the namespace, or the right to look, is missing.
+ */
+export function forwardChains(
+  netns: string | undefined,
+  own: string,
+  { most, longest = 2_000 }: ForwardLimits = {},
+): ForwardChains {
+  const until = performance.now() + longest;
+  const within = <T>(read: (lists: Lists) => T): T =>
+    withNetfilter(netns, (netlink) => read(new Lists(netlink, OP, { most, until })));
   try {
-    return withNetfilter(netns, (netlink) => read(netlink, own));
+    const bases = orWhy(() => within((lists) => basesIn(lists, own)));
+    const listed = typeof bases === "string" ? within(iptablesBases) : bases;
+    const chains = listed.map((base): ForwardChain => {
+      const read = orWhy(() => within((lists) => ruled(lists, base)));
+      return typeof read === "string" ? { ...base, rules: new Map(), sets: new Map(), unseen: read } : read;
+    });
+    return typeof bases === "string" ? { chains, unseen: bases } : { chains };
   } catch (error) {
-    if (error instanceof OsError && NO_TABLES.has(error.code)) return [];
+    if (error instanceof OsError && NO_TABLES.has(error.code)) return { chains: [] };
     throw error;
   }
 }
 
+/** What can't be read for now, in words: more than is read, or another at the end than at the beginning, or gone meanwhile. */
+function orWhy<T extends object>(read: () => T): T | string {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof OsError && !NO_WAY.has(error.op) && UNREADABLE.has(error.code)) return error.message;
+    throw error;
+  }
+}
+
+const UNREADABLE = new Set(["E2BIG", "EINTR", "ENOENT", "ENOBUFS", "EBUSY"]);
+/** Of os/netns.ts: there is no such namespace. */
+const NO_WAY = new Set(["open namespace", "setns"]);
 const FAMILIES = { ip: 2, ip6: 10, inet: 1 } as const;
 const NAMES = new Map<number, ForwardFamily>(
   Object.entries(FAMILIES).map(([name, number]) => [number, name as ForwardFamily]),
@@ -65,25 +104,43 @@ const RULE = { table: 1, chain: 2, handle: 3, expressions: 4 };
 const ELEMENTS = { table: 1, set: 2, list: 3, key: 1, data: 2, flags: 3, value: 1 };
 const EXPRESSION = { name: 1, data: 2 };
 
-function read(netlink: Netlink, own: string): readonly ForwardChain[] {
-  const bases = list(netlink, "GETCHAIN", 0, [], (family, from) => {
-    const [table, name] = [from.text(CHAIN.table), from.text(CHAIN.name)];
-    if (family === undefined || table === undefined || name === undefined) return undefined;
-    const isOwn = family === "inet" && table === own;
-    if (isOwn || from.nested(CHAIN.hook).be32(CHAIN.number) !== FORWARD) return undefined;
-    return { family, table, name, policy: from.be32(CHAIN.policy) === DROP ? "drop" : "accept" } as const;
+type Base = Pick<ForwardChain, "family" | "table" | "name" | "policy">;
+
+const basesIn = (lists: Lists, own: string): readonly Base[] =>
+  lists.list("GETCHAIN", 0, {}, (family, from) => {
+    const base = baseOf(NAMES.get(family), from);
+    return base?.family === "inet" && base.table === own ? undefined : base;
   });
-  return bases.map((base) => {
-    const rules = rulesOf(netlink, base);
-    return { ...base, rules, sets: setsOf(netlink, base, rules) };
+
+/** Asked for by name, whatever else there is. */
+const iptablesBases = (lists: Lists): readonly Base[] =>
+  (["ip", "ip6"] as const).flatMap((family) => {
+    try {
+      return (
+        baseOf(family, lists.one("GETCHAIN", FAMILIES[family], { [CHAIN.table]: "filter", [CHAIN.name]: "FORWARD" })) ??
+        []
+      );
+    } catch (error) {
+      if (error instanceof OsError && error.code === "ENOENT") return [];
+      throw error;
+    }
   });
+
+function baseOf(family: ForwardFamily | undefined, from: Attributes): Base | undefined {
+  const [table, name] = [from.text(CHAIN.table), from.text(CHAIN.name)];
+  if (family === undefined || table === undefined || name === undefined) return undefined;
+  if (from.nested(CHAIN.hook).be32(CHAIN.number) !== FORWARD) return undefined;
+  return { family, table, name, policy: from.be32(CHAIN.policy) === DROP ? "drop" : "accept" };
 }
 
-type Where = Pick<ForwardChain, "family" | "table">;
+function ruled(lists: Lists, base: Base): ForwardChain {
+  const rules = rulesOf(lists, base);
+  return { ...base, rules, sets: setsOf(lists, base, rules) };
+}
 
-function rulesOf(netlink: Netlink, { family, table }: Where): ForwardChain["rules"] {
+function rulesOf(lists: Lists, { family, table }: Base): ForwardChain["rules"] {
   const rules = new Map<string, ForwardRule[]>();
-  const found = list(netlink, "GETRULE", FAMILIES[family], [table], (_, from) => {
+  const found = lists.list("GETRULE", FAMILIES[family], { [RULE.table]: table }, (_, from) => {
     const chain = from.text(RULE.chain);
     return chain === undefined || from.text(RULE.table) !== table ? undefined : { chain, from };
   });
@@ -101,17 +158,16 @@ function rulesOf(netlink: Netlink, { family, table }: Where): ForwardChain["rule
 }
 
 /** Sets of a rule's own, "{ established, related }": the named ones may be anybody's, of any size, and are another a moment later. */
-function setsOf(netlink: Netlink, { family, table }: Where, rules: ForwardChain["rules"]): ForwardChain["sets"] {
+function setsOf(lists: Lists, { family, table }: Base, rules: ForwardChain["rules"]): ForwardChain["sets"] {
   const steps = [...rules.values()].flat().flatMap((rule) => rule.steps);
   const names = new Set(steps.flatMap(({ name, attributes }) => (name === "lookup" ? (attributes.text(1) ?? []) : [])));
-  return new Map(
-    [...names]
-      .filter((name) => OWN_SET.test(name))
-      .map((name) => [
-        name,
-        list(netlink, "GETSETELEM", FAMILIES[family], [table, name], (_, from) => elementsOf(from)).flat(),
-      ]),
-  );
+  const elements = (name: string) =>
+    lists
+      .list("GETSETELEM", FAMILIES[family], { [ELEMENTS.table]: table, [ELEMENTS.set]: name }, (_, from) =>
+        elementsOf(from),
+      )
+      .flat();
+  return new Map([...names].filter((name) => OWN_SET.test(name)).map((name) => [name, elements(name)]));
 }
 
 const OWN_SET = /^__(set|map)\d+$/;
@@ -125,16 +181,3 @@ const elementsOf = (from: Attributes): readonly SetElement[] =>
       end: ((element.be32(ELEMENTS.flags) ?? 0) & 1) === 1,
     };
   });
-
-function list<T>(
-  netlink: Netlink,
-  type: keyof typeof NF_TABLES,
-  family: number,
-  names: readonly string[],
-  read: (family: ForwardFamily | undefined, from: Attributes) => T | undefined,
-): readonly T[] {
-  const to = new MessageWriter().message(NF_TABLES[type], 0, [family, 0, 0, 0], (to) => {
-    for (const [i, name] of names.entries()) to.text(i + 1, name);
-  });
-  return netlink.dump(OP, to, (message) => read(NAMES.get(message[0] ?? -1), parseAttributes(message.subarray(4))));
-}

@@ -24,8 +24,6 @@ export interface WorkerPlaneOptions {
   /** For this thread's part; closed with the plane. */
   readonly forwarder: NodeForwarder;
   readonly sockets: OpenSockets;
-  /** Everything as it is now, for a worker that comes after another has died. */
-  readonly snapshot: () => ScopePatch;
   readonly onError: (error: Error) => void;
   readonly news?: WorkerNews;
 }
@@ -42,7 +40,7 @@ export const canHaveWorkers = existsSync(new URL("./thread-main.js", import.meta
 export function workerPlane(options: WorkerPlaneOptions): Plane {
   const { serving, forwarder, sockets, onError } = options;
   const answerer = new Answerer(createServing(serving), forwarder, onError);
-  const workers = new Workers(options);
+  const workers = new Workers(options, () => answerer.tables.snapshot());
   const open = async (listen: Listen, place: Place, senders: Senders): Promise<Listening> => {
     const { udp, tcp, port, release } = await sockets(listen, place);
     const pair = { udp, tcp };
@@ -66,7 +64,11 @@ class Workers implements Threads {
   readonly #workers: readonly ThreadHandle[];
   #next = 0;
 
-  constructor({ serving, forwarderOptions: forwarder, snapshot, onError, workers, news }: WorkerPlaneOptions) {
+  /** `snapshot`: all that was handed to `update`, for a worker that comes after another has died. */
+  constructor(
+    { serving, forwarderOptions: forwarder, onError, workers, news }: WorkerPlaneOptions,
+    snapshot: () => ScopePatch,
+  ) {
     // Node's pool of threads starts when it is first used, as copies of the thread that uses it: it must not be a worker's.
     stat("/", () => {});
     // Half of what this process may open: the rest is for whatever keeps the other sandboxes going.

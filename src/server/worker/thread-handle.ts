@@ -50,7 +50,7 @@ export class ThreadHandle {
   #proof: NodeJS.Timeout | undefined;
   #exited: Promise<void> = Promise.resolve();
 
-  /** `snapshot`: everything as it is now, for a worker that comes after another. */
+  /** `snapshot`: all that is in force now, for a worker that comes after another. */
   constructor(
     options: WorkerOptions,
     snapshot: () => ScopePatch,

@@ -27,7 +27,7 @@ test("a rule that does not ask for the port is looked at once for all of them", 
     { length: 50 },
     (_, i): PublishedPort => ({ protocol: "tcp", port: i, to: "172.30.0.3", toPort: i, bridge: "gw" }),
   );
-  expect(inTheWay([chain], ports)).toContain(
+  expect(inTheWay({ chains: [chain] }, ports)).toContain(
     "published port 0/tcp (IPv4) and 49 more: dropped by nftables chain inet f c",
   );
   expect(looks).toBeLessThanOrEqual(2 * rules.length);

@@ -1,10 +1,41 @@
 /** Published ports reserved on a host: this machine's loopback stands for it. */
-import { createServer } from "node:net";
-import { expect, test } from "vitest";
+import { once } from "node:events";
+import { createServer, type Server } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
 import { PortReservations } from "../../../src/lb-programmer/order/ports.ts";
+import { single } from "../../../src/lb-programmer/port-ranges.ts";
 import { parseState, stateText } from "../state-text.ts";
 
 const EMPTY = parseState("");
+
+test("a range that is somebody else's is one problem, and so is what is left of it when one of its ports is free", async () => {
+  const others = Array.from({ length: 5 }, () => createServer());
+  let first = 0;
+  for (first = 20_000; first < 30_000; first += 5) if (await taken(others, first)) break;
+  onTestFinished(() => others.forEach((other) => void other.close()));
+  const reservations = new PortReservations(undefined);
+  onTestFinished(() => reservations.close());
+  const range = `${first}-${first + 4}`;
+  const keep = () => {
+    const { published } = parseState(`published tcp ${range} to 10.0.0.2 ${first} over gw`);
+    reservations.keep(published.flatMap(single).toReversed()); // in whatever order
+    return reservations.taken;
+  };
+  const inUse = (port: number, ports: string) => `${ports}/tcp (IPv4): bind 0.0.0.0:${port}: EADDRINUSE`;
+  expect(keep()).toEqual([inUse(first, range)]);
+  await new Promise((resolve) => others[1]!.close(resolve));
+  expect(keep()).toEqual([inUse(first, `${first}`), inUse(first + 2, `${first + 2}-${first + 4}`)]);
+});
+
+/** Neighbours from this port on are theirs; false if one of them is somebody else's. */
+async function taken(servers: readonly Server[], first: number): Promise<boolean> {
+  const outcomes = await Promise.allSettled(
+    servers.map((server, i) => once(server.listen(first + i, "0.0.0.0"), "listening")),
+  );
+  if (outcomes.every(({ status }) => status === "fulfilled")) return true;
+  for (const server of servers) server.close();
+  return false;
+}
 
 test("a range without the one port that is somebody else's", async () => {
   const other = createServer();

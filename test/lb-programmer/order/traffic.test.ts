@@ -37,7 +37,7 @@ test.each<[string, Parameters<typeof counting>[0], readonly (readonly [string, s
   ],
   [
     "ids with slashes",
-    { a: { "a/b/n/4/6": 1, "a/b/mynet/4": 2, "web/n/4/4/local": 4 }, b: {} },
+    { a: { "a%2Fb/n%2F4/6": 1, "a%2Fb/mynet/4": 2, "web/n%2F4/4/local": 4 }, b: {} },
     [
       ["a/b", "n/4", 1],
       ["a/b", "mynet", 2],

@@ -15,13 +15,18 @@ export interface AddressChange {
 }
 
 /** In the namespace of this thread. What is there, or gone, already is no error. */
-export function changeOwnAddresses({ added, removed }: AddressChange, options: { deprecated?: boolean } = {}): void {
-  if (added.length + removed.length === 0) return;
+export function changeOwnAddresses(change: AddressChange, options: { deprecated?: boolean } = {}): void {
+  if (change.added.length + change.removed.length === 0) return;
+  const { added, removed } = ownOf(change);
+  for (const a of added) addAddress(a, { deprecated: options.deprecated === true && familyOf(a.address) === 6 });
+  for (const a of removed) removeAddress(a);
+}
+
+/** Of a change, in the namespace of this thread, what is not about addresses of others; with our mark. */
+export function ownOf({ added, removed }: AddressChange): AddressChange {
   const others = new Set(interfaceAddresses().filter(isOthers).map(sameness));
   const mine = (a: InterfaceAddress): boolean => !others.has(sameness(a));
-  for (const a of added.filter(mine))
-    addAddress({ ...a, protocol: OURS }, { deprecated: options.deprecated === true && familyOf(a.address) === 6 });
-  for (const a of removed.filter(mine)) removeAddress(a);
+  return { added: added.filter(mine).map((a) => ({ ...a, protocol: OURS })), removed: removed.filter(mine) };
 }
 
 /** An IPv6 address can be on an interface once only, whatever its range; an IPv4 address once in each. */

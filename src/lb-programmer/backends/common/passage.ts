@@ -3,32 +3,43 @@
  * they come from, say): what may accept them counts as accepting, and only what drops them for certain as dropping. Pure.
  */
 import { familyOf } from "../../../model/address.ts";
-import type { ForwardChain, ForwardRule } from "../../../os/nftables/forward.ts";
+import type { ForwardChain, ForwardChains, ForwardRule } from "../../../os/nftables/forward.ts";
 import type { PublishedPort } from "../../state.ts";
 import { type Decision, decide } from "./decision.ts";
 import { asksForPort } from "./known-packet.ts";
 
-/** In words, and with the command that lets them pass: each chain that drops connections to some of these ports. */
-export function inTheWay(chains: readonly ForwardChain[], published: readonly PublishedPort[]): string | undefined {
-  const said = chains.flatMap((chain) => {
-    const way = new Way(chain);
-    const dropped = published.flatMap((port) => {
-      const end = way.end(port);
-      return end === "accepted" ? [] : [{ end, port }];
-    });
-    const [first] = dropped;
-    if (first === undefined) return [];
-    const { protocol, port } = first.port;
-    const others = dropped.length > 1 ? ` and ${dropped.length - 1} more` : "";
-    const what = `published port ${port}/${protocol} (IPv${familyOf(first.port.to)})${others}`;
-    const place = `${chain.family} ${chain.table} ${chain.name}`;
-    const { end } = first;
-    const how = end === "dropped" ? "policy drop" : `rule with handle ${end.handle} of chain ${end.chain}`;
-    const allow = `nft insert rule ${place} ct status dnat accept`;
-    return [`${what}: dropped by nftables chain ${place} (${how}); to allow it: ${allow}`];
-  });
+/** In words, and with the command that lets them pass: each chain that drops connections to some of these ports, or may do so unseen. */
+export function inTheWay({ chains, unseen }: ForwardChains, published: readonly PublishedPort[]): string | undefined {
+  const said = chains.flatMap((chain) => dropping(chain, published) ?? []);
+  if (unseen !== undefined && published.length > 0) said.push(notSeen("others' nftables chains drop", unseen));
   return said.length === 0 ? undefined : said.join("; ").replaceAll(/[^ -~]/g, "?");
 }
+
+function dropping(chain: ForwardChain, published: readonly PublishedPort[]): string | undefined {
+  const concerned = published.filter((port) => isFor(chain, port));
+  const place = `${chain.family} ${chain.table} ${chain.name}`;
+  if (chain.unseen !== undefined)
+    return concerned.length === 0 ? undefined : notSeen(`nftables chain ${place} drops`, chain.unseen);
+  const way = new Way(chain);
+  const dropped = concerned.flatMap((port) => {
+    const end = way.end(port);
+    return end === "accepted" ? [] : [{ end, port }];
+  });
+  const [first] = dropped;
+  if (first === undefined) return undefined;
+  const { protocol, port } = first.port;
+  const others = dropped.length > 1 ? ` and ${dropped.length - 1} more` : "";
+  const what = `published port ${port}/${protocol} (IPv${familyOf(first.port.to)})${others}`;
+  const { end } = first;
+  const how = end === "dropped" ? "policy drop" : `rule with handle ${end.handle} of chain ${end.chain}`;
+  const allow = `nft insert rule ${place} ct status dnat accept`;
+  return `${what}: dropped by nftables chain ${place} (${how}); to allow it: ${allow}`;
+}
+
+const notSeen = (what: string, why: string): string => `whether ${what} published ports could not be looked at: ${why}`;
+
+const isFor = ({ family }: ForwardChain, { to }: PublishedPort): boolean =>
+  family === "inet" || family === (familyOf(to) === 6 ? "ip6" : "ip");
 
 /** Chains that are called by chains; the kernel allows no more. */
 const DEEPEST = 16;
@@ -51,10 +62,9 @@ class Way {
     this.#base = base;
   }
 
-  /** "dropped": by the policy. */
+  /** Of a port that the chain is for. "dropped": by the policy. */
   end(port: PublishedPort): Exclude<End, "through"> | "dropped" {
-    const { family, name, policy } = this.#base;
-    if (family !== "inet" && family !== (familyOf(port.to) === 6 ? "ip6" : "ip")) return "accepted";
+    const { name, policy } = this.#base;
     const end = this.#walk(port, name, DEEPEST);
     return end !== "through" ? end : policy === "drop" ? "dropped" : "accepted";
   }

@@ -1,19 +1,25 @@
 /** VIPs as addresses of real interfaces. */
 import { familyOf } from "../../../model/address.ts";
+import { changeAddresses as changeThem } from "../../../os/netlink/change-addresses.ts";
 import { interfaceAddresses } from "../../../os/netlink/rtnetlink.ts";
 import type { LbTarget, LocalAddress } from "../../state.ts";
-import { inside } from "../common/failure.ts";
-import { changeOwnAddresses } from "../common/own-addresses.ts";
+import { inside, lbError } from "../common/failure.ts";
+import { ownOf } from "../common/own-addresses.ts";
 
 /** Adds and removes; what is there, or gone, already is no error. */
-export function changeAddresses(
+export async function changeAddresses(
   target: LbTarget,
   added: readonly LocalAddress[],
   removed: readonly LocalAddress[],
-): void {
-  const [add, remove] = [added.filter(isReal).map(whole), removed.filter(isReal).map(whole)];
-  if (add.length + remove.length > 0)
-    inside(target, "addresses", () => changeOwnAddresses({ added: add, removed: remove }));
+): Promise<void> {
+  const change = { added: added.filter(isReal).map(whole), removed: removed.filter(isReal).map(whole) };
+  if (change.added.length + change.removed.length === 0) return;
+  const own = inside(target, "addresses", () => ownOf(change));
+  try {
+    await changeThem(target.netns, own);
+  } catch (error) {
+    throw lbError(target, "addresses", error);
+  }
 }
 
 /** Those of `addresses` that their interfaces really have. */

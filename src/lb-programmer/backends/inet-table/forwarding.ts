@@ -5,7 +5,7 @@
  * 127.0.0.1 over the bridge. Where there is no firewall, nothing is run.
  */
 import { familyOf } from "../../../model/address.ts";
-import { type ForwardChain, forwardChains } from "../../../os/nftables/forward.ts";
+import { type ForwardChain, type ForwardChains, forwardChains } from "../../../os/nftables/forward.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import type { LbTarget, PublishedPort } from "../../state.ts";
 import { LbError } from "../backend.ts";
@@ -79,7 +79,7 @@ const toolFor = ({ to }: PublishedPort): Tool => (familyOf(to) === 6 ? "ip6table
 const bridgesFor = ({ tool }: Firewall, published: readonly PublishedPort[]): readonly string[] =>
   bridgesOf(published.filter((port) => toolFor(port) === tool)).sort();
 
-function chainsOf(target: LbTarget): readonly ForwardChain[] {
+function chainsOf(target: LbTarget): ForwardChains {
   try {
     return forwardChains(target.netns, TABLE);
   } catch (error) {
@@ -88,7 +88,7 @@ function chainsOf(target: LbTarget): readonly ForwardChain[] {
 }
 
 /** Those that can be asked. Of the kernel first: iptables would make its tables where there are none. */
-async function firewalls(target: LbTarget, chains: readonly ForwardChain[]): Promise<readonly Firewall[]> {
+async function firewalls(target: LbTarget, { chains }: ForwardChains): Promise<readonly Firewall[]> {
   const legacy = inside(target, "iptables", xtablesSizes);
   const found: Firewall[] = [];
   for (const tool of TOOLS) {
@@ -102,11 +102,13 @@ async function firewalls(target: LbTarget, chains: readonly ForwardChain[]): Pro
   return found;
 }
 
-const without = (found: readonly Firewall[], chains: readonly ForwardChain[]): readonly ForwardChain[] =>
-  chains.filter((chain) => !found.some((firewall) => firewall.chain === chain));
+const without = (found: readonly Firewall[], { chains, ...rest }: ForwardChains): ForwardChains => ({
+  ...rest,
+  chains: chains.filter((chain) => !found.some((firewall) => firewall.chain === chain)),
+});
 
-const isUsed = ({ policy, rules }: ForwardChain): boolean =>
-  policy === "drop" || (rules.get("FORWARD")?.length ?? 0) > 0 || rules.has(CHAIN);
+const isUsed = ({ policy, rules, unseen }: ForwardChain): boolean =>
+  policy === "drop" || unseen !== undefined || (rules.get("FORWARD")?.length ?? 0) > 0 || rules.has(CHAIN);
 
 /** Undefined where there is no (working) iptables of this variant. */
 async function listed(target: LbTarget, tool: Tool, variant: "nft" | "legacy") {

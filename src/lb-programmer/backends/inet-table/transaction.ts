@@ -44,8 +44,8 @@ export function lookAt(target: LbTarget): void {
 }
 
 /**
- * Our table; undefined if it is not there, "endless" if there is much more of it than `most` elements, or if a container never lets it be
- * the same for as long as it takes to read it.
+ * Our table; undefined if it is not there, "endless" if there is much more of it than `most` elements in a container's namespace, or if the
+ * namespace's rules are never the same for as long as it takes to read it.
  */
 export function readTable(target: LbTarget, most: number): Ruleset | "endless" | undefined {
   const contained = target.kind === "sandbox";
@@ -53,7 +53,7 @@ export function readTable(target: LbTarget, most: number): Ruleset | "endless" |
   try {
     return withNetfilter(target.netns, (netlink) => readRuleset(netlink, TABLE, limits));
   } catch (error) {
-    if (contained && error instanceof OsError && (error.code === "E2BIG" || error.code === "EINTR")) return "endless";
+    if (error instanceof OsError && (error.code === "EINTR" || (contained && error.code === "E2BIG"))) return "endless";
     throw lbError(target, "nf_tables", error);
   }
 }

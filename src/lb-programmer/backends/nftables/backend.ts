@@ -80,7 +80,7 @@ export class NftablesBackend implements LbBackend {
     const changed = await this.#table.change(target, ops, desired);
     const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
-    changeAddresses(target, added, removed);
+    await changeAddresses(target, added, removed);
     if (publishing) {
       this.#blocked.delete(whereOf(target));
       if (desired.published.length === 0) await closeForwarding(target);
@@ -123,7 +123,7 @@ export class NftablesBackend implements LbBackend {
     try {
       const { addresses, published, servers } = this.#table.look(target);
       this.#found.putBack(target); // while the rules still guard it
-      changeAddresses(target, [], onOwnDevice(target, addresses));
+      await changeAddresses(target, [], onOwnDevice(target, addresses));
       await this.#table.remove(target);
       if (published.length > 0 || target.kind === "host") await closeForwarding(target);
       const removed = servers.map((server) => ({ op: "server.remove", server }) as const);
