@@ -340,7 +340,7 @@ export function trafficSuite(
 }
 
 /** IPVS adds up what its processors have counted every two seconds. */
-export const COUNTED = { timeout: 10_000, interval: 50 };
+export const COUNTED = { timeout: 10_000 * PATIENCE, interval: 50 };
 
 /** What has come since. */
 export const less = (now: Taken, before: Taken): Taken => ({
