@@ -1,6 +1,6 @@
 /** `eleven-dns/backends`: what puts balancing into a kernel, and the parts to build another such. Re-exports only. */
 
-export { type LbBackend, LbError } from "./lb-programmer/backends/backend.ts";
+export { type LbBackend, LbError, type Taken } from "./lb-programmer/backends/backend.ts";
 export { type Access, Found } from "./lb-programmer/backends/common/found.ts";
 export { DryRunBackend, type DryRunOptions } from "./lb-programmer/backends/dry-run.ts";
 export { IpvsBackend, type IpvsOptions } from "./lb-programmer/backends/ipvs/backend.ts";

@@ -134,7 +134,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     await this.#balancing?.drained();
   }
 
-  /** Connections to services that this node has balanced, by service and network; none where the backend does not count. */
+  /** Connections to services that this node has balanced, and what they carried, by service and network; none where the backend does not count. */
   async traffic(): Promise<readonly Traffic[]> {
     this.#check("traffic");
     return (await this.#balancing?.traffic()) ?? [];

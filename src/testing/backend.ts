@@ -39,7 +39,8 @@ export function backendCases(make: () => Promise<Subject>, limits: BackendLimits
     "any state leads to any other, also when only a part of the steps was done before": (subject) =>
       randomWalks(subject, limits),
     "clear leaves nothing, and may be done where there is nothing": (subject) => cleared(subject, states),
-    "nobody has a connection through a server without traffic": (subject) => noConnections(subject, states),
+    "nobody has a connection through a server without traffic, nor has it taken any": (subject) =>
+      noConnections(subject, states),
   };
   const ifPossible: Record<string, (subject: Subject) => Promise<string | undefined>> = {
     "what others put there is not seen and stays": (subject) => othersStay(subject, states),
@@ -129,6 +130,9 @@ async function noConnections(subject: Subject, states: readonly LbState[]): Prom
   await become(subject, state);
   const [server] = state.servers;
   equal(await subject.backend.connections(subject.target, server!, server!.destinations[0]!), 0);
+  const taken = await subject.backend.taken?.(subject.target);
+  const nothing = { connections: 0, packets: 0, bytes: 0 };
+  if (taken) deepEqual(taken, new Map(state.servers.map(({ key }) => [key, nothing])));
 }
 
 async function othersStay(subject: Subject, states: readonly LbState[]): Promise<string | undefined> {

@@ -1,7 +1,7 @@
 /** Netlink messages: whatever is in them, nothing throws, and nothing is read outside. */
 import fc from "fast-check";
 import { parseEntry } from "../../src/os/netlink/conntrack.ts";
-import { unpackService } from "../../src/os/netlink/ipvs.ts";
+import { unpackCounted, unpackService } from "../../src/os/netlink/ipvs.ts";
 import { parseGeneration } from "../../src/os/netlink/nfnetlink.ts";
 import { attributesIn, parseAttributes, parseMessages, parseRefusal } from "../../src/os/netlink/read.ts";
 import { parseAddress, parseRoute } from "../../src/os/netlink/rtnetlink.ts";
@@ -82,6 +82,8 @@ fuzz("netlink attributes", damaged(sound), (octets) => {
       all.u32(type),
       all.be16(type),
       all.be32(type),
+      all.u64(type),
+      all.be64(type),
       all.text(type),
       all.address(type),
     ];
@@ -96,6 +98,6 @@ fuzz("netlink answers", damaged(sound), (octets) => {
     ["", ""],
     [attributes.toString("latin1", 12, 16), "10.0.0.1"],
   ]);
-  void [parseEntry(attributes, wanted), parseGeneration(payload), unpackService(attributes)];
+  void [parseEntry(attributes, wanted), parseGeneration(payload), unpackService(attributes), unpackCounted(attributes)];
   void [parseAddress(payload, () => "d0"), parseRoute(payload, 2), parseRoute(payload, 10)];
 });

@@ -57,16 +57,16 @@ const WRITERS: Readonly<Record<string, Writer>> = {
 const EVERY: ReadonlySet<string> = new Set(SETS.keys());
 
 const CHAIN = "(?:s-\\d{3,7}|t-\\d{3,7}-[0-9a-f._]{2,45})";
-const NAME = "[a-z-]{3,16}[46]?(?:-\\d{1,5})?";
+const NAME = "[a-z-]{3,21}[46]?(?:-\\d{1,5})?";
 const WORD = '(?:[0-9a-f.:]{1,45}(?:/\\d{1,3})?|\\d{1,5}-\\d{1,5}|tcp|udp|sctp|"[^\\s/:"\';{}\\\\]{1,15}")';
 const KEY = `${WORD}(?: \\. ${WORD}){0,2}`;
 const COMMENT = '(?: comment "[ !#-~]{1,124}")?';
-const ELEMENT = `${KEY}${COMMENT}(?: : (?:goto ${CHAIN}|${KEY}))?`;
+const ELEMENT = `${KEY}${COMMENT}(?: : (?:goto ${CHAIN}|b-\\d{3,7}|${KEY}))?`;
 const LINE = new RegExp(
   `^(?:${[
     `(?:add|delete) element inet eleven ${NAME} \\{ ${ELEMENT}(?:, ${ELEMENT})* \\}`,
     `(?:flush|add|delete) chain inet eleven ${CHAIN}`,
-    `(?:add|delete) counter inet eleven s-\\d{3,7}`,
+    `(?:add|delete) counter inet eleven [sb]-\\d{3,7}`,
     `delete set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45}`,
     `add set inet eleven c-\\d{3,7}-[0-9a-f._]{2,45} \\{ type ipv[46]_addr; size 65535; flags dynamic,timeout; timeout \\d{1,5}s; \\}`,
     `add map inet eleven (?:slots[46]|turns)-\\d{1,5} \\{ typeof numgen inc mod 2 : (?:verdict|ip6? daddr); \\}`,

@@ -70,6 +70,9 @@ const EDITS: readonly (readonly [string, string | RegExp, string])[] = [
   ["a rule with a counter", "dnat ip to 10.0.0.4", "counter dnat ip to 10.0.0.4"],
   ["connections that are not counted", "counter name s-258 ", ""],
   ["connections that count for another", "counter name s-258 ", "counter name s-256 "],
+  ["packets that count for another", "10.0.1.4 : b-256", "10.0.1.4 : b-258"],
+  ["packets that are not counted", /add element inet eleven bytes-local6 .*\n/, ""],
+  ["packets that are counted the other way round", "ct direction original", "ct direction reply"],
   ["a counter more", "add counter inet eleven s-258\n", "$&add counter inet eleven x\n"],
   ["something else that counts", "add counter inet eleven s-258\n", "$&add quota inet eleven x { 5 mbytes }\n"],
   ["a rule with another comment", 'comment "pub/ingress/4"\n', 'comment "x"\n'],
@@ -250,6 +253,36 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     };
     await become(state);
     await expectState(state);
+  });
+
+  test("a container fills our table with counters: it is said, not read to the end, and put right", async () => {
+    await become(STATE);
+    expect([...(await backend.taken(target)).keys()].sort()).toEqual(STATE.servers.map(({ key }) => key).sort());
+    const input = Array.from({ length: 20_000 }, (_, i) => `add counter inet eleven x${i}\n`).join("");
+    expect(await exec("nft", ["-f", "-"], { netns: namespace.path, input })).toMatchObject({ status: 0, stderr: "" });
+    await expect(backend.taken(target)).rejects.toMatchObject({
+      code: "failed",
+      message: expect.stringContaining("E2BIG"),
+    });
+    expect((await backend.read(target, [])).servers).toEqual([]);
+    await become(STATE);
+    await expectState(STATE);
+    expect((await backend.taken(target)).size).toBe(STATE.servers.length);
+  });
+
+  test("counters that a container has filled to the brim are numbers, and no error", async () => {
+    await become(STATE);
+    const [most, text] = [
+      2n ** 64n - 1n,
+      TEXT.replace("add counter inet eleven b-256", "$& { packets 7 bytes 18446744073709551615; }"),
+    ];
+    await write(text);
+    await expectState(STATE);
+    expect((await backend.taken(target)).get("web/mynet/4")).toEqual({
+      connections: 0,
+      packets: 7,
+      bytes: Number(most),
+    });
   });
 
   test("a namespace that is not there", async () => {

@@ -94,11 +94,46 @@ describe.skipIf(!privileged())("nf_tables", () => {
   }
 
   const textOf = (changes: readonly Change[]) => changes.map((change) => `${changeText("eleven", change)}\n`).join("");
+  const byAddress = { name: "bytes4", key: ["ipv4_addr"], value: "counter" } as const satisfies NamedSet;
+  const byPort = { name: "ports", key: ["inet_service"], value: "counter", interval: true } as const satisfies NamedSet;
+  const COUNTING: readonly Change[] = [
+    { kind: "table.add" },
+    ...["b-256", "b-257"].map((counter) => ({ kind: "counter.add", counter }) as const),
+    ...[byAddress, byPort].map((set) => ({ kind: "set.add", set }) as const),
+    {
+      kind: "chain.add",
+      chain: { name: "out", base: { type: "filter", hook: "output", priority: 200, policy: "accept" } },
+    },
+    ...[
+      [{ kind: "count", counter: { key: ["ct original ip daddr"], map: "bytes4" } }] as const,
+      [
+        { kind: "match", what: "meta l4proto", is: "tcp" },
+        { kind: "count", counter: { key: ["ct original proto-dst"], map: "ports" } },
+      ] as const,
+    ].map((statements): Change => ({ kind: "rule.add", rule: { chain: "out", statements } })),
+    {
+      kind: "elements.add",
+      set: byAddress,
+      elements: [
+        { key: "10.0.0.1", value: "b-256", comment: "web" },
+        { key: "10.0.0.2", value: "b-257" },
+      ],
+    },
+    {
+      kind: "elements.add",
+      set: byPort,
+      elements: [
+        { key: "80", value: "b-256" },
+        { key: "81-99", value: "b-257" },
+      ],
+    },
+  ];
   const TABLES = [
     ["the whole of a state", tableOf(STATE)],
     ["all that there can be, empty", SKELETON.whole()],
     ["the whole of a state, for IPVS", tableOf(STATE, MARKS)],
     ["all that there can be for IPVS, empty", MARKS.skeleton.whole()],
+    ["maps to counters", COUNTING],
   ] as const;
 
   test.each(TABLES)("%s, written by netlink: nft lists it as if it had been told the text", async (_, changes) => {
@@ -119,6 +154,24 @@ describe.skipIf(!privileged())("nf_tables", () => {
       expect(comparable(readRuleset(theirs.netlink, "eleven")!)).toEqual(wanted);
     },
   );
+
+  test("a counter goes when no element leads to it; an element can't lead to one that is not there", async () => {
+    const { netlink } = await fresh();
+    expect(await commit(netlink, "eleven", COUNTING)).toEqual([]);
+    const gone: Change = { kind: "counter.delete", counter: "b-257" };
+    const without: readonly Change[] = [
+      { kind: "elements.delete", set: byAddress, elements: [{ key: "10.0.0.2" }] },
+      { kind: "elements.delete", set: byPort, elements: [{ key: "81-99" }] },
+      gone,
+    ];
+    const told = async (changes: readonly Change[]) =>
+      (await commit(netlink, "eleven", changes)).map(({ text, errno }) => `${text}: ${errnoName(errno)}`);
+    expect(await told([gone])).toEqual(["delete counter inet eleven b-257: EBUSY"]);
+    expect(await told(without)).toEqual([]);
+    expect(readRuleset(netlink, "eleven")).toMatchObject({ counters: ["b-256"] });
+    const dangling: Change = { kind: "elements.add", set: byAddress, elements: [{ key: "10.0.0.2", value: "b-257" }] };
+    expect(await told([dangling])).toEqual(["add element inet eleven bytes4 { 10.0.0.2 : b-257 }: ENOENT"]);
+  });
 
   const web = { name: "web", key: ["ipv4_addr"], value: "verdict" } as const satisfies NamedSet;
   const small: readonly Change[] = [
@@ -284,13 +337,14 @@ describe.skipIf(!privileged())("nf_tables", () => {
       add set inet eleven odd { type ether_addr; }
       add set inet eleven aged { type ipv4_addr; flags timeout; }
       add set inet eleven small { type ipv4_addr; size 1; }
+      add map inet eleven quotas { type ipv4_addr : quota; }
       add chain inet eleven dev { type filter hook ingress device "lo" priority 0; }
       add rule inet eleven a ip ttl 5 ct state new log prefix "x" drop comment "not ours"
       add rule inet eleven a ip daddr != @aged masquerade random
       add rule inet eleven b meta l4proto { 6-16, 132 } accept
       add element inet eleven web { 10.0.0.7 : drop }`);
     const found = readRuleset(netlink, "eleven")!;
-    expect(found.foreign.toSorted()).toEqual(["aged", "dev", "odd", "small"]);
+    expect(found.foreign.toSorted()).toEqual(["aged", "dev", "odd", "quotas", "small"]);
     expect(found.elements.get("web")).toContainEqual({ key: "10.0.0.7", value: "drop" });
     const kinds = found.rules
       .get("a")!

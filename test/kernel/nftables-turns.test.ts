@@ -14,6 +14,8 @@ import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
 const TASKS = ["10.0.1.5", "10.0.1.6", "10.0.1.7"] as const;
 const [WEB, STAY] = ["10.0.1.4", "10.0.1.8"] as const;
 const PORT = 5_000;
+/** Octets of what is sent: "hi", and its headers. */
+const DATAGRAM = 20 + 8 + 2;
 
 /** A service that takes turns, with these weights, and one with affinity. */
 const stateOf = (weights: readonly number[]): LbState =>
@@ -106,13 +108,14 @@ describe.skipIf(!privileged())("nftables: turns", () => {
     expect(chiSquare(counted(tasks), [50, 50, 20])).toBeLessThan(ONCE_IN_A_THOUSAND);
   });
 
-  test("connections are counted, also while their server changes; for a new process, too", async () => {
+  test("connections and what they carry are counted, also while their server changes; for a new process, too", async () => {
+    const taken = (connections: number) => ({ connections, packets: connections, bytes: connections * DATAGRAM });
     const states = [stateOf([1, 1, 1]), stateOf([1, 1, 0])] as const;
     const target = await fresh(states[0]);
     expect(await backend.taken(target)).toEqual(
       new Map([
-        ["web/mynet/4", 0],
-        ["stay/mynet/4", 0],
+        ["web/mynet/4", taken(0)],
+        ["stay/mynet/4", taken(0)],
       ]),
     );
     for (let i = 0; i < 10; i++) {
@@ -126,8 +129,8 @@ describe.skipIf(!privileged())("nftables: turns", () => {
     for (const one of [backend, other])
       expect(await one.taken(target)).toEqual(
         new Map([
-          ["web/mynet/4", 10],
-          ["stay/mynet/4", 5],
+          ["web/mynet/4", taken(10)],
+          ["stay/mynet/4", taken(5)],
         ]),
       );
     other.close();
@@ -143,10 +146,9 @@ describe.skipIf(!privileged())("nftables: turns", () => {
       await node.ready();
       expect(node.balance.map(({ state }) => state)).toEqual(["equal"]);
       for (let i = 0; i < 3; i++) here.connect(node.state.services.get("s1")!.networks[0]!.vip4!);
-      const counts = (await node.traffic()).map(({ service, network, connections }) => [service, network, connections]);
-      expect(counts).toEqual([
-        ["s0", "n", 0],
-        ["s1", "n", 3],
+      expect(await node.traffic()).toEqual([
+        { service: "s0", network: "n", connections: 0, packets: 0, bytes: 0 },
+        { service: "s1", network: "n", connections: 3, packets: 3, bytes: 3 * DATAGRAM },
       ]);
     } finally {
       await node.close();

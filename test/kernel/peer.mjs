@@ -51,6 +51,9 @@ const actions = {
     return answers;
   },
 
+  /** Sends so many octets and a newline on one connection; the answer. */
+  push: ({ to, port, octets }) => askTcp(to, port, 10_000, undefined, `${"x".repeat(octets)}\n`),
+
   /** Milliseconds that each of `count` connections took from connect to its answer; to each of the addresses in turn. */
   async time({ to, port, count, together }) {
     const times = [];
@@ -101,9 +104,9 @@ const actions = {
   },
 };
 
-function askTcp(to, port, timeout, localPort) {
+function askTcp(to, port, timeout, localPort, question) {
   const connection = holdTcp(to, port, localPort);
-  return connection.line(timeout).finally(() => connection.end());
+  return connection.line(timeout, question).finally(() => connection.end());
 }
 
 function askUdp(to, port, timeout, localPort) {
@@ -143,7 +146,7 @@ function holder(socket, event, send, end) {
     failed ??= "error closed";
     told(failed);
   });
-  const line = (timeout) =>
+  const line = (timeout, question = "?\n") =>
     new Promise((resolve) => {
       if (failed) return resolve(failed);
       const timer = setTimeout(() => resolve("error timeout"), timeout * PATIENCE);
@@ -151,7 +154,7 @@ function holder(socket, event, send, end) {
         clearTimeout(timer);
         resolve(text);
       };
-      send("?\n");
+      send(question);
     });
   return { line, end };
 }

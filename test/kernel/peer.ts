@@ -63,6 +63,11 @@ export class Peer {
     return this.#tell("ask", { to, port, ...asking });
   }
 
+  /** Sends so many octets and a newline on one connection; the answer. */
+  push(to: string, port: number, octets: number): Promise<string> {
+    return this.#tell("push", { to, port, octets });
+  }
+
   /** Milliseconds that each of `count` connections took, `together` at a time, to each of the addresses in turn. */
   time(to: readonly string[], port: number, count: number, together: number): Promise<number[]> {
     return this.#tell("time", { to, port, count, together });

@@ -2,13 +2,13 @@
  * Published ports, for every backend: from another machine, from the host and from its containers, through the ingress sandbox
  * to tasks anywhere (or here only), and straight to a task in host mode.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
 import { eachPort } from "../../src/model/port-range.ts";
 import type { Port } from "../../src/model/types.ts";
 import type { Peer } from "./peer.ts";
 import { type Family, Swarm } from "./swarm.ts";
-import { names, type TrafficOptions, tally } from "./traffic.ts";
+import { COUNTED, less, names, type TrafficOptions, tally, udpTaken } from "./traffic.ts";
 import { addressesOf, addressOf, cidrOf, HOST, makeWorld, OUTSIDE, PORT, type World } from "./world.ts";
 
 const PUBLISHED = 8080;
@@ -112,6 +112,25 @@ export function publishedSuite(
         const answers = await peer("outside").ask(HOST[family], 9090, { count: 12 });
         expect(new Set(answers)).toEqual(new Set(["t1", "t3"].map((task) => `${task} ${OUTSIDE[family]}`)));
         expect(names(await peer("outside").ask(HOST[family], PUBLISHED, { count: 12 }))).toEqual(["t1", "t2", "t3"]);
+      });
+
+      test("what connections carry is counted, of each port's service", async () => {
+        swarm.service("api", { ports: [...mesh(), ...mesh({ traffic: "local", published: 9090 })] });
+        for (const task of ["t1", "t2", "t3"] as const) swarm.task(task, "api");
+        await swarm.settle();
+        const taken = async (key: string) => (await backend.taken!(swarm.target("ingress"))).get(key)!;
+        for (const [port, key] of [
+          [PUBLISHED, `api/mesh/${family}`],
+          [9090, `api/mesh/${family}/local`],
+        ] as const) {
+          const before = await taken(key);
+          const answers = await peer("outside").ask(HOST[family], port, { protocol: "udp", count: 9 });
+          expect(names(answers)).toEqual(["t1", "t2", "t3"]);
+          await vi.waitFor(
+            async () => expect(less(await taken(key), before), key).toEqual(udpTaken(answers, family)),
+            COUNTED,
+          );
+        }
       });
 
       test("no task: refused at once; another port is none of ours", async () => {

@@ -2,8 +2,8 @@
  * What connections really do, for every backend and placement: one suite, in the world of world.ts, along the road that a node
  * takes (registry, plan, diff, apply). Both address families.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import type { LbBackend, Taken } from "../../src/lb-programmer/backends/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import type { Placement } from "../../src/lb-programmer/state.ts";
 import type { Peer } from "./peer.ts";
@@ -111,6 +111,39 @@ export function trafficSuite(
       test.each(["sh", "mh"] as const)("%s: a client's connections go to one task", async (scheduler) => {
         await web({ balance: { scheduler } });
         expect(names(await peer("c1").ask(vip(), PORT, { count: 20 }))).toHaveLength(1);
+      });
+
+      test("what connections carry is counted: packets and octets, both ways, each once", async () => {
+        swarm.service("api");
+        for (const task of ["t1", "t2", "t3"] as const) swarm.task(task, "api");
+        await swarm.settle();
+        const taken = async (client: string) => (await backend.taken!(balancer(client))).get(`api/blue/${family}`)!;
+        for (const client of ["c1", "t2"]) {
+          const before = await taken(client);
+          const answers = await peer(client).ask(vip("api"), PORT, { protocol: "udp", count: 9 });
+          expect(names(answers)).toEqual(["t1", "t2", "t3"]);
+          await vi.waitFor(
+            async () => expect(less(await taken(client), before), client).toEqual(udpTaken(answers, family)),
+            COUNTED,
+          );
+          const after = await taken(client);
+          expect(await peer(client).ping(vip("api"))).toBe(true);
+          expect(await taken(client), `${client}, ping`).toEqual(after);
+        }
+        // After those that are counted exactly: a connection's last packets may come when the next client has begun.
+        for (const client of ["c1", "t2"]) {
+          const before = await taken(client);
+          const answer = await peer(client).push(vip("api"), PORT, 1_000_000);
+          await vi.waitFor(async () => {
+            const { connections, packets, bytes } = less(await taken(client), before);
+            expect(connections).toBe(1);
+            const text = 1_000_001 + answer.length + 1;
+            const headers = packets * (family === 4 ? 40 : 60); // those of IP and TCP, without options
+            expect(bytes).toBeGreaterThanOrEqual(text + headers);
+            // Options take 40 octets at most. On a busy machine something is sent twice.
+            expect(bytes).toBeLessThanOrEqual(1.05 * text + headers + 40 * packets);
+          }, COUNTED);
+        }
       });
 
       test("affinity: a client stays with its task, also when there are more, until it leaves", async () => {
@@ -305,6 +338,23 @@ export function trafficSuite(
     });
   });
 }
+
+/** IPVS adds up what its processors have counted every two seconds. */
+export const COUNTED = { timeout: 10_000 * PATIENCE, interval: 50 };
+
+/** What has come since. */
+export const less = (now: Taken, before: Taken): Taken => ({
+  connections: now.connections - before.connections,
+  packets: now.packets - before.packets,
+  bytes: now.bytes - before.bytes,
+});
+
+/** What questions by UDP (two octets) and these answers carry. */
+export const udpTaken = (answers: readonly string[], family: Family): Taken => ({
+  connections: answers.length,
+  packets: 2 * answers.length,
+  bytes: answers.reduce((sum, answer) => sum + 2 + answer.length + 2 * (8 + (family === 4 ? 20 : 40)), 0),
+});
 
 /** The tasks that answered, each once. */
 export const names = (answers: readonly string[]): string[] =>

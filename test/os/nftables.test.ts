@@ -117,6 +117,24 @@ describe("intervals as elements", () => {
     expect(read(plain).map(({ key }) => key)).toEqual(["?", "?"]);
   });
 
+  test.each<[string, NamedSet, readonly string[]]>([
+    ["addresses", { name: "m", key: ["ipv4_addr"], value: "counter" }, ["10.0.0.1", "10.0.0.2"]],
+    ["ranges", { name: "m", key: ["inet_service"], value: "counter", interval: true }, ["80", "90-99"]],
+    [
+      "ranges of concatenations",
+      { name: "m", key: ["inet_proto", "inet_service"], value: "counter", interval: true },
+      ["tcp . 80", "udp . 90-99"],
+    ],
+  ])("in a map from %s to counters, by their names", (_, set, keys) => {
+    const elements = keys.map((key, i) => ({ key, value: `b-${i}` }));
+    const { messages } = writeBatch("t", [{ kind: "elements.add", set, elements }]);
+    const [, message] = parseMessages(messages.octets);
+    const read = (of: NamedSet) => elementsOf(of, parseElements(message!.payload.subarray(4), of));
+    expect(read(set)).toEqual(elements);
+    // An element that has a counter is none of another map.
+    expect(read({ ...set, value: "verdict" }).map(({ key }) => key)).not.toEqual(keys);
+  });
+
   const set: NamedSet = { name: "snats4", key: ["ipv4_addr"], value: ["ipv4_addr"], interval: true };
   test("what is written is read, whatever the order, adjacent ranges too", () => {
     const elements = ["10.0.2.0/24", "10.0.1.0/24", "10.0.3.0", "255.0.0.0/8"].map((key) => ({
@@ -234,6 +252,16 @@ test.each<[string, readonly Statement[], string]>([
     "counter s-256 drop",
   ],
   [
+    "ct status dnat meta l4proto != icmp counter name ct original ip daddr map @bytes4 return",
+    [
+      { kind: "match", what: "ct status", is: "dnat" },
+      { kind: "match", what: "meta l4proto", is: "icmp", not: true },
+      { kind: "count", counter: { key: ["ct original ip daddr"], map: "bytes4" } },
+      { kind: "verdict", verdict: "return" },
+    ],
+    "ct status=>1 &20000000^00000000 neq[1]00000000 l4proto=>1 neq[1]01 ct ip daddr=>1 counter @bytes4[1] return",
+  ],
+  [
     "ct state new meta mark @idle4 tcp flags syn / fin,syn,rst,ack reject with tcp reset",
     [
       { kind: "match", what: "ct state", is: "new" },
@@ -304,7 +332,7 @@ function expressionText(e: ReturnType<typeof compile>[number]): string {
     case "reject":
       return `reject ${e.type}`;
     case "objref":
-      return `${e.type} ${e.name}`;
+      return e.set === undefined ? `${e.type} ${e.name}` : `counter @${e.set}[${e.register}]`;
     case "masq":
     case "redir":
     case "counter":
@@ -345,6 +373,10 @@ test.each<[string, Change]>([
   [
     "add map inet t m { typeof numgen inc mod 2 : ip daddr; }",
     { kind: "set.add", set: { name: "m", key: ["number"], value: ["ipv4_addr"] } },
+  ],
+  [
+    "add map inet t m { type inet_service : counter; flags interval; }",
+    { kind: "set.add", set: { name: "m", key: ["inet_service"], value: "counter", interval: true } },
   ],
   [
     "add set inet t s { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 60s; }",

@@ -1,5 +1,6 @@
 /** The suite for backends sees what is wrong with one: each sabotage of the fake fails the cases that are about it. */
 import { expect, test } from "vitest";
+import type { Taken } from "../../src/lb-programmer/backends/backend.ts";
 import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
 import { EMPTY, type LbOp, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { type BackendLimits, backendCases } from "../../src/testing/backend.ts";
@@ -38,6 +39,7 @@ const PAIRS = "each of these after each other";
 const BACK = "and back to nothing";
 const TWICE = "steps may be done twice";
 const CLEAR = "clear leaves nothing, and may be done where there is nothing";
+const NOBODY = "nobody has a connection through a server without traffic, nor has it taken any";
 const OTHERS = "what others put there is not seen and stays";
 
 class Leaving extends FakeBackend {
@@ -78,6 +80,11 @@ class Greedy extends FakeBackend {
     this.others = "";
   }
 }
+class Forgetful extends FakeBackend {
+  override async taken(): Promise<ReadonlyMap<string, Taken>> {
+    return new Map();
+  }
+}
 class Plain extends FakeBackend {
   override async probe(): Promise<void> {}
 }
@@ -91,7 +98,8 @@ test.each<[string, () => FakeBackend, string[]]>([
     [PAIRS, BACK, TWICE, WALKED, CLEAR, OTHERS, "another namespace stays as it is"],
   ],
   ["clear does nothing", () => new NotClearing(), [CLEAR]],
-  ["connections that nobody has", () => new Busy(), ["nobody has a connection through a server without traffic"]],
+  ["connections that nobody has", () => new Busy(), [NOBODY]],
+  ["what no server has taken", () => new Forgetful(), [NOBODY]],
   ["namespaces are one", () => new OneForAll(), ["another namespace stays as it is"]],
   ["what was written is believed", () => new Believing(), ["what somebody removed is seen as missing, and comes back"]],
   [

@@ -26,8 +26,8 @@ export interface LbBackend {
   apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void>;
   /** Connections that are still open between clients and this task, through this server: for draining. */
   connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number>;
-  /** Connections that each server has taken since it, or its table, was made; by its key. Missing: nobody counts. */
-  taken?(target: LbTarget): Promise<ReadonlyMap<string, number>>;
+  /** What each server has taken since it, or its table, was made; by its key. Missing: nobody counts. */
+  taken?(target: LbTarget): Promise<ReadonlyMap<string, Taken>>;
   /** Calls `changed` when the namespace's rules may have been changed by anyone; returns how to stop. Missing: found at the next read. */
   watch?(target: LbTarget, changed: () => void): () => void;
   /** True: there is all that was read or applied last, for sure, so it need not be read now and then. Missing: nobody can tell. */
@@ -41,6 +41,14 @@ export interface LbBackend {
   clear(target: LbTarget): Promise<void>;
   /** Ends helper processes and handles. */
   close?(): void;
+}
+
+/** Connections that were led to tasks, and what they carried: packets as the kernel handles them, octets from the IP header on. */
+export interface Taken {
+  readonly connections: number;
+  /** Both ways together. */
+  readonly packets: number;
+  readonly bytes: number;
 }
 
 /** Sysctls that namespaces with virtual servers of this backend need. */

@@ -3,7 +3,7 @@
  * fail at any step, lose everything, and show connections. What `read` returns is what the steps made, nothing else.
  */
 import { EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../state.ts";
-import { type LbBackend, LbError } from "./backend.ts";
+import { type LbBackend, LbError, type Taken } from "./backend.ts";
 import { KernelModel } from "./kernel-model.ts";
 
 /** One call of a backend's method. `ops` are the steps that were done, which are fewer than asked if it failed. */
@@ -42,6 +42,7 @@ export class FakeBackend implements LbBackend {
   readonly #kernels = new Map<string, KernelModel>();
   readonly #gone = new Set<string>();
   readonly #connections = new Map<string, number>();
+  readonly #taken = new Map<string, Taken>();
   readonly #watchers = new Map<string, Set<() => void>>();
   #failures: Pending[] = [];
 
@@ -75,6 +76,13 @@ export class FakeBackend implements LbBackend {
   async connections(target: LbTarget, server: VirtualServer, { address }: { address: string }): Promise<number> {
     this.#check(target);
     return this.#connections.get(`${target.id} ${server.key} ${address}`) ?? 0;
+  }
+
+  async taken(target: LbTarget): Promise<ReadonlyMap<string, Taken>> {
+    this.#check(target);
+    const nothing: Taken = { connections: 0, packets: 0, bytes: 0 };
+    const { servers } = this.#of(target.id).state();
+    return new Map(servers.map(({ key }) => [key, this.#taken.get(`${target.id} ${key}`) ?? nothing]));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
@@ -123,6 +131,11 @@ export class FakeBackend implements LbBackend {
   /** Open connections through a server to a task. */
   connect(target: string, server: string, address: string, count: number): void {
     this.#connections.set(`${target} ${server} ${address}`, count);
+  }
+
+  /** What a server has taken so far. */
+  take(target: string, server: string, taken: Taken): void {
+    this.#taken.set(`${target} ${server}`, taken);
   }
 
   /** The namespace is deleted. */

@@ -26,6 +26,18 @@ export interface IpvsDestination {
   readonly port: number;
 }
 
+/**
+ * Since the service was made, as it was two seconds ago at most: then the kernel has added it up. Octets have the headers from IP on. With
+ * direct routing, replies do not come by here.
+ */
+export interface IpvsCounted {
+  readonly mark: number;
+  readonly connections: number;
+  /** Both ways together. */
+  readonly packets: number;
+  readonly bytes: number;
+}
+
 export type ServiceId = Pick<IpvsService, "mark" | "family">;
 
 /** Commands; each is done by `IpvsWriter.do`, or by itself. */
@@ -55,8 +67,10 @@ const TIMEOUT = { tcp: 4, udp: 6 } as const;
 
 const CMD_SERVICE = 1;
 const CMD_DESTINATION = 2;
-const SERVICE = { family: 1, mark: 5, scheduler: 6, flags: 7, timeout: 8, netmask: 9 } as const;
+const SERVICE = { family: 1, mark: 5, scheduler: 6, flags: 7, timeout: 8, netmask: 9, counted: 12 } as const;
 const DESTINATION = { address: 1, port: 2, forwarding: 3, weight: 4, upper: 5, lower: 6, family: 11 } as const;
+/** Of what a service has counted, in 64 bits each. */
+const COUNTED = { connections: 1, packetsIn: 2, packetsOut: 3, bytesIn: 4, bytesOut: 5 } as const;
 const PERSISTENT = 1;
 const FORWARDING = { masquerade: 0, direct: 3 } as const;
 
@@ -70,13 +84,15 @@ export const ipvsDo = (commands: readonly IpvsCommand[]): number[] =>
   withIpvs((netlink) => netlink.do(commands.map(packIpvs)));
 
 /** All services by mark in this namespace. */
-export const ipvsServices = (): IpvsService[] =>
-  withIpvs((netlink) =>
-    netlink.dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }).flatMap((entry) => {
-      const service = unpackService(entry);
-      return service.mark === 0 ? [] : [service];
-    }),
-  );
+export const ipvsServices = (): IpvsService[] => listed(unpackService);
+
+/** What each of them has counted. */
+export const ipvsCounted = (): IpvsCounted[] => listed(unpackCounted);
+
+const listed = <T extends { readonly mark: number }>(unpack: (entry: Buffer) => T): T[] =>
+  withIpvs((netlink) => netlink.dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }))
+    .map(unpack)
+    .filter(({ mark }) => mark !== 0);
 
 /** Seconds that connections of this namespace may be silent: TCP ones that are established, UDP ones. */
 export interface IpvsTimeouts {
@@ -135,6 +151,19 @@ export function unpackService(entry: Buffer): IpvsService {
     family: service.u16(SERVICE.family) === AF_INET6 ? 6 : 4,
     scheduler: service.text(SERVICE.scheduler) ?? "",
     affinity: persistent ? (service.u32(SERVICE.timeout) ?? 0) : 0,
+  };
+}
+
+/** Likewise. */
+export function unpackCounted(entry: Buffer): IpvsCounted {
+  const service = parseAttributes(entry).nested(CMD_SERVICE);
+  const counted = service.nested(SERVICE.counted);
+  const count = (type: number): number => counted.u64(type) ?? 0;
+  return {
+    mark: service.u32(SERVICE.mark) ?? 0,
+    connections: count(COUNTED.connections),
+    packets: count(COUNTED.packetsIn) + count(COUNTED.packetsOut),
+    bytes: count(COUNTED.bytesIn) + count(COUNTED.bytesOut),
   };
 }
 

@@ -118,6 +118,12 @@ export class Attributes {
   }
 
   /** Rounded beyond 2^53. */
+  u64(type: number): number | undefined {
+    const at = this.#sized(type, 8);
+    return at < 0 ? undefined : Number(this.#from.readBigUInt64LE(at));
+  }
+
+  /** Rounded beyond 2^53. */
   be64(type: number): number | undefined {
     const at = this.#sized(type, 8);
     return at < 0 ? undefined : Number(this.#from.readBigUInt64BE(at));

@@ -4,7 +4,7 @@
  *   table  name 1, flags 2
  *   chain  table 1, name 3, hook 4 { number 1, priority 2 }, policy 5, type 7, flags 10
  *   set    table 1, name 2, flags 3, key: type 4, octets 5, value: type 6, octets 7, size 9 { 1, octets of each part of the key 2 },
- *          id 10, timeout 11, userdata 13
+ *          id 10, timeout 11, userdata 13, kind of objects 15
  *   rule   table 1, chain 2, handle 3, expressions 4, userdata 7
  */
 import { type Attributes, parseAttributes } from "../netlink/read.ts";
@@ -24,6 +24,7 @@ import {
   text,
   writeFields,
 } from "./layout.ts";
+import { COUNTER } from "./message.ts";
 import type { Base, Chain, NamedSet } from "./types.ts";
 import { commentIn, commentOctets, setUserdata } from "./userdata.ts";
 
@@ -77,6 +78,7 @@ const SET: Layout<{
   id?: number;
   timeout?: number;
   userdata?: string;
+  objects?: number;
 }> = {
   table: [1, text],
   name: [2, text],
@@ -89,8 +91,18 @@ const SET: Layout<{
   id: [10, be32],
   timeout: [11, be64],
   userdata: [13, octets],
+  objects: [15, be32],
 };
-const FLAG = { anonymous: 1, constant: 2, interval: 4, map: 8, timeout: 16, dynamic: 32, concatenated: 128 } as const;
+const FLAG = {
+  anonymous: 1,
+  constant: 2,
+  interval: 4,
+  map: 8,
+  timeout: 16,
+  dynamic: 32,
+  objects: 64,
+  concatenated: 128,
+} as const;
 const OWN_FLAGS = FLAG.anonymous | FLAG.constant;
 const DYNAMIC_FLAGS = FLAG.dynamic | FLAG.timeout;
 const VERDICT = { type: 0xffff_ff00, size: 16 } as const;
@@ -112,12 +124,13 @@ export function writeSet(to: MessageWriter, table: string, set: NamedSet, id: nu
   const flags =
     (interval ? FLAG.interval : 0) |
     (sizes === undefined ? 0 : FLAG.concatenated) |
-    (value === undefined ? 0 : FLAG.map) |
+    (value === undefined ? 0 : value === "counter" ? FLAG.objects : FLAG.map) |
     (dynamic === undefined ? 0 : DYNAMIC_FLAGS);
   const keys = { keyType: idOf(key), keySize: sizeOf(key) };
   writeFields(to, SET, { table, name, flags, ...keys, id, userdata: setUserdata(set) });
   if (sizes !== undefined) writeFields(to, SET, { size: { parts: sizes } });
   if (value === "verdict") writeFields(to, SET, { valueType: VERDICT.type, valueSize: VERDICT.size });
+  else if (value === "counter") writeFields(to, SET, { objects: COUNTER });
   else if (value !== undefined) writeFields(to, SET, { valueType: idOf(value), valueSize: sizeOf(value) });
   if (dynamic !== undefined) writeFields(to, SET, { size: { size: dynamic.size }, timeout: dynamic.timeout * 1000 });
 }
@@ -187,12 +200,13 @@ export function parseSet(from: Attributes, table: string): FoundSet | undefined 
   const ranges = has(FLAG.concatenated | FLAG.interval);
   const ours =
     FLAG.interval |
-    FLAG.map |
+    (has(FLAG.map) ? FLAG.map : FLAG.objects) |
     (ranges ? FLAG.concatenated : 0) |
     (anonymous ? OWN_FLAGS : 0) |
     (dynamic ? DYNAMIC_FLAGS : 0);
   const key = typesOf(fields.keyType, fields.keySize);
-  const value = has(FLAG.map) ? valueTypes(fields.valueType, fields.valueSize) : [];
+  const objects = has(FLAG.objects) ? COUNTERS[fields.objects ?? 0] : [];
+  const value = has(FLAG.map) ? valueTypes(fields.valueType, fields.valueSize) : objects;
   const isInParts = has(FLAG.interval) ? fields.size?.parts === partsOf(key ?? []) : !ranges;
   if (key === undefined || value === undefined || !isInParts || flags & ~ours || (size > 0 && !dynamic && !anonymous))
     return { name, anonymous, set: undefined };
@@ -205,6 +219,9 @@ export function parseSet(from: Attributes, table: string): FoundSet | undefined 
   };
   return { name, anonymous, set };
 }
+
+/** Of objects, by their kind: others are none of ours. */
+const COUNTERS: Readonly<Partial<Record<number, "counter">>> = { [COUNTER]: "counter" };
 
 const valueTypes = (type?: number, size?: number): readonly TypeName[] | "verdict" | undefined =>
   type === VERDICT.type ? "verdict" : typesOf(type, size);

@@ -76,7 +76,7 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
     case "counter":
       return [{ kind: "counter" }];
     case "count":
-      return [{ kind: "objref", type: "counter", name: statement.counter }];
+      return count(statement.counter, facts);
     case "reject":
       return [statement.with === "tcp reset" ? TCP_RESET : PORT_UNREACHABLE];
     case "update":
@@ -148,6 +148,11 @@ function within(what: Selector, range: string, not: boolean, facts: Facts): read
   const value = octetsOf([known(what).type], address).slice(0, length);
   const cmp = { kind: "cmp", register: FIRST, op: not ? "neq" : "eq", value } as const;
   return [...loaded.slice(0, -1), { ...last, length }, cmp];
+}
+
+function count(counter: Extract<Statement, { kind: "count" }>["counter"], facts: Facts): readonly Compiled[] {
+  if (typeof counter === "string") return [{ kind: "objref", type: "counter", name: counter }];
+  return [...load(counter.key, facts), { kind: "objref", register: FIRST, set: counter.map }];
 }
 
 function nat({ type, family, to }: Extract<Statement, { kind: "nat" }>, facts: Facts): readonly Compiled[] {

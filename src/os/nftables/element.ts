@@ -1,7 +1,7 @@
 /**
  * Elements of sets and maps.
  *
- *   list 3 of 1 { key 1, data 2 (of maps), flags 3 (1: end of an interval), comment 6, last key 10 }
+ *   list 3 of 1 { key 1, data 2 (of maps), flags 3 (1: end of an interval), comment 6, counter 9 (its name), last key 10 }
  *
  * An interval is two elements: its first key with what belongs to it, and the key after its last with the flag. One that goes up
  * to the last key there is has no end. One of concatenations is one element, which has its last key in it.
@@ -15,10 +15,12 @@ import type { Element, NamedSet } from "./types.ts";
 import { commentIn, commentOctets } from "./userdata.ts";
 
 const LIST = 3;
-const ELEMENT = { key: 1, data: 2, flags: 3, comment: 6, last: 10 } as const;
+const ELEMENT = { key: 1, data: 2, flags: 3, comment: 6, counter: 9, last: 10 } as const;
 /** Elements may have more, a limit say. 8 is padding. */
 const ORDINARY: ReadonlySet<number> = new Set([1, 2, 3, 6, 8]);
 const WITH_LAST: ReadonlySet<number> = new Set([...ORDINARY, ELEMENT.last]);
+const COUNTING: ReadonlySet<number> = new Set([...ORDINARY, ELEMENT.counter]);
+const COUNTING_WITH_LAST: ReadonlySet<number> = new Set([...COUNTING, ELEMENT.last]);
 const INTERVAL_END = 1;
 
 /** The list of a message. Throws an Error if a text is not of the set's types. */
@@ -62,6 +64,7 @@ const rangeIn = (set: NamedSet, key: string): readonly [first: string, last: str
 
 function writeValue(to: MessageWriter, set: NamedSet, text: string): void {
   if (set.value === "verdict") verdict.write(to, ELEMENT.data, text as Verdict);
+  else if (set.value === "counter") to.text(ELEMENT.counter, text);
   else value.write(to, ELEMENT.data, octetsOf(set.value ?? [], text));
 }
 
@@ -82,7 +85,8 @@ export const parseElements = (message: Buffer, set: NamedSet): readonly RawEleme
 
 function parseElement(from: Attributes, set: NamedSet): RawElement {
   const last = isConcatenated(set) ? value.read(from, ELEMENT.last) : undefined;
-  const isPlain = from.hasOnly(last === undefined ? ORDINARY : WITH_LAST);
+  const [alone, ranged] = set.value === "counter" ? [COUNTING, COUNTING_WITH_LAST] : [ORDINARY, WITH_LAST];
+  const isPlain = from.hasOnly(last === undefined ? alone : ranged);
   const key = (isPlain ? value.read(from, ELEMENT.key) : undefined) ?? "";
   const end = ((from.be32(ELEMENT.flags) ?? 0) & INTERVAL_END) !== 0;
   return { key, last, end, value: readValue(from, set), comment: commentIn(from.raw(ELEMENT.comment)) };
@@ -91,6 +95,7 @@ function parseElement(from: Attributes, set: NamedSet): RawElement {
 function readValue(from: Attributes, set: NamedSet): string | undefined {
   if (set.value === undefined) return undefined;
   if (set.value === "verdict") return verdict.read(from, ELEMENT.data);
+  if (set.value === "counter") return from.text(ELEMENT.counter);
   const octets = value.read(from, ELEMENT.data);
   return octets === undefined ? undefined : textOf(set.value, octets);
 }

@@ -111,8 +111,14 @@ export type Expression =
   | { readonly kind: "redir"; readonly port?: number; readonly flags?: number }
   | { readonly kind: "reject"; readonly type: keyof typeof REJECT; readonly code?: number }
   | { readonly kind: "counter" }
-  /** A counter that has a name. */
-  | { readonly kind: "objref"; readonly type: "counter"; readonly name: string }
+  /** A counter that has a name: this one, or the one that a map has. */
+  | {
+      readonly kind: "objref";
+      readonly type?: "counter";
+      readonly name?: string;
+      readonly register?: number;
+      readonly set?: string;
+    }
   /** One that we never write. */
   | { readonly kind: "unknown"; readonly name: string };
 
@@ -180,7 +186,7 @@ const LAYOUTS: { readonly [Kind in Known["kind"]]: Layout<Fields<Kind>> } = {
   redir: { port: [1, be32], flags: [3, flags(PROTO_SPECIFIED)] },
   reject: { type: [1, named(REJECT)], code: [2, u8] },
   counter: {},
-  objref: { type: [1, named({ counter: 1 })], name: [2, text] },
+  objref: { type: [1, named({ counter: 1 })], name: [2, text], register: [3, be32], set: [4, text] },
 };
 
 /** In the list of a rule's expressions. */

@@ -1,4 +1,4 @@
-/** Types of nf_tables' messages: its subsystem and the command. And of what family of tables they speak. */
+/** Types of nf_tables' messages: its subsystem and the command. Of what family of tables they speak, and of what kind of objects. */
 const SUBSYSTEM = 10 << 8;
 
 export const NF_TABLES = {
@@ -23,5 +23,8 @@ export const NF_TABLES = {
 } as const;
 
 export const FAMILY = { inet: 1, ip: 2, ip6: 10 } as const;
+
+/** Of objects that have a name, the only kind that we make. */
+export const COUNTER = 1;
 
 export type Family = keyof typeof FAMILY;

@@ -107,11 +107,11 @@ class Reading {
       rules,
       sets: ours,
       elements: new Map(ours.flatMap((set) => (set.dynamic ? [] : [[set.name, this.#elements(set)]]))),
-      counters: objects.flatMap(({ name, packets }) => (packets === undefined ? [] : [name])),
+      counters: objects.flatMap(({ name, counted }) => (counted === undefined ? [] : [name])),
       foreign: [
         ...chains.filter(({ chain }) => !chain),
         ...named.filter(({ set }) => !set),
-        ...objects.filter(({ packets }) => packets === undefined),
+        ...objects.filter(({ counted }) => counted === undefined),
       ].map(({ name }) => name),
     };
   }

@@ -34,8 +34,11 @@ export type Statement =
       readonly to: string | { readonly address: string; readonly port: number } | Mapped;
     }
   | { readonly kind: "masquerade" | "redirect" | "counter" }
-  /** `counter name s-256` */
-  | { readonly kind: "count"; readonly counter: string }
+  /** `counter name s-256`, or the one that a map has: `counter name ct original ip daddr map @bytes4`; where it has none, no match. */
+  | {
+      readonly kind: "count";
+      readonly counter: string | { readonly key: readonly Selector[]; readonly map: string };
+    }
   | { readonly kind: "reject"; readonly with: "tcp reset" | "icmpx port-unreachable" }
   /** `update @clients { ip saddr }` */
   | { readonly kind: "update"; readonly set: string; readonly key: readonly Selector[] }
@@ -78,8 +81,10 @@ function statementText(statement: Statement): string {
     case "redirect":
     case "counter":
       return statement.kind;
-    case "count":
-      return `counter name ${statement.counter}`;
+    case "count": {
+      const { counter } = statement;
+      return `counter name ${typeof counter === "string" ? counter : `${keyText(counter.key)} map @${counter.map}`}`;
+    }
     case "reject":
       return `reject with ${statement.with}`;
     case "update":

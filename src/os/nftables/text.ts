@@ -45,7 +45,7 @@ const chainText = ({ name, base }: Chain): string =>
     : `${name} { type ${base.type} hook ${base.hook} priority ${base.priority}; policy ${base.policy}; }`;
 
 function setText({ name, key, value, interval, dynamic }: NamedSet): string {
-  const types = value === undefined ? [key] : [key, value === "verdict" ? [value] : value];
+  const types = value === undefined ? [key] : [key, typeof value === "string" ? [value] : value];
   const sourced = types.flat().includes("number");
   const words = types.map((part) => part.map((type) => (sourced ? SOURCES[type] : type)).join(" . ")).join(" : ");
   return [
@@ -57,9 +57,10 @@ function setText({ name, key, value, interval, dynamic }: NamedSet): string {
 }
 
 /** Where values come from: nft has no name for the type of a number that it counts itself. */
-const SOURCES: Readonly<Partial<Record<TypeName | "verdict", string>>> = {
+const SOURCES: Readonly<Partial<Record<TypeName | "verdict" | "counter", string>>> = {
   number: "numgen inc mod 2",
   ipv4_addr: "ip daddr",
   ipv6_addr: "ip6 daddr",
   verdict: "verdict",
+  counter: "counter",
 };

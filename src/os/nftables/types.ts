@@ -15,18 +15,18 @@ export interface Base {
   readonly policy: "accept" | "drop";
 }
 
-/** A set, or with `value` a map. */
+/** A set, or with `value` a map: to values, to verdicts, or to counters that have a name. */
 export interface NamedSet {
   readonly name: string;
   readonly key: readonly TypeName[];
-  readonly value?: readonly TypeName[] | "verdict";
+  readonly value?: readonly TypeName[] | "verdict" | "counter";
   /** Its keys are ranges: "10.0.1.0/24", "80-90". */
   readonly interval?: true;
   /** Rules put elements in, as many as `size`, which are forgotten after so many seconds. */
   readonly dynamic?: { readonly size: number; readonly timeout: number };
 }
 
-/** As nft writes it: "tcp . 8080", "goto s-256". */
+/** As nft writes it: "tcp . 8080", "goto s-256", "b-256" (a counter). */
 export interface Element {
   readonly key: string;
   /** Of maps. */

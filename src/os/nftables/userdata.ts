@@ -30,7 +30,8 @@ const COMMENT = 0;
 const LONGEST = 128;
 
 /** Without it nft would take some numbers for others when it lists the set. */
-export function setUserdata({ key, value }: NamedSet): string {
+export function setUserdata({ key, value: of }: NamedSet): string {
+  const value = of === "counter" ? undefined : of; // nothing that has an order
   const data = value === undefined ? [] : value === "verdict" ? (["verdict"] as const) : value;
   const fields = [`\0\x04${orderOf(key)}`, ...(value === undefined ? [] : [`\x01\x04${orderOf(data)}`])];
   if ([...key, ...data].includes("number")) {

@@ -6,7 +6,14 @@ import { stateOf } from "../../../src/lb-programmer/backends/ipvs/iptables/read.
 import { parseRule } from "../../../src/lb-programmer/backends/ipvs/iptables/rule.ts";
 import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/iptables/saved.ts";
 import { EMPTY, type LbState } from "../../../src/lb-programmer/state.ts";
-import { countConnections, packIpvs, parseDestinations, unpackService } from "../../../src/os/netlink/ipvs.ts";
+import {
+  countConnections,
+  packIpvs,
+  parseDestinations,
+  unpackCounted,
+  unpackService,
+} from "../../../src/os/netlink/ipvs.ts";
+import { hex } from "../../support/text.ts";
 import { randomState } from "../random-state.ts";
 import { parseState, stateText } from "../state-text.ts";
 
@@ -61,6 +68,25 @@ test.each([
 ] as const)("netlink: service $mark", (service) => {
   const { attributes } = packIpvs({ command: "service.new", service });
   expect(unpackService(attributes)).toEqual(service);
+});
+
+test.each([
+  ["as the kernel says it", "0c000100 0300000000000000 0c000200 1400000000000000 0c000300 0a00000000000000", 3, 30],
+  ["of another length", "08000100 03000000 08000200 14000000 0c000300 0a00000000000000", 0, 10],
+  ["nothing", "", 0, 0],
+])("netlink: what a service has counted, %s", (_, packets, connections, counted) => {
+  const octets = hex(`${packets} 0c000400 4006000000000000 0c000500 0000000001000000`);
+  const [statistics, service] = [Buffer.alloc(4), Buffer.alloc(4)];
+  statistics.writeUInt16LE(4 + octets.length);
+  statistics.writeUInt16LE(0x800c, 2);
+  service.writeUInt16LE(4 + 8 + 4 + octets.length);
+  service.writeUInt16LE(0x8001, 2);
+  expect(unpackCounted(Buffer.concat([service, hex("08000500 00010000"), statistics, octets]))).toEqual({
+    mark: 256,
+    connections,
+    packets: counted,
+    bytes: 1_600 + 2 ** 32,
+  });
 });
 
 test("netlink: a destination, octet by octet", () => {

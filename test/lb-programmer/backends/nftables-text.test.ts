@@ -30,12 +30,14 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `${WEB}
        10.0.1.5 1
        10.0.1.6 1`,
-    `add map inet eleven slots4-1 { typeof numgen inc mod 2 : ip daddr; }
-     add counter inet eleven s-256
+    `add counter inet eleven s-256
+     add counter inet eleven b-256
+     add map inet eleven slots4-1 { typeof numgen inc mod 2 : ip daddr; }
      add chain inet eleven s-256
      add rule inet eleven s-256 counter name s-256 dnat ip to numgen inc mod 2 offset 262144 map @slots4-1 comment "web/mynet/4"
      add element inet eleven servers4 { 256 comment "rr 0 ml web/mynet/4" : 10.0.1.4 }
      add element inet eleven local4 { 10.0.1.4 : goto s-256 }
+     add element inet eleven bytes-local4 { 10.0.1.4 : b-256 }
      add element inet eleven tasks4 { 256 . 10.0.1.5 : 1, 256 . 10.0.1.6 : 1 }
      add element inet eleven slots4-1 { 262144 : 10.0.1.5, 262145 : 10.0.1.6 }`,
   ],
@@ -83,18 +85,21 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     undefined,
     `delete element inet eleven servers4 { 256 }
      delete element inet eleven local4 { 10.0.1.4 }
+     delete element inet eleven bytes-local4 { 10.0.1.4 }
      delete element inet eleven tasks4 { 256 . 10.0.1.5 }
      flush chain inet eleven s-256
      delete chain inet eleven s-256
-     delete counter inet eleven s-256`,
+     delete counter inet eleven s-256
+     delete counter inet eleven b-256`,
   ],
   [
     "IPv6 with affinity",
     undefined,
     `server web/mynet/6 fd00::4 mark 256 local rr affinity 60
        fd00::5 1`,
-    `add map inet eleven turns-1 { typeof numgen inc mod 2 : verdict; }
-     add counter inet eleven s-256
+    `add counter inet eleven s-256
+     add counter inet eleven b-256
+     add map inet eleven turns-1 { typeof numgen inc mod 2 : verdict; }
      add set inet eleven c-256-fd00__5 { type ipv6_addr; size 65535; flags dynamic,timeout; timeout 60s; }
      add chain inet eleven s-256
      add chain inet eleven t-256-fd00__5
@@ -105,6 +110,7 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
      add rule inet eleven t-256-fd00__5 dnat ip6 to fd00::5 comment "web/mynet/6"
      add element inet eleven servers6 { 256 comment "rr 60 ml web/mynet/6" : fd00::4 }
      add element inet eleven local6 { fd00::4 : goto s-256 }
+     add element inet eleven bytes-local6 { fd00::4 : b-256 }
      add element inet eleven tasks6 { 256 . fd00::5 : 1 }
      add element inet eleven turns-1 { 262144 : goto t-256-fd00__5 }`,
   ],
@@ -114,10 +120,12 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `server pub/mesh/4/local 10.0.0.3 mark 256 published tcp/8080 sh keep-source
        10.0.0.4 1`,
     `add counter inet eleven s-256
+     add counter inet eleven b-256
      add chain inet eleven s-256
      add rule inet eleven s-256 counter name s-256 dnat ip to 10.0.0.4 comment "pub/mesh/4/local"
      add element inet eleven servers4 { 256 comment "sh 0 mpk pub/mesh/4/local" : 10.0.0.3 }
      add element inet eleven ports4 { tcp . 8080 : goto s-256 }
+     add element inet eleven bytes-tcp4 { 8080 : b-256 }
      add element inet eleven kept-tcp4 { 8080 }
      add element inet eleven tasks4 { 256 . 10.0.0.4 : 1 }`,
   ],
@@ -138,12 +146,15 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     undefined,
     "server pub/mesh/4/local 10.0.0.3 mark 256 published tcp/8080,udp/5000-5999 rr keep-source",
     `add counter inet eleven s-256
+     add counter inet eleven b-256
      add chain inet eleven s-256
      add element inet eleven servers4 { 256 comment "rr 0 mpk pub/mesh/4/local" : 10.0.0.3 }
      add element inet eleven ports4 { tcp . 8080 : goto s-256 }
+     add element inet eleven bytes-tcp4 { 8080 : b-256 }
      add element inet eleven refused-ports4 { tcp . 8080 }
      add element inet eleven kept-tcp4 { 8080 }
      add element inet eleven port-ranges4 { udp . 5000-5999 : goto s-256 }
+     add element inet eleven bytes-udp4 { 5000-5999 : b-256 }
      add element inet eleven refused-ranges4 { udp . 5000-5999 }
      add element inet eleven kept-udp4 { 5000-5999 }`,
   ],
@@ -184,6 +195,8 @@ describe("nftables: transactions", () => {
 
 const SETTINGS = "{ type nat hook output priority -105; policy accept; }";
 const REFUSING = "{ type filter hook output priority -5; policy accept; }";
+const COUNTING = (hook: string) => `{ type filter hook ${hook} priority 200; policy accept; }`;
+const COUNTED = "meta l4proto != icmp counter name ct original ip daddr map @bytes-local4 return";
 const LED = "meta l4proto { tcp, udp, sctp } ip daddr vmap @local4";
 
 /** What there is, what comes, and what is made for it beside elements and what belongs to a server. */
@@ -195,9 +208,25 @@ const JOINING: readonly (readonly [string, string, string, string])[] = [
        10.0.1.5 1`,
     `add map inet eleven servers4 { type mark : ipv4_addr; }
      add map inet eleven local4 { type ipv4_addr : verdict; }
+     add map inet eleven bytes-local4 { type ipv4_addr : counter; }
      add map inet eleven tasks4 { type mark . ipv4_addr : mark; }
      add chain inet eleven leaving ${SETTINGS}
-     add rule inet eleven leaving ${LED}`,
+     add rule inet eleven leaving ${LED}
+     add chain inet eleven count-leaving ${COUNTING("output")}
+     add rule inet eleven count-leaving ct status dnat ct direction original ${COUNTED}
+     add chain inet eleven count-entering ${COUNTING("input")}
+     add rule inet eleven count-entering ct status dnat ct direction reply ${COUNTED}`,
+  ],
+  [
+    "the ports of an ingress sandbox: only those of their protocols are counted",
+    "server web/mesh/4 10.0.0.3 mark 256 published tcp/80 rr",
+    `server web/mesh/4 10.0.0.3 mark 256 published tcp/80 rr
+     server dns/mesh/4 10.0.0.4 mark 257 published udp/53,tcp/53 rr`,
+    `add map inet eleven bytes-udp4 { type inet_service : counter; flags interval; }
+     flush chain inet eleven count-passing
+     add rule inet eleven count-passing ct status dnat ${COUNTED.replace("local", "arriving")}
+     add rule inet eleven count-passing ct status dnat meta nfproto ipv4 meta l4proto tcp counter name ct original proto-dst map @bytes-tcp4 return
+     add rule inet eleven count-passing ct status dnat meta nfproto ipv4 meta l4proto udp counter name ct original proto-dst map @bytes-udp4 return`,
   ],
   [
     "another: nothing",
@@ -237,7 +266,7 @@ describe("nftables: what is empty is not there", () => {
     return [{ ...NOTHING, elements: otherElements(state) }, ...state.servers.map((one) => serverParts(one))];
   };
   const ofServers = (change: Change) =>
-    change.kind.startsWith("elements") || / [stc]-\d|slots|turns/.test(changeText("eleven", change));
+    change.kind.startsWith("elements") || / [sbtc]-\d|slots|turns/.test(changeText("eleven", change));
 
   test.each(JOINING)("%s", (_, before, after, text) => {
     const there = new Set(partsOf(before).flatMap(({ elements }) => elements.map(({ in: name }) => name)));
@@ -248,13 +277,13 @@ describe("nftables: what is empty is not there", () => {
   });
 
   test.each([
-    ["a sandbox with services", [WEB, "10.0.1.5 1", "address 10.0.1.4 lo"], "output"],
-    ["one that has a service without tasks, too", [WEB, "address 10.0.1.4 lo"], "output output"],
+    ["a sandbox with services", [WEB, "10.0.1.5 1", "address 10.0.1.4 lo"], "input output output"],
+    ["one that has a service without tasks, too", [WEB, "address 10.0.1.4 lo"], "input output output output"],
     ["a task's published ports", ["redirect 10.0.0.4 tcp 8080 to 80"], "prerouting"],
     [
       "a load balancer's",
       [WEB.replace("local", "arriving"), "10.0.1.5 1", "address 10.0.1.4 eth0", "snat 10.0.1.0/24 to 10.0.1.3"],
-      "postrouting prerouting",
+      "forward postrouting prerouting",
     ],
     ["the host", ["published tcp 8080 to 172.18.0.2 8080 over gw"], "output postrouting prerouting prerouting"],
     ["nothing", [], ""],

@@ -1,6 +1,7 @@
 /** Which service and network a namespace's counts are of. */
 import { expect, test } from "vitest";
-import { type LbBackend, LbError } from "../../../src/lb-programmer/backends/backend.ts";
+import { type LbBackend, LbError, type Taken } from "../../../src/lb-programmer/backends/backend.ts";
+import { DryRunBackend } from "../../../src/lb-programmer/backends/dry-run.ts";
 import { FakeBackend } from "../../../src/lb-programmer/backends/fake.ts";
 import { traffic } from "../../../src/lb-programmer/order/traffic.ts";
 import type { LbTarget } from "../../../src/lb-programmer/state.ts";
@@ -15,12 +16,15 @@ const STATE = {
   networks: idsOf<Network>(["mynet", "n/4"]),
 } as Partial<ReadonlyState> as ReadonlyState;
 
+/** Each connection is of two packets, each of 30 octets. */
+const carried = (connections: number): Taken => ({ connections, packets: 2 * connections, bytes: 60 * connections });
+
 const counting = (counts: Readonly<Record<string, Readonly<Record<string, number>>>>): LbBackend =>
   Object.assign(new FakeBackend(), {
     taken: async (target: LbTarget) => {
       const taken = counts[target.id];
       if (taken === undefined) throw new LbError("gone", target, "it is gone");
-      return new Map(Object.entries(taken));
+      return new Map(Object.entries(taken).map(([key, connections]) => [key, carried(connections)]));
     },
   });
 
@@ -43,9 +47,9 @@ test.each<[string, Parameters<typeof counting>[0], readonly (readonly [string, s
   ["services that are not there any more", { a: { "api/mynet/4": 1, "web/other/4": 1, web: 1 }, b: {} }, []],
 ])("%s", async (_, counts, expected) => {
   const found = await traffic(counting(counts), TARGETS, STATE);
-  expect(found.map(({ service, network, connections }) => [service, network, connections])).toEqual(expected);
+  expect(found).toEqual(expected.map(([service, network, count]) => ({ service, network, ...carried(count) })));
 });
 
 test("a backend that does not count", async () => {
-  expect(await traffic(new FakeBackend(), TARGETS, STATE)).toEqual([]);
+  expect(await traffic(new DryRunBackend({ print: () => {} }), TARGETS, STATE)).toEqual([]);
 });

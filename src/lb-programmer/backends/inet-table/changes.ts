@@ -33,6 +33,8 @@ class Changes {
   readonly #new = new Map<Name, Element[]>();
   readonly #flush: Change[] = [];
   readonly #delete: Change[] = [];
+  /** Before the maps that lead to them: the kernel would not mind, but nft, told the same, puts elements of ranges right behind their map. */
+  readonly #counters: Change[] = [];
   readonly #declare: Change[] = [];
   readonly #rules: Change[] = [];
 
@@ -49,10 +51,11 @@ class Changes {
       this.#flush.push({ kind: "chain.flush", chain });
       if (!after.chains.has(chain)) this.#delete.push({ kind: "chain.delete", chain });
     }
-    if (before.counter !== after.counter) {
-      if (before.counter !== undefined) this.#delete.push({ kind: "counter.delete", counter: before.counter });
-      if (after.counter !== undefined) this.#declare.push({ kind: "counter.add", counter: after.counter });
-    }
+    const [counted, counting] = [before.counters ?? [], after.counters ?? []];
+    for (const counter of counted)
+      if (!counting.includes(counter)) this.#delete.push({ kind: "counter.delete", counter });
+    for (const counter of counting)
+      if (!counted.includes(counter)) this.#counters.push({ kind: "counter.add", counter });
     for (const [name, set] of before.sets)
       if (!isDeepStrictEqual(set, after.sets.get(name))) this.#delete.push({ kind: "set.delete", set: name });
     for (const [name, set] of after.sets)
@@ -70,6 +73,7 @@ class Changes {
       ...grouped("elements.delete", this.#gone),
       ...this.#flush,
       ...this.#delete,
+      ...this.#counters,
       ...[...this.#made].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
       ...this.#declare,
       ...this.#rules,

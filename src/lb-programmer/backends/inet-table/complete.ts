@@ -67,7 +67,7 @@ function haveSets(parts: readonly Parts[], sets: readonly NamedSet[]): boolean {
 
 function haveCounters(parts: readonly Parts[], counters: readonly string[]): boolean {
   const there = new Set(counters);
-  const wanted = parts.flatMap(({ counter }) => counter ?? []);
+  const wanted = parts.flatMap((part) => part.counters ?? []);
   return counters.length === wanted.length && wanted.every((counter) => there.has(counter));
 }
 

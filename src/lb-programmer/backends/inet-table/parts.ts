@@ -26,8 +26,8 @@ export interface Parts {
   readonly chains: ReadonlyMap<string, readonly Rule[]>;
   /** Sets that remember clients, by name. */
   readonly sets: ReadonlyMap<string, NamedSet>;
-  /** Name of what counts a server's connections. */
-  readonly counter?: string;
+  /** Names of what counts a server's connections, and the packets of these. */
+  readonly counters?: readonly string[];
   /** Of each rule, for people who list the table. */
   readonly comment?: string;
 }

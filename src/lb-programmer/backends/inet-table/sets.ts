@@ -12,7 +12,7 @@ export type Family = 4 | 6;
 
 interface Shape {
   readonly key: readonly Type[];
-  readonly value?: readonly Type[] | "verdict";
+  readonly value?: readonly Type[] | "verdict" | "counter";
   readonly interval?: true;
 }
 /** "address": of the set's family. */
@@ -45,6 +45,12 @@ const PER_FAMILY = {
   "kept-tcp": { key: ["inet_service"], interval: true },
   "kept-udp": { key: ["inet_service"], interval: true },
   "kept-sctp": { key: ["inet_service"], interval: true },
+  // VIP, or published port, that a connection was made to -> counter of its server.
+  "bytes-local": { key: ["address"], value: "counter" },
+  "bytes-arriving": { key: ["address"], value: "counter" },
+  "bytes-tcp": { key: ["inet_service"], value: "counter", interval: true },
+  "bytes-udp": { key: ["inet_service"], value: "counter", interval: true },
+  "bytes-sctp": { key: ["inet_service"], value: "counter", interval: true },
   // IPVS: VIP, declared port of one, published port -> mark; ports of those that keep their client's address come later, and win.
   "marked-local": { key: ["address"], value: ["mark"] },
   "marked-arriving": { key: ["address"], value: ["mark"] },
@@ -126,7 +132,7 @@ function made(name: string, { key, value, interval }: Shape, address: TypeName):
   return {
     name,
     key: types(key),
-    ...(value !== undefined && { value: value === "verdict" ? value : types(value) }),
+    ...(value !== undefined && { value: typeof value === "string" ? value : types(value) }),
     ...(interval && { interval }),
   };
 }

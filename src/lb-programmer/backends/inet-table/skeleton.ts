@@ -66,6 +66,7 @@ const NOTES = /^(servers[46]|tasks[46]|owned[46]|names)$/;
 function setsOf(rule: Rule): readonly string[] {
   return rule.flatMap((statement) => {
     if (statement.kind === "in set") return statement.set;
+    if (statement.kind === "count" && typeof statement.counter === "object") return statement.counter.map;
     if (statement.kind === "vmap" || statement.kind === "set meta mark") return statement.map;
     return statement.kind === "nat" && typeof statement.to === "object" && "map" in statement.to
       ? statement.to.map

@@ -3,7 +3,7 @@ import { errnoName, OsError } from "../../../os/error.ts";
 import { heldUp, patience } from "../../../os/held-up.ts";
 import { generationOf, inTransaction, withNetfilter } from "../../../os/netlink/nfnetlink.ts";
 import { commit, type Refused } from "../../../os/nftables/batch.ts";
-import { readCounters } from "../../../os/nftables/counter.ts";
+import { type Counted, readCounters } from "../../../os/nftables/counter.ts";
 import { type Ruleset, readRuleset } from "../../../os/nftables/ruleset.ts";
 import type { Change } from "../../../os/nftables/types.ts";
 import type { LbTarget } from "../../state.ts";
@@ -58,10 +58,12 @@ export function readTable(target: LbTarget, most: number): Ruleset | "endless" |
   }
 }
 
-/** What our table's counters have counted. */
-export function countersOf(target: LbTarget): ReadonlyMap<string, number> {
+/** What our table's counters have counted. If there are many more than `count`, somebody else has made them. */
+export function countersOf(target: LbTarget, count: number): ReadonlyMap<string, Counted> {
+  const contained = target.kind === "sandbox";
+  const limits = contained ? { most: (64 + 2 * count) * LARGE_ELEMENT, longest: 500 } : { most: 64 << 20 };
   try {
-    return withNetfilter(target.netns, (netlink) => readCounters(netlink, TABLE));
+    return withNetfilter(target.netns, (netlink) => readCounters(netlink, TABLE, limits));
   } catch (error) {
     throw lbError(target, "nf_tables", error);
   }

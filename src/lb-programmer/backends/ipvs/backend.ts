@@ -7,10 +7,10 @@
  * kernel is the only memory.
  */
 import { exec } from "../../../os/exec.ts";
-import { ipvsConnections } from "../../../os/netlink/ipvs.ts";
+import { ipvsConnections, ipvsCounted } from "../../../os/netlink/ipvs.ts";
 import { localRoutes } from "../../../os/netlink/rtnetlink.ts";
 import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
-import { isGone, type LbBackend, LbError } from "../backend.ts";
+import { isGone, type LbBackend, LbError, type Taken } from "../backend.ts";
 import { inside } from "../common/failure.ts";
 import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
@@ -38,6 +38,8 @@ export class IpvsBackend implements LbBackend {
   readonly #rules: (target: LbTarget) => Promise<Rules>;
   /** What others drop, by target, as it was when we last looked. */
   readonly #blocked = new Map<string, string | undefined>();
+  /** Servers as they were last read or made, by target: the kernel counts by marks. */
+  readonly #servers = new Map<string, readonly VirtualServer[]>();
   /** The rules that were taken; their looks are what is watched. */
   #taken: Rules | undefined;
 
@@ -61,6 +63,7 @@ export class IpvsBackend implements LbBackend {
     this.#watches.settings(target, keys);
     const { state, blocked } = await (await this.#rules(target)).read(target);
     this.#blocked.set(target.id, blocked);
+    this.#servers.set(target.id, state.servers);
     return { ...state, sysctls: readSettings(target, keys) };
   }
 
@@ -72,6 +75,7 @@ export class IpvsBackend implements LbBackend {
     const rules = await this.#rules(target);
     await this.#watches.during(target, () => this.#apply(rules, target, ops, desired));
     this.#watches.settings(target, Object.keys(desired.sysctls));
+    this.#servers.set(target.id, desired.servers);
   }
 
   async #apply(rules: Rules, target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number | undefined> {
@@ -93,6 +97,14 @@ export class IpvsBackend implements LbBackend {
     return withIpvs(target, () => ipvsConnections(destination.address));
   }
 
+  async taken(target: LbTarget): Promise<ReadonlyMap<string, Taken>> {
+    const servers = this.#servers.get(target.id) ?? [];
+    if (servers.length === 0) return new Map();
+    const counted = new Map(withIpvs(target, ipvsCounted).map(({ mark, ...taken }) => [mark, taken]));
+    const nothing: Taken = { connections: 0, packets: 0, bytes: 0 };
+    return new Map(servers.map(({ key, mark }) => [key, counted.get(mark) ?? nothing]));
+  }
+
   blocked(target: LbTarget): string | undefined {
     return this.#blocked.get(target.id);
   }
@@ -103,6 +115,7 @@ export class IpvsBackend implements LbBackend {
 
   close(): void {
     this.#watches.stop();
+    this.#servers.clear();
   }
 
   /** On interfaces only what the target is configured with is ours to take away; in a container's namespace, nothing. */
@@ -124,6 +137,7 @@ export class IpvsBackend implements LbBackend {
       if (!isGone(error)) throw error;
     } finally {
       this.#blocked.delete(target.id);
+      this.#servers.delete(target.id);
     }
   }
 }

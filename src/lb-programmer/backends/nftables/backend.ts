@@ -10,7 +10,7 @@
 import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import { type Destination, EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
-import { isGone, type LbBackend } from "../backend.ts";
+import { isGone, type LbBackend, type Taken } from "../backend.ts";
 import { Found } from "../common/found.ts";
 import { HeldSysctls } from "../common/held-sysctls.ts";
 import { Localnet } from "../common/localnet.ts";
@@ -23,7 +23,7 @@ import { closeForwarding, openForwarding, reachable } from "../inet-table/forwar
 import { InetTable, whereOf } from "../inet-table/table.ts";
 import { countersOf } from "../inet-table/transaction.ts";
 import { endConnections, openConnections } from "./connections.ts";
-import { serverChain } from "./parts.ts";
+import { bytesCounter, serverChain } from "./parts.ts";
 import { turning } from "./turns.ts";
 
 export interface NftablesOptions {
@@ -94,11 +94,16 @@ export class NftablesBackend implements LbBackend {
     return openConnections(target, server, destination);
   }
 
-  async taken(target: LbTarget): Promise<ReadonlyMap<string, number>> {
+  async taken(target: LbTarget): Promise<ReadonlyMap<string, Taken>> {
     const servers = this.#table.servers(target);
     if (servers.length === 0) return new Map();
-    const counters = countersOf(target);
-    return new Map(servers.map(({ key, mark }) => [key, counters.get(serverChain(mark)) ?? 0]));
+    const counters = countersOf(target, 2 * servers.length);
+    return new Map(
+      servers.map(({ key, mark }) => {
+        const { packets = 0, bytes = 0 } = counters.get(bytesCounter(mark)) ?? {};
+        return [key, { connections: counters.get(serverChain(mark))?.packets ?? 0, packets, bytes }];
+      }),
+    );
   }
 
   blocked(target: LbTarget): string | undefined {

@@ -11,13 +11,15 @@ import { IP, type Rule } from "../inet-table/words.ts";
 import { ROOM, slots } from "./slots.ts";
 
 export const serverChain = (mark: number): string => `s-${mark}`;
+export const bytesCounter = (mark: number): string => `b-${mark}`;
 /** Names take no colons. */
 const taskChain = (mark: number, address: string): string => `t-${mark}-${address.replaceAll(":", "_")}`;
 const clientsOf = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
 
 /**
  * A server's chain is one rule: `counter name s-256 dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the
- * place of numgen for "sh" and "mh". The counter is of the same name as the chain, and stays when rules are written anew. With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
+ * place of numgen for "sh" and "mh". The counter is of the same name as the chain,
+ * and stays when rules are written anew; so does `b-256`, which counts packets, by base chains (skeleton.ts). With affinity each task has a set of its clients, and a chain that puts them there (as kube-proxy has it):
  *
  *   s-256:       counter name s-256
  *                ip saddr @c-256-A goto t-256-A … then numgen inc mod 3 offset 262144 vmap @turns-1
@@ -41,7 +43,7 @@ export function serverParts(server: VirtualServer, start = 0): Parts {
 }
 
 function vipElements(
-  { vip, from, only, keepSource, forwarding }: VirtualServer,
+  { vip, mark, from, only, keepSource, forwarding }: VirtualServer,
   goto: string,
   idle: boolean,
 ): Placed[] {
@@ -52,17 +54,19 @@ function vipElements(
       : only.map((range) => ({ in: inFamily(`${way}-ports`, vip), key: `${vip} . ${portKey(range)}`, value: goto }));
   return [
     ...led,
+    { in: inFamily(`bytes-${way}`, vip), key: vip, value: bytesCounter(mark) },
     ...(idle || only !== undefined ? [{ in: inFamily(`refused-${way}`, vip), key: vip }] : []),
     ...(keepSource ? [{ in: inFamily("kept", vip), key: vip }] : []),
     ...(forwarding === "direct" && from !== "local" ? [{ in: inFamily("direct", vip), key: vip }] : []),
   ];
 }
 
-const portElements = ({ vip, ports, keepSource }: VirtualServer, goto: string, idle: boolean): Placed[] =>
+const portElements = ({ vip, mark, ports, keepSource }: VirtualServer, goto: string, idle: boolean): Placed[] =>
   ports.flatMap((range): Placed[] => {
     const [key, wide] = [portKey(range), range.last !== undefined];
     return [
       { in: inFamily(wide ? "port-ranges" : "ports", vip), key, value: goto },
+      { in: inFamily(`bytes-${range.protocol}`, vip), key: numbersText(range), value: bytesCounter(mark) },
       ...(idle ? [{ in: inFamily(wide ? "refused-ranges" : "refused-ports", vip), key }] : []),
       ...(keepSource ? [{ in: inFamily(`kept-${range.protocol}`, vip), key: numbersText(range) }] : []),
     ];
@@ -114,7 +118,10 @@ function remembering(server: VirtualServer, row: readonly string[], others: read
 }
 
 const counted = ({ mark }: VirtualServer): Statement => ({ kind: "count", counter: serverChain(mark) });
-const named = (server: VirtualServer) => ({ counter: serverChain(server.mark), comment: shortName(server) });
+const named = (server: VirtualServer) => ({
+  counters: [serverChain(server.mark), bytesCounter(server.mark)],
+  comment: shortName(server),
+});
 
 const dnat = (family: Family, to: Extract<Statement, { kind: "nat" }>["to"]): Statement => ({
   kind: "nat",
