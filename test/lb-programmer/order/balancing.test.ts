@@ -94,6 +94,23 @@ describe("a change", () => {
     expect(all.findIndex((e) => /destination.*10\.0\.1\.21/.test(e))).toBeLessThan(names);
   });
 
+  test("names wait a second for a backend to be found; who wants to know that all is there waits for it", async () => {
+    let found = (): void => {};
+    const looking = new Promise<void>((resolve) => {
+      found = resolve;
+    });
+    backend.probe = () => looking;
+    start();
+    registry.apply(changes(BASE));
+    registry.apply([{ kind: "sandbox.put", sandbox: SANDBOX }]);
+    balancing.add(SANDBOX);
+    const settled = balancing.settled();
+    await vi.waitFor(() => expect(happened.some((event) => event.startsWith("names "))).toBe(true), { timeout: 5_000 });
+    found();
+    await settled;
+    expect(backend.state("sandbox/s").servers.map(({ key }) => key)).toEqual(["web/n/4"]);
+  });
+
   test("a service that goes has no name any more before it leaves the kernel", async () => {
     await withClient();
     registry.apply([{ kind: "service.remove", id: "web" }]);
