@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { FakeBackend } from "../../../src/lb-programmer/backends/fake.ts";
+import { BACKENDS } from "../../../src/lb-programmer/backends/table.ts";
 import { Balancing } from "../../../src/lb-programmer/order/balancing.ts";
 import type { BalanceOptions } from "../../../src/lb-programmer/order/options.ts";
 import { Start } from "../../../src/lb-programmer/order/start.ts";
@@ -100,7 +101,9 @@ describe("a change", () => {
       found = resolve;
     });
     backend.probe = () => looking;
-    start();
+    vi.spyOn(BACKENDS.ipvs, "create").mockReturnValue(backend); // the first that "auto" tries
+    onTestFinished(() => void vi.restoreAllMocks());
+    start({ backend: "auto" });
     registry.apply(changes(BASE));
     registry.apply([{ kind: "sandbox.put", sandbox: SANDBOX }]);
     balancing.add(SANDBOX);
