@@ -106,10 +106,16 @@ export class Swarm {
   }
 
   async close(): Promise<void> {
-    await this.node.close();
-    for (const server of this.#servers.values()) killWeb(server);
-    this.#wiring.close();
-    rmSync(this.#state, { recursive: true, force: true });
+    try {
+      await this.node.close();
+    } finally {
+      for (const server of this.#servers.values()) killWeb(server);
+      try {
+        this.#wiring.close();
+      } finally {
+        rmSync(this.#state, { recursive: true, force: true });
+      }
+    }
   }
 
   /** Gives a member its namespace, with an interface for each endpoint, and a sandbox that is answered there. */

@@ -148,8 +148,8 @@ export class Scope {
     const special = specialZone(key);
     if (special !== undefined && !(special.dockerAsks && this.#docker) && !(special.yields && this.#routed(key)))
       return special.answer(key, type);
-    if (this.#belowService(key)) return NXDOMAIN;
     if (this.#reverseZone(key) >= 0) return readReverse(key) === PREFIX ? NODATA : NXDOMAIN;
+    if (this.#belowService(key)) return NXDOMAIN;
     if (this.internal) return this.isAbove(key) || isArpa(key) ? BLOCKED_ABOVE : BLOCKED;
     const single = key.length > 0 && key.length === key.charCodeAt(0) + 1;
     if (this.#ndots && single && (type === TYPE_A || type === TYPE_AAAA)) return SEARCH;

@@ -1,7 +1,7 @@
 /** What a container does to its own namespace while it is read. */
 import { readdirSync } from "node:fs";
 import { stat } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink/connection.ts";
 import { forget, trackedBy } from "../../src/os/netlink/conntrack.ts";
 import { nftGeneration, withNetfilter } from "../../src/os/netlink/nfnetlink.ts";
@@ -89,8 +89,8 @@ describe.skipIf(withoutNamespaces())("a container whose namespace is read", () =
     const attackers = ["busy1", "busy2", "busy3"];
     await containers.add(...attackers, "calm");
     const elements = 'for i in $(seq 0 49999); do echo -n "10.1.$((i / 256)).$((i % 256)) : jump t, "; done';
-    for (const name of attackers)
-      await containers.attacking(
+    for (const name of attackers) {
+      const attack = await containers.attacking(
         name,
         `(echo "table inet busy { chain t { accept; }; map m { type ipv4_addr : verdict; }; chain c { type filter hook forward priority 0;"
           for i in $(seq 300); do echo "ip saddr vmap @m;"; done
@@ -98,6 +98,8 @@ describe.skipIf(withoutNamespaces())("a container whose namespace is read", () =
         echo go
         while :; do nft add rule inet busy c ip saddr vmap @m; done`,
       );
+      onTestFinished(() => attack.end());
+    }
     const rules = new MessageWriter().message((10 << 8) | 7, 0, [1, 0, 0, 0], (to) => to.text(1, "busy"));
     const refused = new Set<string>();
     /** Of a list that is longer than is read, the rest stays in the socket. */

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { LbError } from "../../src/lb-programmer/backends/backend.ts";
-import { Found } from "../../src/lb-programmer/backends/common/found.ts";
+import { type Access, Found } from "../../src/lb-programmer/backends/common/found.ts";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
@@ -115,6 +115,23 @@ describe.skipIf(!privileged())("settings", () => {
     await second.clear(target);
     await expectLeft(`${FORWARD}=0 ${REDIRECTS}=1 ${TCP}=500`);
     for (const backend of [first, second]) backend.close();
+  });
+
+  test("what only another backend can set is remembered for that one, if this one comes in between", async () => {
+    const timeouts = new Map([["ipvs/tcp", "900"]]);
+    const other: Access = {
+      read: (_, keys) => Object.fromEntries(keys.flatMap((key) => [[key, timeouts.get(key)!]])),
+      write: (_, values) => values.forEach((value, key) => void timeouts.set(key, value)),
+    };
+    await set(`${TCP}=500`);
+    start().set(target, parse("ipvs/tcp=60"), other);
+    start().set(target, parse(`${TCP}=60`));
+    start().putBack(target); // nftables' own settings
+    await expectLeft(`${TCP}=500`);
+    expect(timeouts.get("ipvs/tcp")).toBe("60");
+    start().putBack(target, other);
+    expect(timeouts.get("ipvs/tcp")).toBe("900");
+    expect(files()).toEqual([]);
   });
 
   test("a namespace that is gone is forgotten, and so is one of that name that is another", async () => {

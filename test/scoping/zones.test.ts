@@ -28,6 +28,16 @@ const INTERNAL = `
   container db on inn ip=10.0.9.3 alias=a.b.example
   sandbox c`;
 
+test("a reverse zone is no task's name of a service whose alias is above it", () => {
+  const { asked } = world(`
+    network n overlay 10.0.1.0/24
+    service web on n vip=10.0.1.2 alias=0.10.in-addr.arpa
+    container c on n ip=10.0.1.9
+    sandbox c`);
+  const names = ["0.10.in-addr.arpa", "1.0.10.in-addr.arpa", "9.1.0.10.in-addr.arpa", "8.1.0.10.in-addr.arpa"];
+  expect(asked("c", ...names)).toEqual(["10.0.1.2 ttl=600", "NODATA", "NODATA", "NXDOMAIN"]);
+});
+
 describe("what is above a name that stays here is not denied", () => {
   test("as long as it is there", () => {
     const { asked, change } = world(INTERNAL);

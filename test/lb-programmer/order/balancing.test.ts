@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { FakeBackend } from "../../../src/lb-programmer/backends/fake.ts";
+import { BACKENDS } from "../../../src/lb-programmer/backends/table.ts";
 import { Balancing } from "../../../src/lb-programmer/order/balancing.ts";
 import type { BalanceOptions } from "../../../src/lb-programmer/order/options.ts";
 import { Start } from "../../../src/lb-programmer/order/start.ts";
@@ -92,6 +93,25 @@ describe("a change", () => {
     const names = all.indexOf("names 1");
     expect(all.findIndex((e) => /destination.*10\.0\.1\.21/.test(e))).toBeGreaterThanOrEqual(0);
     expect(all.findIndex((e) => /destination.*10\.0\.1\.21/.test(e))).toBeLessThan(names);
+  });
+
+  test("names wait a second for a backend to be found; who wants to know that all is there waits for it", async () => {
+    let found = (): void => {};
+    const looking = new Promise<void>((resolve) => {
+      found = resolve;
+    });
+    backend.probe = () => looking;
+    vi.spyOn(BACKENDS.ipvs, "create").mockReturnValue(backend); // the first that "auto" tries
+    onTestFinished(() => void vi.restoreAllMocks());
+    start({ backend: "auto" });
+    registry.apply(changes(BASE));
+    registry.apply([{ kind: "sandbox.put", sandbox: SANDBOX }]);
+    balancing.add(SANDBOX);
+    const settled = balancing.settled();
+    await vi.waitFor(() => expect(happened.some((event) => event.startsWith("names "))).toBe(true), { timeout: 5_000 });
+    found();
+    await settled;
+    expect(backend.state("sandbox/s").servers.map(({ key }) => key)).toEqual(["web/n/4"]);
   });
 
   test("a service that goes has no name any more before it leaves the kernel", async () => {

@@ -15,9 +15,12 @@ export interface Access {
   /** Without those that the kernel does not have. */
   readonly read: (target: LbTarget, keys: readonly string[]) => Readonly<Record<string, string>>;
   readonly write: (target: LbTarget, values: ReadonlyMap<string, string>) => void;
+  /** Settings that can be read and written so, whether the kernel has them or not. Missing: all. */
+  readonly knows?: (key: string) => boolean;
 }
 
-const FILES: Access = { read: readSysctls, write: writeSysctls };
+/** IPVS's timeouts are no files: they are remembered until a backend comes that knows them. */
+const FILES: Access = { read: readSysctls, write: writeSysctls, knows: (key) => key.startsWith("net/") };
 
 export class Found {
   readonly #record: FoundRecord;
@@ -50,7 +53,7 @@ export class Found {
   putBack(target: LbTarget, access = FILES, which: (key: string) => boolean = () => true): void {
     if (this.#record.empty) return;
     const place = this.#at(target);
-    const mine = [...place.settings].filter(([key]) => which(key));
+    const mine = [...place.settings].filter(([key]) => (access.knows?.(key) ?? true) && which(key));
     if (mine.length === 0) return;
     const keys = mine.map(([key]) => key);
     const now = access.read(target, keys);
