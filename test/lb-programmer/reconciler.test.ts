@@ -306,7 +306,10 @@ describe("targets", () => {
     for (const id of ["c1", "c2", "c3"]) reconciler.add(sandbox(id));
     await reconciler.installed(0);
     const order: string[] = [];
-    backend.before = async (call) => void (order.push(call), setImmediate(() => order.push("others")));
+    backend.before = async (call) => {
+      order.push(call);
+      setImmediate(() => order.push("others"));
+    };
     await Promise.all(["c1", "c2", "c3"].map((id) => reconciler.remove(id)));
     expect(order.slice(0, 5)).toEqual(["clear", "others", "clear", "others", "clear"]);
   });
