@@ -41,6 +41,7 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
 
 /** The same lists, whatever is in them: of one planner's plans, that nothing was changed between them. Others may be equal, too. */
 export function isSame(a: LbState, b: LbState): boolean {
+  if (a === b) return true;
   const same = (one: readonly unknown[], other: readonly unknown[]): boolean =>
     one === other || (one.length === 0 && other.length === 0);
   return (

@@ -301,6 +301,19 @@ describe("targets", () => {
     expect(kernel("c1")).toBe(lines(web("10.0.1.5 1")));
   });
 
+  test("between two that are cleared, others have a turn", async () => {
+    const { backend, reconciler } = rig();
+    for (const id of ["c1", "c2", "c3"]) reconciler.add(sandbox(id));
+    await reconciler.installed(0);
+    const order: string[] = [];
+    backend.before = async (call) => {
+      order.push(call);
+      setImmediate(() => order.push("others"));
+    };
+    await Promise.all(["c1", "c2", "c3"].map((id) => reconciler.remove(id)));
+    expect(order.slice(0, 5)).toEqual(["clear", "others", "clear", "others", "clear"]);
+  });
+
   test("removing one that nobody knows is fine; that it failed is told", async () => {
     const { backend, reconciler } = rig();
     await reconciler.remove("nobody");

@@ -99,7 +99,8 @@ export class Keeper {
 
   /** A pass, if there is something that it may remove by now. */
   release(released: number): void {
-    const waiting = (): boolean => [...this.#left.since.values()].some((revision) => revision <= released);
+    const { since } = this.#left;
+    const waiting = (): boolean => since.size > 0 && [...since.values()].some((revision) => revision <= released);
     if (this.#passes.busy || waiting()) this.#passes.wake();
   }
 

@@ -84,6 +84,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
   readonly #removing = new Map<string, Promise<void>>();
   /** Not the limits of passes: a pass may wait for such a removal. */
   readonly #clearing: { readonly others: Limit; readonly slow: Limit };
+  #paused = Promise.resolve();
   readonly #waiting = new Set<() => void>();
   #revision = 0;
   #released = -1;
@@ -141,9 +142,11 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     const id = typeof target === "string" ? target : target.id;
     const keeper = this.#drop(id);
     if (keeper === undefined) return this.#removing.get(id);
-    const clear = () =>
-      this.#clearing[keeper.slow ? "slow" : "others"].run(() => this.#options.backend.clear(keeper.target));
-    const done = keeper.stop().then(clear);
+    const clear = async (): Promise<void> => {
+      await this.#pause();
+      await this.#options.backend.clear(keeper.target);
+    };
+    const done = keeper.stop().then(() => this.#clearing[keeper.slow ? "slow" : "others"].run(clear));
     const removing = done
       .catch(() => {}) // it is the caller who is told
       .then(() => void (this.#removing.get(id) === removing && this.#removing.delete(id)));
@@ -223,6 +226,12 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     this.#keeping.gate.close();
     await Promise.all([...keepers.map((keeper) => keeper.stop()), ...this.#removing.values()]);
     this.#look();
+  }
+
+  /** A turn of the event loop for everyone else, each time: to clear a namespace reads all that it holds. */
+  #pause(): Promise<void> {
+    this.#paused = this.#paused.then(() => new Promise((go) => setImmediate(go)));
+    return this.#paused;
   }
 
   #degraded(): TargetStatus[] {

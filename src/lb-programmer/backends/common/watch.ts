@@ -13,7 +13,8 @@ const SETTINGS = 3_000;
 
 export class Watches {
   readonly #options: WatchedOptions;
-  readonly #watched = new Set<Watched>();
+  /** By the path of their namespace: of hundreds, a change is one's. */
+  readonly #watched = new Map<string | undefined, Set<Watched>>();
 
   constructor(settings: OpenSettings, hear: Listen = listen) {
     this.#options = { settings, listen: hear, often: new Rounds(OFTEN), seldom: new Rounds(SETTINGS) };
@@ -22,9 +23,11 @@ export class Watches {
   /** Calls `changed` after others have changed what one of `looks` sees; returns how to stop. */
   add(target: LbTarget, looks: readonly Look[], changed: () => void): () => void {
     const watched = new Watched(target, looks, changed, this.#options);
-    this.#watched.add(watched);
+    const there = this.#watched.get(target.netns) ?? new Set();
+    this.#watched.set(target.netns, there.add(watched));
     return () => {
-      this.#watched.delete(watched);
+      there.delete(watched);
+      if (there.size === 0 && this.#watched.get(target.netns) === there) this.#watched.delete(target.netns);
       watched.stop();
     };
   }
@@ -56,11 +59,11 @@ export class Watches {
   }
 
   stop(): void {
-    for (const watched of this.#watched) watched.stop();
+    for (const there of this.#watched.values()) for (const watched of there) watched.stop();
     this.#watched.clear();
   }
 
   #at({ netns }: LbTarget): Watched[] {
-    return [...this.#watched].filter((watched) => watched.target.netns === netns);
+    return [...(this.#watched.get(netns) ?? [])];
   }
 }
