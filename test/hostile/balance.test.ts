@@ -8,6 +8,7 @@ import { afterAll, beforeEach, describe, expect, onTestFinished, test, vi } from
 import { SETS } from "../../src/lb-programmer/backends/inet-table/sets.ts";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { Balancing } from "../../src/lb-programmer/order/balancing.ts";
+import type { BalanceOptions } from "../../src/lb-programmer/order/options.ts";
 import { changeText } from "../../src/os/nftables/text.ts";
 import { StateDir } from "../../src/os/state-dir.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -30,6 +31,9 @@ const FLOOD = `
   const keys = Array.from({ length: Number(count) }, (_, n) => [net, n >> 16, (n >> 8) & 255, n & 255].join("."));
   console.log("add element " + map + " { " + keys.map((key) => key + " : accept").join(", ") + " }");`;
 
+/** What is built anew is as before. */
+const compared = () => ({ backend: new NftablesBackend({ random: () => 0 }) });
+
 let count = 0;
 
 describe.skipIf(withoutNamespaces())("a container that writes to our table", () => {
@@ -50,16 +54,13 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
     ({ id, member: { kind: "container", id }, listen: [], netns: containers.path(short) }) as const;
 
   /** A process that balances in the attacker's namespace, and knows nothing of earlier ones but what they left there. */
-  function start(): Balancing {
-    const started = new Balancing(
-      { backend: new NftablesBackend({ random: () => 0 }) }, // what is built anew can be compared
-      {
-        state: () => registry.state,
-        changeNames: async () => {},
-        stateDir: new StateDir(mkdtempSync(join(tmpdir(), "eleven-state-"))),
-        onNotice: (message) => void said.push(message),
-      },
-    );
+  function start(options: BalanceOptions = compared()): Balancing {
+    const started = new Balancing(options, {
+      state: () => registry.state,
+      changeNames: async () => {},
+      stateDir: new StateDir(mkdtempSync(join(tmpdir(), "eleven-state-"))),
+      onNotice: (message) => void said.push(message),
+    });
     onTestFinished(() => started.close({ clear: false }));
     return started;
   }
@@ -176,6 +177,24 @@ describe.skipIf(withoutNamespaces())("a container that writes to our table", () 
       "sandbox/neighbour equal undefined",
     ]);
     for (const short of [a, b]) expect(table(short)).toContain("10.0.1.52");
+  });
+
+  test.each([
+    [
+      "as many hooks as there may be",
+      'for i in $(seq 1024); do echo "add chain inet mine c$i { type filter hook prerouting priority 0; }"; done',
+    ],
+    [
+      "chains of the names that are tried, at another hook",
+      'echo "add table inet eleven_rehearsal; add chain inet eleven_rehearsal entering { type filter hook input priority 7; }"',
+    ],
+  ])("it has %s, and is the first in which a backend is looked for: others are balanced", async (_, rules) => {
+    await balancing.close({ clear: true });
+    containers.attack(a, `(echo "add table inet mine"; ${rules}) | nft -f -`);
+    balancing = start({});
+    balancing.add(sandbox("attacker", a));
+    await attach("neighbour", b);
+    await vi.waitFor(() => expect(table(b)).toContain("10.0.1.2"), { timeout: 5_000, interval: 50 });
   });
 
   test("a table named like ours that takes longer to list than anyone waits: others' changes don't, and it is written anew", async () => {

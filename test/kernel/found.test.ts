@@ -1,8 +1,8 @@
 /** Kernel settings are left as they were found, whatever happens in between. */
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { LbError } from "../../src/lb-programmer/backends/backend.ts";
 import { type Access, Found } from "../../src/lb-programmer/backends/common/found.ts";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
@@ -103,6 +103,22 @@ describe.skipIf(!privileged())("settings", () => {
     start().putBack(target);
     await expectLeft(`${FORWARD}=0`);
     expect(await namespace.run("cat", `/proc/sys/net/ipv4/conf/${name}/forwarding`)).toBe("1\n");
+  });
+
+  test("what could not be written is written once it can be, and known to the next process", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    writeFileSync(join(folder, "full"), "a file where the directory should be");
+    folder = join(folder, "full", "state");
+    const before = (await namespace.run("cat", `/proc/sys/${TCP}`)).trim();
+    start().set(target, parse(`${TCP}=60`));
+    await expectLeft(`${TCP}=60`);
+    expect(said.join()).toContain("ENOTDIR");
+    rmSync(dirname(folder));
+    vi.advanceTimersByTime(5_000);
+    expect(files()).toHaveLength(1);
+    start().putBack(target);
+    await expectLeft(`${TCP}=${before}`);
   });
 
   test("the backend puts back what its plans had set, when it is cleared", async () => {

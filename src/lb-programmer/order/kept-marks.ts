@@ -11,6 +11,9 @@ const FILE = "marks";
 /** Milliseconds from a change to the file: what changes until then goes with it. */
 const SOON = 200;
 
+/** Milliseconds until what could not be written is tried again: a disk is not full for ever. */
+const LATER = 5_000;
+
 export class KeptMarks {
   readonly #stateDir: StateDir | undefined;
   readonly #say: (problem: string) => void;
@@ -41,21 +44,25 @@ export class KeptMarks {
     else if (changed) this.#write();
   }
 
-  #changed(): void {
-    this.#timer ??= setTimeout(() => this.#write(), SOON).unref();
+  #changed(within = SOON): void {
+    this.#timer ??= setTimeout(() => {
+      if (!this.#write()) this.#changed(LATER);
+    }, within).unref();
   }
 
-  #write(): void {
+  #write(): boolean {
     this.#stop();
-    this.#guarded(() => this.#stateDir?.write(FILE, Object.fromEntries(this.#marks.entries())));
+    return this.#guarded(() => this.#stateDir?.write(FILE, Object.fromEntries(this.#marks.entries())));
   }
 
-  /** A restart then gives out other marks, which costs some connections' balancing, no more. */
-  #guarded(work: () => void): void {
+  /** False if it failed. A restart then gives out other marks, which costs some connections' balancing, no more. */
+  #guarded(work: () => void): boolean {
     try {
       work();
+      return true;
     } catch (error) {
       this.#say(error instanceof Error ? error.message : String(error));
+      return false;
     }
   }
 

@@ -7,7 +7,7 @@ import type { Choice } from "./choose.ts";
 export interface StartOptions {
   /** Rejects if nothing works there. */
   readonly choose: (probed: LbTarget) => Promise<Choice>;
-  /** What there is to balance in; "auto" looks at the first that can be entered. */
+  /** What there is to balance in; "auto" looks at the first that can be entered, and at others if a container's refuses. */
   readonly targets: () => Iterable<LbTarget>;
   /** Called once. */
   readonly found: (choice: Choice) => void;
@@ -17,6 +17,9 @@ export interface StartOptions {
 /** Milliseconds until the next try: after the first, and at most. */
 const RETRY = [500, 30_000] as const;
 
+/** Sandboxes that may refuse in one try: a kernel that has nothing to balance with is not asked by hundreds. */
+const MOST_REFUSALS = 8;
+
 export class Start {
   readonly #options: StartOptions;
   /** Why there is no backend yet. */
@@ -25,6 +28,8 @@ export class Start {
   #timer: NodeJS.Timeout | undefined;
   #failures = 0;
   #over = false;
+  /** Sandboxes whose namespace has refused, by target, the latest last. */
+  readonly #refused = new Set<string>();
 
   constructor(options: StartOptions) {
     this.#options = options;
@@ -58,9 +63,10 @@ export class Start {
   }
 
   async #tryTargets(): Promise<void> {
-    const { targets, choose, found, onProblem } = this.#options;
+    const { choose, found, onProblem } = this.#options;
     let problem: string | undefined;
-    for (const target of [...targets()]) {
+    let refusals = 0;
+    for (const target of this.#inTurn()) {
       try {
         const choice = await choose(target);
         if (this.#over) return choice.backend.close?.();
@@ -69,12 +75,27 @@ export class Start {
         return found(choice);
       } catch (error) {
         problem ??= error instanceof Error ? error.message : String(error);
-        if (!isGone(error)) break; // it would be the same elsewhere
+        if (isGone(error)) continue;
+        if (target.kind !== "sandbox") break; // it would be the same elsewhere
+        this.#refuses(target);
+        if (++refusals === MOST_REFUSALS) break;
       }
     }
     if (problem === undefined || this.#over) return;
     this.problem = problem;
     onProblem(problem);
     this.#timer = setTimeout(() => this.again(), Math.min(RETRY[0] * 2 ** this.#failures++, RETRY[1])).unref();
+  }
+
+  /** The node's own namespaces first, since what a sandbox's refuses its container may have brought about; those that have refused, last. */
+  #inTurn(): readonly LbTarget[] {
+    const refused = new Map([...this.#refused].map((id, i) => [id, i]));
+    const turn = ({ kind, id }: LbTarget): number => (kind === "sandbox" ? (refused.get(id) ?? -1) : -2);
+    return [...this.#options.targets()].sort((a, b) => turn(a) - turn(b));
+  }
+
+  #refuses({ id }: LbTarget): void {
+    this.#refused.delete(id);
+    this.#refused.add(id);
   }
 }

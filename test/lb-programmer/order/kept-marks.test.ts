@@ -1,5 +1,5 @@
 /** Marks over restarts: as they were, whatever the file says, and never in the way. */
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
@@ -55,6 +55,21 @@ test.each([
   if (words !== undefined) expect(readFileSync(join(path, "marks.damaged"), "utf8")).toBe(text);
   it.close({ cleared: false });
   expect(read(path)).toEqual({ z: 256, y: 257 });
+});
+
+test("what could not be written is written once it can be", () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const full = join(folder(), "full");
+  writeFileSync(full, "a file where the directory should be");
+  const { marks, said } = kept(join(full, "state"));
+  marks.of("a/n/4");
+  vi.advanceTimersByTime(1_000);
+  expect(said).toEqual([expect.stringContaining("ENOTDIR"), expect.stringContaining("ENOTDIR")]);
+  rmSync(full);
+  vi.advanceTimersByTime(5_000);
+  expect(read(join(full, "state"))).toEqual({ "a/n/4": 256 });
+  expect(said).toHaveLength(2);
 });
 
 test("a directory that can't be is said, and marks are given out all the same", () => {

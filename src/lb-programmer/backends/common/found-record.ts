@@ -28,12 +28,18 @@ export interface Place {
 /** With more namespaces than this, we look which of them are gone. */
 const FEW = 64;
 
+/** Milliseconds until what could not be written is tried again: a disk is not full for ever. */
+const LATER = 5_000;
+
 export class FoundRecord {
   readonly #stateDir: StateDir | undefined;
   readonly #say: (problem: string) => void;
   /** By cookie. Undefined: not read yet. */
   #places: Map<string, Place> | undefined;
   #pruneAt = FEW;
+  /** Cookies of what could not be written. */
+  readonly #unwritten = new Set<string>();
+  #timer: NodeJS.Timeout | undefined;
 
   /** Without a directory, it remembers until this process ends. */
   constructor(stateDir: StateDir | undefined, say: (problem: string) => void) {
@@ -54,14 +60,13 @@ export class FoundRecord {
 
   /** Remembers it as it is now. */
   keep(place: Place): void {
-    const { cookie, netns, settings } = place;
+    const { cookie, settings } = place;
     if (settings.size === 0) {
       this.#drop(cookie);
       return;
     }
     const places = this.#known().set(cookie, place);
-    const text: Written = { boot: boot(), ...(netns !== undefined && { netns }), settings: [...settings] };
-    this.#careful(() => this.#stateDir?.write(PREFIX + cookie, text, { durable: false })); // no use to the next boot
+    this.#write(place);
     if (places.size > this.#pruneAt) this.#prune(places);
   }
 
@@ -84,6 +89,24 @@ export class FoundRecord {
     return this.#places;
   }
 
+  #write({ cookie, netns, settings }: Place): void {
+    const text: Written = { boot: boot(), ...(netns !== undefined && { netns }), settings: [...settings] };
+    this.#unwritten.add(cookie);
+    this.#careful(() => {
+      this.#stateDir?.write(PREFIX + cookie, text, { durable: false }); // no use to the next boot
+      this.#unwritten.delete(cookie);
+    });
+    if (this.#unwritten.size > 0) this.#timer ??= setTimeout(() => this.#writeAgain(), LATER).unref();
+  }
+
+  #writeAgain(): void {
+    this.#timer = undefined;
+    for (const cookie of [...this.#unwritten]) {
+      const place = this.#places?.get(cookie);
+      if (place !== undefined) this.#write(place);
+    }
+  }
+
   #prune(places: ReadonlyMap<string, Place>): void {
     for (const [cookie, { netns }] of places) if (!leadsTo(netns, cookie)) this.#drop(cookie);
     this.#pruneAt = Math.max(FEW, 2 * places.size);
@@ -91,6 +114,7 @@ export class FoundRecord {
 
   #drop(cookie: string): void {
     this.#places?.delete(cookie);
+    this.#unwritten.delete(cookie);
     this.#careful(() => this.#stateDir?.remove(PREFIX + cookie));
   }
 

@@ -1,4 +1,5 @@
 /** Our table in a target's namespace, read and changed, and what the kernel's refusals mean. */
+import { randomBytes } from "node:crypto";
 import { errnoName, OsError } from "../../../os/error.ts";
 import { heldUp, patience } from "../../../os/held-up.ts";
 import { generationOf, inTransaction, withNetfilter } from "../../../os/netlink/nfnetlink.ts";
@@ -31,7 +32,8 @@ export async function rehearse(target: LbTarget, changes: readonly Change[]): Pr
   throw error.code === "denied" ? error : new LbError("missing", target, lacking(wrong));
 }
 
-const REHEARSAL = "eleven_rehearsal";
+/** Of a name that no container can know: one that is there already would not be like ours. */
+const REHEARSAL = `eleven_rehearsal_${randomBytes(8).toString("hex")}`;
 const IMPOSSIBLE: Change = { kind: "chain.delete", chain: "none" };
 
 /** Rejects if there is no such namespace, or no rights in it. */

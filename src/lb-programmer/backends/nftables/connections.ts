@@ -25,8 +25,9 @@ export function endConnections(target: LbTarget, ops: readonly LbOp[], desired: 
   const by = new Map<string, VirtualServer[]>();
   for (const { server, destination } of removed)
     by.set(destination.address, [...(by.get(destination.address) ?? []), server]);
+  const still = ops.some(({ op }) => op === "server.remove") ? leadingTo(by, desired) : NOBODY;
   const over = (entry: Tracked): boolean =>
-    (entry.to === entry.by && added.has(entry.to)) || (by.get(entry.by) ?? []).some((server) => through(server, entry));
+    (entry.to === entry.by && added.has(entry.to)) || (isThrough(by, entry) && !isThrough(still, entry));
   try {
     guarded(target, () => forget(target.netns, new Set([...by.keys(), ...added]), over));
   } catch (error) {
@@ -34,6 +35,26 @@ export function endConnections(target: LbTarget, ops: readonly LbOp[], desired: 
     if (!(error instanceof LbError) || error.code !== "missing") throw error;
   }
 }
+
+/** By task: servers that lead to it. */
+type ByTask = ReadonlyMap<string, readonly VirtualServer[]>;
+const NOBODY: ByTask = new Map();
+
+/** Those that lead to one of these tasks from now on. A published port may have gone from one server to another ("traffic: local"). */
+function leadingTo(tasks: ByTask, { servers }: LbState): ByTask {
+  const leading = new Map<string, VirtualServer[]>();
+  for (const server of servers)
+    for (const { address } of server.destinations) {
+      if (!tasks.has(address)) continue;
+      const there = leading.get(address);
+      if (there === undefined) leading.set(address, [server]);
+      else there.push(server);
+    }
+  return leading;
+}
+
+const isThrough = (by: ByTask, entry: Tracked): boolean =>
+  (by.get(entry.by) ?? []).some((server) => through(server, entry));
 
 /** Connections outlive the replacement of their server by another with the same task. */
 function removedDestinations(ops: readonly LbOp[], desired: LbState) {
