@@ -133,6 +133,9 @@ function withSources({ name, ports }: Service): readonly Port[] {
     const canonical = (text: string, n: number): string => {
       const range = canonicalRange(text);
       if (range === undefined) throw invalid(`source "${brief(text)}" is no IP address and no range`, `[${n}]`);
+      // Nobody comes from there over IPv6, and over IPv4 it would let nobody in.
+      if (range.startsWith("::ffff:"))
+        throw invalid(`source "${brief(text)}" is IPv4 as IPv6 writes it: write it as IPv4`, `[${n}]`);
       return range;
     };
     let known = seen.get(sources);

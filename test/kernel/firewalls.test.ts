@@ -20,6 +20,7 @@ const BASE = "type filter hook forward priority 0; policy";
 const CHAINS: readonly (readonly [name: string, table: string, how: string | undefined])[] = [
   ["an empty chain", `table inet f { chain c { ${BASE} accept; }; }`, undefined],
   ["a policy", `table inet f { chain c { ${BASE} drop; }; }`, "inet f c (policy drop)"],
+  ["a policy of a table that sleeps", `table inet f { flags dormant; chain c { ${BASE} drop; }; }`, undefined],
   ["a policy of the other family", `table ip6 f { chain c { ${BASE} drop; }; }`, undefined],
   ["another hook", "table inet f { chain c { type filter hook input priority 0; policy drop; }; }", undefined],
   ["translated connections", `table inet f { chain c { ${BASE} drop; ct status dnat accept; }; }`, undefined],

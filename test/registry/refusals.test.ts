@@ -163,6 +163,18 @@ describe("places", () => {
       ["invalid", "service.ports[0].sources[1]", 'service x: source "10.0.0.1/8" is no IP address and no range'],
     ],
     [
+      "sources of IPv4 in IPv6's notation",
+      {
+        kind: "service.put",
+        service: { name: "x", ports: [{ target: 80, published: 80, sources: ["::ffff:10.0.0.0/104"] }] },
+      },
+      [
+        "invalid",
+        "service.ports[0].sources[0]",
+        'service x: source "::ffff:10.0.0.0/104" is IPv4 as IPv6 writes it: write it as IPv4',
+      ],
+    ],
+    [
       "sources of what nobody reaches from outside",
       { kind: "service.put", service: { name: "x", ports: [{ target: 80, sources: ["10.0.0.0/8"] }] } },
       [

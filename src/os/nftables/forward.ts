@@ -66,9 +66,9 @@ export function forwardChains(
   try {
     const bases = orWhy(() => within((lists) => basesIn(lists, own)));
     const listed = typeof bases === "string" ? within(iptablesBases) : bases;
-    const chains = listed.map((base): ForwardChain => {
-      const read = orWhy(() => within((lists) => ruled(lists, base)));
-      return typeof read === "string" ? { ...base, rules: new Map(), sets: new Map(), unseen: read } : read;
+    const chains = listed.flatMap((base): readonly ForwardChain[] => {
+      const read = orWhy(() => within((lists) => (isDormant(lists, base) ? [] : [ruled(lists, base)])));
+      return typeof read === "string" ? [{ ...base, rules: new Map(), sets: new Map(), unseen: read }] : read;
     });
     return typeof bases === "string" ? { chains, unseen: bases } : { chains };
   } catch (error) {
@@ -99,6 +99,8 @@ const FORWARD = 2;
 const DROP = 0;
 const OP = "nftables chains";
 
+const TABLE = { name: 1, flags: 2 };
+const DORMANT = 1;
 const CHAIN = { table: 1, name: 3, hook: 4, policy: 5, number: 1 };
 const RULE = { table: 1, chain: 2, handle: 3, expressions: 4 };
 const ELEMENTS = { table: 1, set: 2, list: 3, key: 1, data: 2, flags: 3, value: 1 };
@@ -132,6 +134,10 @@ function baseOf(family: ForwardFamily | undefined, from: Attributes): Base | und
   if (from.nested(CHAIN.hook).be32(CHAIN.number) !== FORWARD) return undefined;
   return { family, table, name, policy: from.be32(CHAIN.policy) === DROP ? "drop" : "accept" };
 }
+
+/** Of `flags dormant`: none of its chains sees a packet. */
+const isDormant = (lists: Lists, { family, table }: Base): boolean =>
+  ((lists.one("GETTABLE", FAMILIES[family], { [TABLE.name]: table }).be32(TABLE.flags) ?? 0) & DORMANT) !== 0;
 
 function ruled(lists: Lists, base: Base): ForwardChain {
   const rules = rulesOf(lists, base);

@@ -22,10 +22,9 @@ export function chooseRules(localnet: Localnet, { iptables }: RulesChoice): (tar
   const tidy = new Set<string>();
   let taken: Promise<Rules> | undefined;
   return async (target) => {
-    taken ??= table.probe(target).then(
-      () => table,
+    taken ??= suits(table, target).then(
+      (does) => (does ? table : old),
       (error) => {
-        if (error instanceof LbError && error.code === "missing") return old;
         taken = undefined;
         throw error;
       },
@@ -39,6 +38,26 @@ export function chooseRules(localnet: Localnet, { iptables }: RulesChoice): (tar
     return rules;
   };
 }
+
+/** Asked at home if we may: in a container's namespace, the container has a say. */
+async function suits(table: Rules, target: LbTarget): Promise<boolean> {
+  const probe = (where: LbTarget): Promise<boolean> =>
+    table.probe(where).then(
+      () => true,
+      (error) => {
+        if (error instanceof LbError && error.code === "missing") return false;
+        throw error;
+      },
+    );
+  try {
+    return await probe(HOME);
+  } catch (error) {
+    if (!(error instanceof LbError) || error.code !== "denied") throw error;
+    return await probe(target);
+  }
+}
+
+const HOME: LbTarget = { kind: "host", id: "home", bridge: "" };
 
 const [IPV4, IPV6] = [2, 10];
 
