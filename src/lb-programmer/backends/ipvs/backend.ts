@@ -17,7 +17,7 @@ import { Localnet } from "../common/localnet.ts";
 import { onOwnDevice } from "../common/own.ts";
 import { Watches } from "../common/watch.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
-import { chooseRules, type RulesChoice } from "./choose-rules.ts";
+import { chooseRules } from "./choose-rules.ts";
 import { forgetEarlyFlows } from "./flows.ts";
 import { changeInterfaces, ownAddresses } from "./interfaces.ts";
 import { EVERY_LOOK, type Rules } from "./rules.ts";
@@ -25,7 +25,9 @@ import { changeServices, deleteServices, removeServices } from "./services.ts";
 import { ipvsSysctls, openSettings, readSettings, SETTINGS } from "./sysctls.ts";
 import { hasIpvs, NO_IPVS, withIpvs } from "./with-ipvs.ts";
 
-export interface IpvsOptions extends RulesChoice {
+export interface IpvsOptions {
+  /** Rules through iptables: of the "legacy" or the "nft" variant, or (true) the first that works. Missing: only where there is no nf_tables. */
+  readonly iptables?: "legacy" | "nft" | true;
   /** What settings were before us. Default: known as long as this process lives. */
   readonly found?: Found;
 }
@@ -43,9 +45,9 @@ export class IpvsBackend implements LbBackend {
   /** The rules that were taken; their looks are what is watched. */
   #taken: Rules | undefined;
 
-  constructor({ found = new Found(), ...choice }: IpvsOptions = {}) {
+  constructor({ found = new Found(), iptables }: IpvsOptions = {}) {
     this.#found = found;
-    const choose = chooseRules(new Localnet(found), choice);
+    const choose = chooseRules(new Localnet(found), iptables);
     this.#rules = async (target) => {
       this.#taken = await choose(target);
       return this.#taken;

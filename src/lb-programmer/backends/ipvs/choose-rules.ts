@@ -9,12 +9,10 @@ import { IptablesRules } from "./iptables/iptables-rules.ts";
 import type { Rules } from "./rules.ts";
 import { TableRules } from "./table/table-rules.ts";
 
-export interface RulesChoice {
-  /** Rules through iptables: of the "legacy" or the "nft" variant, or (true) the first that works. Missing: only where there is no nf_tables. */
-  readonly iptables?: "legacy" | "nft" | true;
-}
-
-export function chooseRules(localnet: Localnet, { iptables }: RulesChoice): (target: LbTarget) => Promise<Rules> {
+export function chooseRules(
+  localnet: Localnet,
+  iptables: "legacy" | "nft" | true | undefined,
+): (target: LbTarget) => Promise<Rules> {
   const old = new IptablesRules(localnet, typeof iptables === "string" ? `-${iptables}` : undefined);
   if (iptables !== undefined) return async () => old;
   const table = new TableRules(localnet);
