@@ -10,6 +10,12 @@ import { connect, createServer } from "node:net";
 /** As in until.ts. */
 const PATIENCE = Number(process.env.E11_PATIENCE ?? 1);
 
+/**
+ * Source ports of `ask`, each once and below those that the kernel chooses: IPVS knows a closed connection for two minutes, and what comes
+ * from its port is of it, whatever the service has become.
+ */
+let nextPort = 10_000;
+
 const held = new Map();
 const servers = [];
 let loading;
@@ -37,14 +43,14 @@ const actions = {
     for (const server of servers.splice(0)) server.close();
   },
 
-  /** Answers of `count` connections or datagrams, each from a port of its own, from `from` on; a failure is "error <code>". */
-  async ask({ to, port, protocol = "tcp", count = 1, together = 20, timeout = 2000, from }) {
+  /** Answers of `count` connections or datagrams, each from a port of its own; a failure is "error <code>". */
+  async ask({ to, port, protocol = "tcp", count = 1, together = 20, timeout = 2000 }) {
     const one = protocol === "tcp" ? askTcp : askUdp;
     const answers = [];
     const worker = async () => {
       while (answers.length < count) {
         const at = answers.push(undefined) - 1;
-        answers[at] = await one(to, port, timeout, from && from + at);
+        answers[at] = await one(to, port, timeout, freshPort());
       }
     };
     await Promise.all(Array.from({ length: Math.min(together, count) }, worker));
@@ -103,6 +109,11 @@ const actions = {
     return { good: loading.good, bad: loading.bad };
   },
 };
+
+function freshPort() {
+  if (nextPort === 32_000) nextPort = 10_000;
+  return nextPort++;
+}
 
 function askTcp(to, port, timeout, localPort, question) {
   const connection = holdTcp(to, port, localPort);

@@ -14,8 +14,6 @@ export interface Asking {
   readonly count?: number;
   /** How many at a time. Default 20. */
   readonly together?: number;
-  /** Their source ports: this one and those that follow. Default: what the kernel chooses. */
-  readonly from?: number;
 }
 
 export class Peer {
