@@ -27,7 +27,8 @@ export function trafficSuite(
   placement: Placement,
   { families = [4, 6], tolerance = 0.15, flush, dump }: TrafficOptions,
 ): void {
-  describe(`traffic: ${name}, balanced in the ${placement}`, () => {
+  // Real connections on a busy machine: a row is lost now and then; what is wrong is wrong twice.
+  describe(`traffic: ${name}, balanced in the ${placement}`, { retry: 1 }, () => {
     let world: World;
     let backend: LbBackend;
     let swarm: Swarm;
