@@ -10,9 +10,13 @@ import { trafficSuite } from "./traffic.ts";
 /** Always the same: what is dumped before and after can be compared. */
 const backend = () => new NftablesBackend({ random: () => 0 });
 
+const LOOK =
+  "nft list ruleset; ip address; ip neigh; ip -6 neigh; grep -h -e Icmp -e RateLimit /proc/net/snmp /proc/net/snmp6";
+
 const options = {
   flush: async (netns: string) => void (await exec("nft", ["flush", "ruleset"], { netns })),
   dump: async (netns: string) => (await exec("nft", ["--stateless", "list", "ruleset"], { netns })).stdout,
+  look: async (netns: string) => (await exec("sh", ["-c", LOOK], { netns })).stdout,
 };
 
 describe.skipIf(!privileged())("nftables", () => {

@@ -87,6 +87,12 @@ const actions = {
     held.delete(key);
   },
 
+  /** Ends whatever is held or goes on. */
+  async release() {
+    if (loading) loading.stop = true;
+    for (const key of [...held.keys()]) await actions.drop({ key });
+  },
+
   /** Connects all the time until `rest`. */
   async load({ to, port, together = 8 }) {
     const run = { stop: false, good: 0, bad: [], done: undefined };

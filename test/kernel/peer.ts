@@ -85,6 +85,11 @@ export class Peer {
     return this.#tell("drop", { key });
   }
 
+  /** Ends whatever it holds, and its load: what a row that failed has left. */
+  release(): Promise<void> {
+    return this.#tell("release", {});
+  }
+
   /** Connects, over and over, until `rest`. */
   load(to: string, port: number): Promise<void> {
     return this.#tell("load", { to, port });
@@ -99,12 +104,12 @@ export class Peer {
     return this.#tell("rest", {});
   }
 
-  /** True if the address answers an echo request. */
-  async ping(to: string): Promise<boolean> {
+  /** True if the address answers an echo request, else what ping says. */
+  async ping(to: string): Promise<true | string> {
     const six = to.includes(":");
     const [tool, ...args] = (await hasPing()) ? ["ping", six ? "-6" : "-4"] : ["busybox", six ? "ping6" : "ping"];
-    const { status } = await exec(tool!, [...args, "-c", "1", "-W", "1", to], { netns: this.namespace.path });
-    return status === 0;
+    const asked = await exec(tool!, [...args, "-c", "1", "-W", "1", to], { netns: this.namespace.path });
+    return asked.status === 0 || `status ${asked.status}: ${asked.stdout}${asked.stderr}`;
   }
 
   end(): void {

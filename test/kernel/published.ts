@@ -2,11 +2,12 @@
  * Published ports, for every backend: from another machine, from the host and from its containers, through the ingress sandbox
  * to tasks anywhere (or here only), and straight to a task in host mode.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { LbBackend } from "../../src/lb-programmer/backends/backend.ts";
 import { eachPort } from "../../src/model/port-range.ts";
 import type { Port } from "../../src/model/types.ts";
 import type { Peer } from "./peer.ts";
+import { beginRows } from "./row.ts";
 import { type Family, Swarm } from "./swarm.ts";
 import { COUNTED, less, names, type TrafficOptions, tally, udpTaken } from "./traffic.ts";
 import { addressesOf, addressOf, cidrOf, HOST, makeWorld, OUTSIDE, PORT, type World } from "./world.ts";
@@ -58,7 +59,7 @@ const FIREWALLD = `
 export function publishedSuite(
   name: string,
   makeBackend: () => LbBackend,
-  { families = [4, 6], tolerance = 0.15, flush }: TrafficOptions,
+  { families = [4, 6], tolerance = 0.15, flush, dump, look = dump }: TrafficOptions,
 ): void {
   describe(`published ports: ${name}`, () => {
     let world: World;
@@ -76,7 +77,7 @@ export function publishedSuite(
       backend?.close?.();
       await world?.close();
     });
-    beforeEach(() => swarm.reset());
+    beginRows(() => ({ world, swarm, balancers: swarm.targets, look }));
 
     async function web(ports: readonly Port[], nodes: readonly string[] = ["here", "here", "here"]): Promise<void> {
       swarm.service("web", { ports });

@@ -70,6 +70,7 @@ function partsOf(
   const options: TrafficOptions = {
     flush: async (netns) => void (await sh(`${flush}; ipvsadm -C`, netns)),
     dump: (netns) => sh(`${list}; ipvsadm -Sn; ip -br address; ip route; ip -6 route`, netns),
+    look: (netns) => sh(`${list}; ipvsadm -Ln; ipvsadm -Lnc; ip address; ip -s neigh`, netns),
   };
   const limits = { device: "e11-dev", runs: 4, everyPair: false };
   return {

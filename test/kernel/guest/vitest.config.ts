@@ -7,8 +7,6 @@ export default defineConfig({
     include: ["test/kernel/guest/inside.ts"],
     pool: "forks",
     fileParallelism: false,
-    // A guest that gets no processor for seconds loses a row now and then; what is wrong is wrong twice.
-    retry: 1,
     testTimeout: 300_000,
     hookTimeout: 300_000,
   },
