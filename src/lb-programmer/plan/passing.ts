@@ -38,15 +38,18 @@ export const sysctlsFor = (servers: readonly VirtualServer[], { sysctls }: PlanC
 /**
  * A namespace through which connections to these addresses pass on to others: the kernel must forward in their families. Where
  * they leave by the `device` that they came in by, it must not tell clients to go there directly (ICMP redirects; and those
- * count against the limit for errors that clients do need).
+ * count against the limit for errors that clients do need). Redirects of IPv6 have no switch: there the errors are taken out
+ * of the limit (ip-sysctl.rst, icmp/ratemask: the types that are limited; 1 is "unreachable").
  */
 export function forwardingFor(addresses: readonly string[], device?: string): Readonly<Record<string, string>> {
   const four = addresses.some((a) => familyOf(a) === 4);
+  const six = addresses.some((a) => familyOf(a) === 6);
   return {
     ...(four && { "net/ipv4/ip_forward": "1" }),
     ...(four && device && { "net/ipv4/conf/all/send_redirects": "0" }),
     ...(four && device && { [`net/ipv4/conf/${device}/send_redirects`]: "0" }),
-    ...(addresses.some((a) => familyOf(a) === 6) && { "net/ipv6/conf/all/forwarding": "1" }),
+    ...(six && { "net/ipv6/conf/all/forwarding": "1" }),
+    ...(six && device && { "net/ipv6/icmp/ratemask": "0,2-127" }),
   };
 }
 
