@@ -30,6 +30,7 @@ const KERNEL_TOOLS: Record<string, string> = {
   "dbus-daemon": "dbus-daemon",
   ufw: "ufw",
   conntrack: "conntrack",
+  dockerd: "docker.io",
 };
 
 const kernel = process.argv.includes("--kernel");

@@ -212,9 +212,9 @@ describe.skipIf(!privileged())("side by side", () => {
       if (!first) await publish();
       const stop = await start(host);
       try {
-        expect(drops(await exec("sh", ["-c", "nft list ruleset; iptables-legacy-save"], { netns: host.path }))).toBe(
-          true,
-        );
+        expect(
+          drops(await exec("sh", ["-c", "nft list ruleset; iptables-legacy-save; iptables -S"], { netns: host.path })),
+        ).toBe(true);
         await (first ? publish() : swarm.settle());
         if (allows !== undefined) {
           const blocked = backend.blocked(swarm.target("host"));

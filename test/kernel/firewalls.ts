@@ -24,7 +24,8 @@ const including =
 export const FIREWALLS: readonly Firewall[] = [
   { name: "firewalld", start: firewalld, drops: including("reject with icmpx admin-prohibited") },
   { name: "ufw", start: ufw, drops: including("ufw-reject-forward") },
-  { name: "docker", start: docker, drops: including("DOCKER-ISOLATION-STAGE-1") },
+  { name: "dockerd", start: dockerd, drops: including("-P FORWARD DROP") },
+  { name: "docker, of a swarm", start: dockerOfSwarm, drops: including("DOCKER-ISOLATION-STAGE-1") },
   { name: "iptables, legacy", start: policy("legacy"), drops: including(":FORWARD DROP") },
   { name: "iptables, nft", start: policy("nft"), drops: including("policy drop") },
   {
@@ -50,8 +51,19 @@ function rules(text: string) {
   };
 }
 
+/** Drops what it does not know if it was itself that made the host forward. */
+async function dockerd(host: Namespace) {
+  await host.run("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_forward");
+  const own = `mount -t tmpfs none /run; mount -t tmpfs none /tmp; mkdir -p /var/lib/docker; mount -t tmpfs none /var/lib/docker
+    at=/sys/fs/cgroup; [ -e $at/cgroup.controllers ] || [ -e $at/devices ] || {
+      mount -t tmpfs none $at; mkdir $at/devices; mount -t cgroup -o devices none $at/devices; }
+    exec dockerd --data-root /var/lib/docker --exec-root /run/docker --pidfile /run/docker.pid --storage-driver vfs -H unix:///run/docker.sock`;
+  const last = "iptables -S DOCKER-USER | grep -q RETURN && iptables -S FORWARD | grep -q DROP";
+  return daemon(host, own, "sh", "-c", last);
+}
+
 /** What a real engine wrote (test/golden/balancing), for a host whose bridge is called `gw`. */
-async function docker({ path }: Namespace) {
+async function dockerOfSwarm({ path }: Namespace) {
   const file = new URL("../golden/balancing/data/02-web3.json", import.meta.url);
   const lines: readonly string[] = JSON.parse(readFileSync(file, "utf8")).namespaces.host.iptables;
   const filter = lines.slice(lines.indexOf("*filter") + 1).filter((line) => line.startsWith("-A"));
@@ -79,12 +91,14 @@ async function ufw(host: Namespace) {
 async function firewalld(host: Namespace) {
   const own = `mount -t tmpfs none /run; mount -t tmpfs none /tmp; mount -t tmpfs none /var/log; mkdir -p /run/dbus
     dbus-daemon --system --fork; exec firewalld --nofork --nopid`;
-  const args = ["-m", "-p", "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-c", own];
+  return daemon(host, own, "nft", "list", "chain", "inet", "firewalld", "filter_FORWARD");
+}
+
+/** A service with mounts and processes of its own, which go with it; it is ready when the command succeeds. */
+async function daemon(host: Namespace, script: string, ...ready: [command: string, ...args: string[]]) {
+  const args = ["-m", "-p", "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "sh", "-c", script];
   const child = inNetns(host.path, () => spawn(toolPath("unshare"), args, { stdio: "ignore" }));
-  await vi.waitFor(() => host.run("nft", "list", "chain", "inet", "firewalld", "filter_FORWARD"), {
-    timeout: 30_000,
-    interval: 200,
-  });
+  await vi.waitFor(() => host.run(...ready), { timeout: 30_000, interval: 200 });
   return async () => {
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGKILL");
