@@ -14,6 +14,7 @@ import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
 const FORWARD = "net/ipv4/ip_forward";
 const FORWARD6 = "net/ipv6/conf/all/forwarding";
 const REDIRECTS = "net/ipv4/conf/dev0/send_redirects";
+const RATEMASK = "net/ipv6/icmp/ratemask";
 const TCP = "net/netfilter/nf_conntrack_tcp_timeout_established";
 
 /** "key=value …" before us, then what we set (in turns), what somebody sets while we are there, and what is left. */
@@ -39,6 +40,7 @@ const ROWS: readonly (readonly [
     "",
     `${FORWARD}=0 ${FORWARD6}=0 net/ipv4/conf/dev0/forwarding=1 net/ipv6/conf/dev0/forwarding=1 net/ipv4/conf/lo/forwarding=0 net/ipv4/conf/all/accept_redirects=0`,
   ],
+  ["a list", `${RATEMASK}=0-1,3-127`, [`${RATEMASK}=0,3-127`], "", `${RATEMASK}=0-1,3-127`],
   ["one that this kernel does not have", "", ["net/ipv4/no_such_thing=1"], "", ""],
 ];
 

@@ -303,7 +303,7 @@ describe("a network's load balancer", () => {
       sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1
       sysctl net/ipv6/conf/all/forwarding 1
-      sysctl net/ipv6/icmp/ratemask 0,2-127`),
+      sysctl net/ipv6/icmp/ratemask 0,3-127`),
     );
   });
 
@@ -317,14 +317,14 @@ describe("a network's load balancer", () => {
       address fd00:1::4 eth0
       snat fd00:1::/64 to fd00:1::3
       sysctl net/ipv6/conf/all/forwarding 1
-      sysctl net/ipv6/icmp/ratemask 0,2-127`),
+      sysctl net/ipv6/icmp/ratemask 0,3-127`),
     );
     expect(planned("mynet4", six, { placement: "network" })).toBe(
       text(`
       server web/mynet/6 fd00:1::4 mark 256 arriving rr
       address fd00:1::4 eth0
       sysctl net/ipv6/conf/all/forwarding 1
-      sysctl net/ipv6/icmp/ratemask 0,2-127`),
+      sysctl net/ipv6/icmp/ratemask 0,3-127`),
     );
   });
 
@@ -400,7 +400,7 @@ describe("the routing mesh", () => {
       sysctl net/ipv4/conf/eth0/send_redirects 0
       sysctl net/ipv4/ip_forward 1
       sysctl net/ipv6/conf/all/forwarding 1
-      sysctl net/ipv6/icmp/ratemask 0,2-127`),
+      sysctl net/ipv6/icmp/ratemask 0,3-127`),
     );
   });
 });

@@ -39,7 +39,7 @@ export const sysctlsFor = (servers: readonly VirtualServer[], { sysctls }: PlanC
  * A namespace through which connections to these addresses pass on to others: the kernel must forward in their families. Where
  * they leave by the `device` that they came in by, it must not tell clients to go there directly (ICMP redirects; and those
  * count against the limit for errors that clients do need). Redirects of IPv6 have no switch: there the errors are taken out
- * of the limit (ip-sysctl.rst, icmp/ratemask: the types that are limited; 1 is "unreachable").
+ * of the limit (ip-sysctl.rst, icmp/ratemask: the types that are limited; 1 is "unreachable", 2, "too big", never was).
  */
 export function forwardingFor(addresses: readonly string[], device?: string): Readonly<Record<string, string>> {
   const four = addresses.some((a) => familyOf(a) === 4);
@@ -49,7 +49,7 @@ export function forwardingFor(addresses: readonly string[], device?: string): Re
     ...(four && device && { "net/ipv4/conf/all/send_redirects": "0" }),
     ...(four && device && { [`net/ipv4/conf/${device}/send_redirects`]: "0" }),
     ...(six && { "net/ipv6/conf/all/forwarding": "1" }),
-    ...(six && device && { "net/ipv6/icmp/ratemask": "0,2-127" }),
+    ...(six && device && { "net/ipv6/icmp/ratemask": "0,3-127" }),
   };
 }
 

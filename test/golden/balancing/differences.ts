@@ -29,7 +29,7 @@ export const DIFFERENCES: readonly Difference[] = [
   },
   {
     why: "Docker's load balancer sends redirects, which lead clients around it and use up what the kernel may say of errors",
-    ours: /^sysctl net\/(?:ipv4\/conf\/\S+\/send_redirects 0|ipv6\/icmp\/ratemask 0,2-127)$/,
+    ours: /^sysctl net\/(?:ipv4\/conf\/\S+\/send_redirects 0|ipv6\/icmp\/ratemask 0,3-127)$/,
     where: /ingress|lb_/,
   },
   {

@@ -153,7 +153,8 @@ function placeOf(cookie: string, read: unknown): Place | undefined {
 /** A file of the network's settings, or one of IPVS's without a file. Names of interfaces are in it, which may be almost anything. */
 const isSetting = (key: unknown): boolean =>
   typeof key === "string" && /^(net|ipvs)(\/[^\s/]+)+$/.test(key) && !/\/\.{1,2}(\/|$)/.test(key);
-const isValue = (value: unknown): boolean => typeof value === "string" && /^[\d -]{1,64}$/.test(value);
+/** A number, several, or ranges of them. */
+const isValue = (value: unknown): boolean => typeof value === "string" && /^[\d ,-]{1,1024}$/.test(value);
 
 /** Which run of the machine this is. */
 const boot = (): string => {
