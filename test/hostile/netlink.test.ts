@@ -2,16 +2,30 @@
 import { readdirSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
+import { diff } from "../../src/lb-programmer/diff.ts";
+import { EMPTY, type LbTarget } from "../../src/lb-programmer/state.ts";
+import { heldUp, hurry } from "../../src/os/held-up.ts";
 import { NETLINK_NETFILTER, NETLINK_ROUTE, Netlink } from "../../src/os/netlink/connection.ts";
 import { forget, trackedBy } from "../../src/os/netlink/conntrack.ts";
 import { nftGeneration, withNetfilter } from "../../src/os/netlink/nfnetlink.ts";
 import { interfaceAddresses, localRoutes } from "../../src/os/netlink/rtnetlink.ts";
 import { MessageWriter } from "../../src/os/netlink/write.ts";
 import { inNetns } from "../../src/os/netns.ts";
+import { parseState } from "../lb-programmer/state-text.ts";
 import { withoutNamespaces } from "../system/namespaces.ts";
 import { Containers } from "./container.ts";
 
 const CREATE = 0x600;
+
+/** Transactions that take a second for 300 rules: each rule that looks into the map has the kernel look at all of it, with every one. */
+const busy = (rules: number): string => `
+  elements=$(for i in $(seq 0 49999); do echo -n "10.1.$((i / 256)).$((i % 256)) : jump t, "; done)
+  (echo "table inet busy { chain t { accept; }; map m { type ipv4_addr : verdict; }; chain c { type filter hook forward priority 0;"
+   for i in $(seq ${rules}); do echo "ip saddr vmap @m;"; done
+   echo "}; }; add element inet busy m { $elements }") | nft -f -
+  echo go
+  while :; do nft add rule inet busy c ip saddr vmap @m; done`;
 
 describe.skipIf(withoutNamespaces())("a container whose namespace is read", () => {
   const containers = new Containers();
@@ -59,17 +73,7 @@ describe.skipIf(withoutNamespaces())("a container whose namespace is read", () =
 
   test("has transactions that take seconds, one after the other: a look takes one descriptor, and no thread of those that all share", async () => {
     await containers.add("busy");
-    // Each rule that looks into the map has the kernel look at all of it, with every transaction.
-    const elements = 'for i in $(seq 0 49999); do echo -n "10.1.$((i / 256)).$((i % 256)) : jump t, "; done';
-    await containers.attacking(
-      "busy",
-      `
-      (echo "table inet busy { chain t { accept; }; map m { type ipv4_addr : verdict; }; chain c { type filter hook forward priority 0;"
-       for i in $(seq 300); do echo "ip saddr vmap @m;"; done
-       echo "}; }; add element inet busy m { $(${elements}) }") | nft -f -
-      echo go
-      while :; do nft add rule inet busy c ip saddr vmap @m; done`,
-    );
+    await containers.attacking("busy", busy(300));
     const descriptors = () => readdirSync("/proc/self/fd").length;
     const before = descriptors();
     let [most, longest] = [0, 0];
@@ -85,19 +89,34 @@ describe.skipIf(withoutNamespaces())("a container whose namespace is read", () =
     expect(longest).toBeLessThan(1_000);
   });
 
+  test("makes a change of ours wait: it is given up once, and not tried again behind itself", async () => {
+    await containers.add("late");
+    const attack = await containers.attacking("late", busy(1_200));
+    onTestFinished(() => attack.end());
+    const netns = containers.path("late");
+    const backend = new NftablesBackend();
+    const target: LbTarget = { kind: "sandbox", id: "sandbox/late", sandbox: "late", netns };
+    const desired = parseState("server web/mynet/4 10.0.1.4 mark 256 local rr\n  10.0.1.5 1");
+    heldUp.add(netns);
+    onTestFinished(hurry()); // a second, not 15
+    const error = await vi.waitFor(async () => {
+      const began = performance.now();
+      const failed: Error = await backend.apply(target, diff(EMPTY, desired), desired).then(
+        () => Promise.reject(new Error("it came between two of them")),
+        (error) => error,
+      );
+      expect(performance.now() - began).toBeLessThan(1_900);
+      return failed;
+    }, 30_000);
+    expect(error.message).toContain("take too long");
+    backend.close();
+  });
+
   test("so do others of its owner's, and have more than is read: sockets that wait to be closed are bounded, and neighbours are looked at", async () => {
     const attackers = ["busy1", "busy2", "busy3"];
     await containers.add(...attackers, "calm");
-    const elements = 'for i in $(seq 0 49999); do echo -n "10.1.$((i / 256)).$((i % 256)) : jump t, "; done';
     for (const name of attackers) {
-      const attack = await containers.attacking(
-        name,
-        `(echo "table inet busy { chain t { accept; }; map m { type ipv4_addr : verdict; }; chain c { type filter hook forward priority 0;"
-          for i in $(seq 300); do echo "ip saddr vmap @m;"; done
-          echo "}; }; add element inet busy m { $(${elements}) }") | nft -f -
-        echo go
-        while :; do nft add rule inet busy c ip saddr vmap @m; done`,
-      );
+      const attack = await containers.attacking(name, busy(300));
       onTestFinished(() => attack.end());
     }
     const rules = new MessageWriter().message((10 << 8) | 7, 0, [1, 0, 0, 0], (to) => to.text(1, "busy"));

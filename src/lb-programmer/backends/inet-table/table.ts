@@ -5,12 +5,11 @@
  */
 import type { Change } from "../../../os/nftables/types.ts";
 import { EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
-import { LbError } from "../backend.ts";
 import { mayHold } from "../common/own.ts";
 import { changesOf, madeBy } from "./changes.ts";
 import type { Dialect, Installed } from "./dialect.ts";
 import { NOTHING, otherElements, type Parts } from "./parts.ts";
-import { lookAt, readTable, rehearse, transaction } from "./transaction.ts";
+import { lookAt, Refusal, readTable, rehearse, transaction } from "./transaction.ts";
 import { marksIn, understand, type Whole } from "./understand.ts";
 
 /** What is in the kernel: nothing of ours (undefined), a table that is not as we write it, or these. */
@@ -75,7 +74,7 @@ export class InetTable {
     try {
       return await this.#change(target, ops, desired);
     } catch (error) {
-      if (!(error instanceof LbError) || error.code !== "failed") throw error;
+      if (!(error instanceof Refusal)) throw error; // what only took too long may still come to be: twice would be too much
       await this.#rebuild(target, desired);
       return undefined;
     }

@@ -91,6 +91,9 @@ async function committed(target: LbTarget, table: string, changes: readonly Chan
   }
 }
 
+/** The kernel took none of the changes, because of what is there. */
+export class Refusal extends LbError {}
+
 /** The error behind what was refused. */
 export function failure(target: LbTarget, refused: Refused): LbError {
   const code = errnoName(refused.errno);
@@ -103,7 +106,7 @@ export function failure(target: LbTarget, refused: Refused): LbError {
       `${refused.text}: EPERM (a process owns the table: it goes when that one ends)`,
     );
   if (MISSING.has(code)) return new LbError("missing", target, lacking(refused));
-  return new LbError("failed", target, reason(refused));
+  return new Refusal("failed", target, reason(refused));
 }
 
 const MISSING = new Set(["EOPNOTSUPP", "EPROTONOSUPPORT", "EAFNOSUPPORT"]);
