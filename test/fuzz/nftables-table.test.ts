@@ -91,7 +91,7 @@ function changesFor({ skeleton, step }: Dialect, state: LbState): readonly Chang
       parts.map((after) => ({ before: NOTHING, after })),
       EVERY,
     ),
-  ];
+  ].flat();
 }
 
 function holds(dialect: Dialect, state: LbState | undefined): void {

@@ -25,7 +25,7 @@ export const tableOf = (state: LbState, dialect: Dialect = STRAIGHT): readonly C
       ...state.servers.map((server) => dialect.step(undefined, server)),
     ],
     new Set(),
-  ),
+  ).flat(),
 ];
 
 /** What is read of a table that these changes made. */

@@ -22,7 +22,7 @@ const WEB = "server web/mynet/4 10.0.1.4 mark 256 local rr";
 /** Maps and sets are all there. */
 const EVERY: ReadonlySet<string> = new Set(SETS.keys());
 
-/** What stands before, what comes after, and the transaction between. */
+/** What stands before, what comes after, and the transactions between. */
 const STEPS: readonly (readonly [string, string | undefined, string | undefined, string])[] = [
   [
     "a new service",
@@ -64,10 +64,130 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
        10.0.1.5 0
        10.0.1.6 1`,
     `delete element inet eleven tasks4 { 256 . 10.0.1.5 }
-     delete element inet eleven slots4-1 { 262144, 262145 }
      flush chain inet eleven s-256
      add rule inet eleven s-256 counter name s-256 dnat ip to 10.0.1.6 comment "web/mynet/4"
-     add element inet eleven tasks4 { 256 . 10.0.1.5 : 0 }`,
+     add element inet eleven tasks4 { 256 . 10.0.1.5 : 0 }
+     then
+     delete element inet eleven slots4-1 { 262144, 262145 }`,
+  ],
+  [
+    "a task takes the place of another: nobody's rules change",
+    `${WEB}
+       10.0.1.5 1
+       10.0.1.6 1`,
+    `${WEB}
+       10.0.1.5 1
+       10.0.1.7 1`,
+    `delete element inet eleven slots4-1 { 262145 }
+     delete element inet eleven tasks4 { 256 . 10.0.1.6 }
+     add element inet eleven tasks4 { 256 . 10.0.1.7 : 1 }
+     add element inet eleven slots4-1 { 262145 : 10.0.1.7 }`,
+  ],
+  [
+    "affinity comes: old rules lead to the one task still, and new ones to what is there with them",
+    `${WEB}
+       10.0.1.5 1`,
+    `${WEB} affinity 60
+       10.0.1.5 1`,
+    `delete element inet eleven servers4 { 256 }
+     flush chain inet eleven s-256
+     add map inet eleven turns-1 { typeof numgen inc mod 2 : verdict; }
+     add set inet eleven c-256-10.0.1.5 { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 60s; }
+     add chain inet eleven t-256-10.0.1.5
+     add rule inet eleven s-256 counter name s-256 comment "web/mynet/4"
+     add rule inet eleven s-256 ip saddr @c-256-10.0.1.5 goto t-256-10.0.1.5 comment "web/mynet/4"
+     add rule inet eleven s-256 numgen inc mod 1 offset 262144 vmap @turns-1 comment "web/mynet/4"
+     add rule inet eleven t-256-10.0.1.5 update @c-256-10.0.1.5 { ip saddr } comment "web/mynet/4"
+     add rule inet eleven t-256-10.0.1.5 dnat ip to 10.0.1.5 comment "web/mynet/4"
+     add element inet eleven servers4 { 256 comment "rr 60 ml web/mynet/4" : 10.0.1.4 }
+     add element inet eleven turns-1 { 262144 : goto t-256-10.0.1.5 }`,
+  ],
+  [
+    "with affinity, one task in the place of another: its chain is there before it is led to, the other's until nobody is",
+    `${WEB} affinity 60
+       10.0.1.5 1`,
+    `${WEB} affinity 60
+       10.0.1.7 1`,
+    `add set inet eleven c-256-10.0.1.7 { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 60s; }
+     add chain inet eleven t-256-10.0.1.7
+     add rule inet eleven t-256-10.0.1.7 update @c-256-10.0.1.7 { ip saddr } comment "web/mynet/4"
+     add rule inet eleven t-256-10.0.1.7 dnat ip to 10.0.1.7 comment "web/mynet/4"
+     then
+     delete element inet eleven turns-1 { 262144 }
+     delete element inet eleven tasks4 { 256 . 10.0.1.5 }
+     flush chain inet eleven s-256
+     add rule inet eleven s-256 counter name s-256 comment "web/mynet/4"
+     add rule inet eleven s-256 ip saddr @c-256-10.0.1.7 goto t-256-10.0.1.7 comment "web/mynet/4"
+     add rule inet eleven s-256 numgen inc mod 1 offset 262144 vmap @turns-1 comment "web/mynet/4"
+     add element inet eleven tasks4 { 256 . 10.0.1.7 : 1 }
+     add element inet eleven turns-1 { 262144 : goto t-256-10.0.1.7 }
+     then
+     flush chain inet eleven t-256-10.0.1.5
+     delete chain inet eleven t-256-10.0.1.5
+     delete set inet eleven c-256-10.0.1.5`,
+  ],
+  [
+    "with affinity, a task more: its slots are new, but for the last all are others' already",
+    `${WEB} affinity 60
+       10.0.1.5 1`,
+    `${WEB} affinity 60
+       10.0.1.4 1
+       10.0.1.5 1`,
+    `add set inet eleven c-256-10.0.1.4 { type ipv4_addr; size 65535; flags dynamic,timeout; timeout 60s; }
+     add chain inet eleven t-256-10.0.1.4
+     add rule inet eleven t-256-10.0.1.4 update @c-256-10.0.1.4 { ip saddr } comment "web/mynet/4"
+     add rule inet eleven t-256-10.0.1.4 dnat ip to 10.0.1.4 comment "web/mynet/4"
+     add element inet eleven turns-1 { 262145 : goto t-256-10.0.1.5 }
+     then
+     delete element inet eleven turns-1 { 262144 }
+     flush chain inet eleven s-256
+     add rule inet eleven s-256 counter name s-256 comment "web/mynet/4"
+     add rule inet eleven s-256 ip saddr @c-256-10.0.1.4 goto t-256-10.0.1.4 comment "web/mynet/4"
+     add rule inet eleven s-256 ip saddr @c-256-10.0.1.5 goto t-256-10.0.1.5 comment "web/mynet/4"
+     add rule inet eleven s-256 numgen inc mod 2 offset 262144 vmap @turns-1 comment "web/mynet/4"
+     add element inet eleven tasks4 { 256 . 10.0.1.4 : 1 }
+     add element inet eleven turns-1 { 262144 : goto t-256-10.0.1.4 }`,
+  ],
+  [
+    "another mark: all of it is there before, and until nobody is led by it",
+    `${WEB}
+       10.0.1.5 1`,
+    `${WEB.replace("256", "300")}
+       10.0.1.5 1`,
+    `add counter inet eleven s-300
+     add counter inet eleven b-300
+     add chain inet eleven s-300
+     add rule inet eleven s-300 counter name s-300 dnat ip to 10.0.1.5 comment "web/mynet/4"
+     then
+     delete element inet eleven local4 { 10.0.1.4 }
+     delete element inet eleven bytes-local4 { 10.0.1.4 }
+     delete element inet eleven servers4 { 256 }
+     delete element inet eleven tasks4 { 256 . 10.0.1.5 }
+     add element inet eleven servers4 { 300 comment "rr 0 ml web/mynet/4" : 10.0.1.4 }
+     add element inet eleven local4 { 10.0.1.4 : goto s-300 }
+     add element inet eleven bytes-local4 { 10.0.1.4 : b-300 }
+     add element inet eleven tasks4 { 300 . 10.0.1.5 : 1 }
+     then
+     flush chain inet eleven s-256
+     delete chain inet eleven s-256
+     delete counter inet eleven s-256
+     delete counter inet eleven b-256`,
+  ],
+  [
+    "it goes: after nobody is led by it any more",
+    `${WEB} affinity 60
+       10.0.1.5 1`,
+    `${WEB}
+       10.0.1.5 1`,
+    `delete element inet eleven servers4 { 256 }
+     flush chain inet eleven s-256
+     add rule inet eleven s-256 counter name s-256 dnat ip to 10.0.1.5 comment "web/mynet/4"
+     add element inet eleven servers4 { 256 comment "rr 0 ml web/mynet/4" : 10.0.1.4 }
+     then
+     delete element inet eleven turns-1 { 262144 }
+     flush chain inet eleven t-256-10.0.1.5
+     delete chain inet eleven t-256-10.0.1.5
+     delete set inet eleven c-256-10.0.1.5`,
   ],
   [
     "the last task leaves",
@@ -136,10 +256,33 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
     `${WEB} only tcp/80,udp/5000-5010
        10.0.1.5 1`,
     `delete element inet eleven servers4 { 256 }
-     delete element inet eleven local4 { 10.0.1.4 }
      add element inet eleven servers4 { 256 comment "rr 0 mlo web/mynet/4" : 10.0.1.4 }
      add element inet eleven local-ports4 { 10.0.1.4 . tcp . 80 : goto s-256, 10.0.1.4 . udp . 5000-5010 : goto s-256 }
-     add element inet eleven refused-local4 { 10.0.1.4 }`,
+     add element inet eleven refused-local4 { 10.0.1.4 }
+     then
+     delete element inet eleven local4 { 10.0.1.4 }`,
+  ],
+  [
+    "no declared ports any more: who has just missed the VIP finds the port still",
+    `${WEB} only tcp/80
+       10.0.1.5 1`,
+    `${WEB}
+       10.0.1.5 1`,
+    `delete element inet eleven servers4 { 256 }
+     delete element inet eleven refused-local4 { 10.0.1.4 }
+     add element inet eleven servers4 { 256 comment "rr 0 ml web/mynet/4" : 10.0.1.4 }
+     add element inet eleven local4 { 10.0.1.4 : goto s-256 }
+     then
+     delete element inet eleven local-ports4 { 10.0.1.4 . tcp . 80 }`,
+  ],
+  [
+    "a declared port more, which makes a range: they overlap, so it is one transaction",
+    `${WEB} only tcp/80-89
+       10.0.1.5 1`,
+    `${WEB} only tcp/80-90
+       10.0.1.5 1`,
+    `delete element inet eleven local-ports4 { 10.0.1.4 . tcp . 80-89 }
+     add element inet eleven local-ports4 { 10.0.1.4 . tcp . 80-90 : goto s-256 }`,
   ],
   [
     "a range of published ports, without a task",
@@ -165,7 +308,9 @@ describe("nftables: transactions", () => {
     const parts = (of: string | undefined) => (of === undefined ? NOTHING : serverParts(server(of)));
     const there = new Set([...EVERY, ...parts(before).elements.map(({ in: name }) => name)]);
     const changes = changesOf(SKELETON, [{ before: parts(before), after: parts(after) }], there);
-    expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
+    expect(changes.map((one) => one.map((change) => changeText("eleven", change)))).toEqual(
+      text.split("then").flatMap((part) => (lines(part).length > 0 ? [lines(part)] : [])),
+    );
   });
 
   test("the host's ports, ranges and sources", () => {
@@ -173,9 +318,9 @@ describe("nftables: transactions", () => {
       published udp 53 to 10.0.0.2 5353 over gw from 10.0.0.0/8,192.0.2.1/32
       published tcp 80 to fd00::2 80 over gw from nobody`);
     const parts = { ...NOTHING, elements: otherElements(state) };
-    const changes = changesOf(SKELETON, [{ before: NOTHING, after: parts }], EVERY).map((change) =>
-      changeText("eleven", change),
-    );
+    const changes = changesOf(SKELETON, [{ before: NOTHING, after: parts }], EVERY)
+      .flat()
+      .map((change) => changeText("eleven", change));
     expect(changes).toEqual(
       lines(`add element inet eleven host-ranges4 { tcp . 8000-8999 comment "gw" : 10.0.0.2 }
         add element inet eleven host4 { udp . 53 comment "gw" : 10.0.0.2 . 5353 }
@@ -272,7 +417,9 @@ describe("nftables: what is empty is not there", () => {
     const there = new Set(partsOf(before).flatMap(({ elements }) => elements.map(({ in: name }) => name)));
     const was = partsOf(before);
     const steps = partsOf(after).map((after, i) => ({ before: was[i] ?? NOTHING, after }));
-    const changes = changesOf(SKELETON, steps, there).filter((change) => !ofServers(change));
+    const changes = changesOf(SKELETON, steps, there)
+      .flat()
+      .filter((change) => !ofServers(change));
     expect(changes.map((change) => changeText("eleven", change))).toEqual(lines(text));
   });
 
@@ -289,9 +436,9 @@ describe("nftables: what is empty is not there", () => {
     ["nothing", [], ""],
   ])("hooks of %s", (_, text, hooks) => {
     const steps = partsOf(text.join("\n")).map((after) => ({ before: NOTHING, after }));
-    const bases = changesOf(SKELETON, steps, new Set()).flatMap(
-      (c) => (c.kind === "chain.add" && c.chain.base?.hook) || [],
-    );
+    const bases = changesOf(SKELETON, steps, new Set())
+      .flat()
+      .flatMap((c) => (c.kind === "chain.add" && c.chain.base?.hook) || []);
     expect(bases.sort().join(" ")).toBe(hooks);
   });
 });

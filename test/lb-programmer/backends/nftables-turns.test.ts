@@ -31,7 +31,7 @@ class Played {
   become(server: VirtualServer): void {
     const step = this.#dialect.step(this.#installed, server);
     this.#installed = step.installed;
-    for (const change of changesOf(this.#dialect.skeleton, [step], new Set())) {
+    for (const change of changesOf(this.#dialect.skeleton, [step], new Set()).flat()) {
       if (change.kind === "rule.add" && change.rule.chain === "s-256") {
         this.#counter = 0;
         this.#alone = JSON.stringify(change.rule.statements);

@@ -52,6 +52,8 @@ export const weight = (text: Text): number => number(text, 0, 65_535);
 export const mark = (text: Text): number => number(text, FIRST_MARK, LAST_MARK);
 /** As the registry has it: a day at most. */
 export const affinity = (text: Text): number => number(text, 0, 86_400);
+/** Affinity of a server that an interruption has left half done: never what is wanted, so that it is changed or removed. */
+export const NOT_WHOLE = -1;
 
 /**
  * What the kernel takes for an interface's name (dev_valid_name), as far as it can be printed, and nothing that means something to a tool

@@ -1,97 +1,60 @@
 /**
- * The way from one set of parts to another, as changes of the table. Deletions come first, from what refers to what is referred to; then
- * additions, the other way round. A set that is needed and not there is made, and with it the rules that look into it. One list is one
- * transaction: nobody ever sees a half of it.
+ * The way from one set of parts to another, as changes of the table. A list is a transaction: in it deletions come first, from what refers to
+ * what is referred to; then additions, the other way round. A set that is needed and not there is made, and with it the rules that look into it.
+ *
+ * Who lists the table never sees a half of a transaction, but a packet may: it keeps the rules that it came upon, and whatever they look up is
+ * found as it is by then, and a chain that is new is empty to it. Ranges (sets.ts) are even found a moment later than the rest. So:
+ *
+ *   first  what nobody is led to yet: chains, with all that they look into     only if old rules will be led to a new chain
+ *   main   rules written anew; elements that are added, or have another value  all there is to do, mostly
+ *   last   what nobody is led to any more: slots, chains, elements of maps     only if main leads those elsewhere who were led there
+ *
+ * A task more, or more weight: main. A task less, less weight, affinity or declared ports come or go: main, last. With affinity, a task more:
+ * first, main; one in the place of another: all three; and so with another mark. A new service: main. One that goes: last. What is between two
+ * of them balances as it should; too much is there, which the next read finds (complete.ts).
  */
 import { isDeepStrictEqual } from "node:util";
-import type { Change, Element } from "../../../os/nftables/types.ts";
+import type { Change, Element, NamedSet } from "../../../os/nftables/types.ts";
 import { changed } from "../../changed.ts";
 import type { Parts, Placed } from "./parts.ts";
-import { isName, type Name, setNamed } from "./sets.ts";
+import { Phase } from "./phase.ts";
+import { isLeading, isName, isSlotMap, type Name, setNamed } from "./sets.ts";
 import type { Skeleton } from "./skeleton.ts";
 
-/** `there`: names of maps and sets that the table has. Empty if there is nothing to do. */
+export interface Way {
+  readonly before: Parts;
+  readonly after: Parts;
+}
+
+/** `there`: names of maps and sets that the table has. Transactions, to be made one after the other; none if there is nothing to do. */
 export function changesOf(
   skeleton: Skeleton,
-  steps: readonly { readonly before: Parts; readonly after: Parts }[],
+  ways: readonly Way[],
   there: ReadonlySet<string>,
-): readonly Change[] {
-  const out = new Changes(skeleton, there);
-  for (const { before, after } of steps) out.step(before, after);
-  return out.all();
+): readonly (readonly Change[])[] {
+  const elements = elementsOf(ways);
+  const names = namesOf(ways);
+  const main = new Phase();
+  const first = leadsToNew(elements, names) ? new Phase() : main;
+  const last = elements.added.length > 0 || names.rewritten.size > 0 ? new Phase() : main;
+  for (const element of elements.replaced) main.remove(element);
+  for (const element of elements.removed) (elements.isLate(element) ? last : main).remove(element);
+  for (const element of elements.added) (elements.isEarly(element) ? first : main).add(element);
+  for (const { before, after } of ways) {
+    leave(before, names, main, last);
+    come(after, names, main, first);
+  }
+  const sets = new Set(there);
+  return [...new Set([first, main, last])].flatMap((phase) => {
+    const changes = phase.changes(skeleton, sets);
+    for (const name of madeBy(changes)) sets.add(name);
+    return changes.length > 0 ? [changes] : [];
+  });
 }
 
 /** Names of the maps and sets that these changes make, without those of clients. */
 export const madeBy = (changes: readonly Change[]): readonly Name[] =>
   changes.flatMap((change) => (change.kind === "set.add" && isName(change.set.name) ? change.set.name : []));
-
-class Changes {
-  readonly #skeleton: Skeleton;
-  readonly #there: ReadonlySet<string>;
-  readonly #made = new Set<Name>();
-  readonly #gone = new Map<Name, Element[]>();
-  readonly #new = new Map<Name, Element[]>();
-  readonly #flush: Change[] = [];
-  readonly #delete: Change[] = [];
-  /** Before the maps that lead to them: the kernel would not mind, but nft, told the same, puts elements of ranges right behind their map. */
-  readonly #counters: Change[] = [];
-  readonly #declare: Change[] = [];
-  readonly #rules: Change[] = [];
-
-  constructor(skeleton: Skeleton, there: ReadonlySet<string>) {
-    this.#skeleton = skeleton;
-    this.#there = there;
-  }
-
-  step(before: Parts, after: Parts): void {
-    this.#elements(before.elements, after.elements);
-    const kept = keeping(before, after);
-    for (const chain of before.chains.keys()) {
-      if (kept(chain)) continue;
-      this.#flush.push({ kind: "chain.flush", chain });
-      if (!after.chains.has(chain)) this.#delete.push({ kind: "chain.delete", chain });
-    }
-    const [counted, counting] = [before.counters ?? [], after.counters ?? []];
-    for (const counter of counted)
-      if (!counting.includes(counter)) this.#delete.push({ kind: "counter.delete", counter });
-    for (const counter of counting)
-      if (!counted.includes(counter)) this.#counters.push({ kind: "counter.add", counter });
-    for (const [name, set] of before.sets)
-      if (!isDeepStrictEqual(set, after.sets.get(name))) this.#delete.push({ kind: "set.delete", set: name });
-    for (const [name, set] of after.sets)
-      if (!isDeepStrictEqual(set, before.sets.get(name))) this.#declare.push({ kind: "set.add", set });
-    for (const [chain, rules] of after.chains) {
-      if (kept(chain)) continue;
-      if (!before.chains.has(chain)) this.#declare.push({ kind: "chain.add", chain: { name: chain } });
-      for (const statements of rules)
-        this.#rules.push({ kind: "rule.add", rule: { chain, statements, comment: after.comment } });
-    }
-  }
-
-  all(): readonly Change[] {
-    return [
-      ...grouped("elements.delete", this.#gone),
-      ...this.#flush,
-      ...this.#delete,
-      ...this.#counters,
-      ...[...this.#made].map((name): Change => ({ kind: "set.add", set: setNamed(name) })),
-      ...this.#declare,
-      ...this.#rules,
-      ...this.#skeleton.joining(this.#there, [...this.#made]),
-      ...grouped("elements.add", this.#new),
-    ];
-  }
-
-  /** An element whose value or comment changes is deleted and added: the kernel has no way to change one. */
-  #elements(before: readonly Placed[], after: readonly Placed[]): void {
-    const { added, replaced, removed } = changed(before, after, idOf, isSame);
-    for (const element of [...replaced, ...removed]) put(this.#gone, element);
-    for (const element of added) {
-      put(this.#new, element);
-      if (!this.#there.has(element.in)) this.#made.add(element.in);
-    }
-  }
-}
 
 /** Which chains stay as they are: not those whose rules use a set that changes, since that one is deleted first. */
 export function keeping(before: Parts, after: Parts): (chain: string) => boolean {
@@ -106,13 +69,110 @@ export const idOf = (element: Placed): string => `${element.in} ${element.key}`;
 /** At the same place, the same. */
 export const isSame = (a: Element, b: Element): boolean => a.value === b.value && a.comment === b.comment;
 
-function put(into: Map<Name, Element[]>, element: Placed): void {
-  const list = into.get(element.in);
-  if (list === undefined) into.set(element.in, [element]);
-  else list.push(element);
+/** Of all ways together: a port may go from one server to another. */
+interface Elements extends ReturnType<typeof changed<Placed>> {
+  /** It is among those added, and takes the place of another. */
+  isAgain(element: Placed): boolean;
+  /** Of those added: nobody is led by it yet. */
+  isEarly(element: Placed): boolean;
+  /** Of those removed: who is still led by it must not miss it. */
+  isLate(element: Placed): boolean;
 }
 
-const grouped = (
-  kind: "elements.add" | "elements.delete",
-  elements: ReadonlyMap<Name, readonly Element[]>,
-): readonly Change[] => [...elements].map(([name, list]) => ({ kind, set: setNamed(name), elements: list }));
+function elementsOf(ways: readonly Way[]): Elements {
+  const [olds, news] = [ways.flatMap(({ before }) => before.elements), ways.flatMap(({ after }) => after.elements)];
+  const { added, replaced, removed } = changed(olds, news, idOf, isSame);
+  const again = new Set(replaced.map(idOf));
+  const [come, go] = [rangesIn(added), rangesIn([...replaced, ...removed])];
+  const leading = new Map<string | undefined, Set<Name>>();
+  for (const { in: name, value } of added)
+    if (isLeading(name)) leading.set(value, (leading.get(value) ?? new Set()).add(name));
+  const isAgain = (element: Placed): boolean => again.has(idOf(element));
+  const isRange = (element: Placed): boolean => setNamed(element.in).interval === true;
+  return {
+    ...{ added, replaced, removed, isAgain },
+    isEarly: (element) =>
+      !isAgain(element) &&
+      (isSlotMap(element.in) || (isLeading(element.in) && isRange(element) && !go.has(aroundOf(element)))),
+    isLate: (element) =>
+      isSlotMap(element.in) ||
+      (isLeading(element.in) &&
+        [...(leading.get(element.value) ?? [])].some((name) => name !== element.in) &&
+        !come.has(aroundOf(element))),
+  };
+}
+
+/** Ranges of one map that may overlap, which can't be there at the same time. */
+const aroundOf = ({ in: name, key }: Placed): string => `${name} ${key.slice(0, Math.max(0, key.lastIndexOf(" ")))}`;
+const rangesIn = (elements: readonly Placed[]): ReadonlySet<string> =>
+  new Set(elements.flatMap((element) => (setNamed(element.in).interval ? aroundOf(element) : [])));
+
+interface Names {
+  readonly before: Named;
+  readonly after: Named;
+  /** Chains that are there before and after, with other rules. */
+  readonly rewritten: ReadonlySet<string>;
+}
+
+interface Named {
+  readonly chains: ReadonlySet<string>;
+  readonly sets: ReadonlyMap<string, NamedSet>;
+  readonly counters: ReadonlySet<string>;
+}
+
+function namesOf(ways: readonly Way[]): Names {
+  const [before, after] = [named(ways.map((way) => way.before)), named(ways.map((way) => way.after))];
+  const rewritten = new Set<string>();
+  for (const way of ways) {
+    const kept = keeping(way.before, way.after);
+    for (const chain of way.before.chains.keys()) if (after.chains.has(chain) && !kept(chain)) rewritten.add(chain);
+  }
+  return { before, after, rewritten };
+}
+
+const named = (parts: readonly Parts[]): Named => ({
+  chains: new Set(parts.flatMap(({ chains }) => [...chains.keys()])),
+  sets: new Map(parts.flatMap(({ sets }) => [...sets])),
+  counters: new Set(parts.flatMap(({ counters }) => counters ?? [])),
+});
+
+/** Whether old rules will lead to what is new: an element has another value, which is a new chain, or means what ranges say otherwise. */
+function leadsToNew({ added, replaced, isAgain, isEarly }: Elements, { before, after }: Names): boolean {
+  const isNew = (chain: string): boolean => after.chains.has(chain) && !before.chains.has(chain);
+  const others = replaced.some(({ in: name }) => isLeading(name));
+  return added.some((element) =>
+    isAgain(element)
+      ? isNew(element.value?.replace("goto ", "") ?? "")
+      : others && isLeading(element.in) && isEarly(element),
+  );
+}
+
+function leave({ chains, sets, counters }: Parts, { after, rewritten }: Names, main: Phase, last: Phase): void {
+  for (const chain of chains.keys()) {
+    if (rewritten.has(chain)) main.flush.push({ kind: "chain.flush", chain });
+    if (after.chains.has(chain)) continue;
+    last.flush.push({ kind: "chain.flush", chain });
+    last.delete.push({ kind: "chain.delete", chain });
+  }
+  for (const counter of counters ?? [])
+    if (!after.counters.has(counter)) last.delete.push({ kind: "counter.delete", counter });
+  for (const [name, set] of sets)
+    if (!isDeepStrictEqual(set, after.sets.get(name)))
+      (after.sets.has(name) ? main : last).delete.push({ kind: "set.delete", set: name });
+}
+
+function come({ chains, sets, counters, comment }: Parts, names: Names, main: Phase, first: Phase): void {
+  const { before, rewritten } = names;
+  for (const counter of counters ?? [])
+    if (!before.counters.has(counter)) first.counters.push({ kind: "counter.add", counter });
+  for (const [name, set] of sets)
+    if (!isDeepStrictEqual(set, before.sets.get(name)))
+      (before.sets.has(name) ? main : first).declare.push({ kind: "set.add", set });
+  for (const [chain, rules] of chains) {
+    const isNew = !before.chains.has(chain);
+    if (!isNew && !rewritten.has(chain)) continue;
+    const phase = isNew ? first : main;
+    if (isNew) phase.declare.push({ kind: "chain.add", chain: { name: chain } });
+    for (const statements of rules) phase.rules.push({ kind: "rule.add", rule: { chain, statements, comment } });
+  }
+}

@@ -12,12 +12,20 @@ export interface Dialect {
   step(before: Installed | undefined, server: VirtualServer | undefined): Step;
   /** The server as the table has it; undefined if it has something else. `there`: elements by where they are. */
   asFound(server: VirtualServer, there: ReadonlyMap<string, Placed>): Found | undefined;
+  /** Mark of the server that may have left this behind, between two transactions of a step. */
+  readonly leaver: {
+    chain(name: string): string | undefined;
+    set(name: string): string | undefined;
+    element(element: Placed): string | undefined;
+  };
 }
 
 /** A server as it is in the kernel, in which of the forms that it can have there. */
 export interface Installed {
   readonly server: VirtualServer;
   readonly form: number;
+  /** What a step that was interrupted has left beside it: nobody is led there. */
+  readonly left?: Parts;
 }
 
 export interface Step {

@@ -123,9 +123,12 @@ export class InetTable {
     let changed = 0;
     for (const part of chunks([...wanted.keys()], this.#chunk)) {
       const steps = part.map((key) => this.#dialect.step(known.servers.get(key), wanted.get(key)));
-      const changes = changesOf(this.#dialect.skeleton, [...first, ...steps], known.sets);
-      changed += await transaction(target, changes);
-      for (const name of madeBy(changes)) known.sets.add(name);
+      const left = part.flatMap((key) => known.servers.get(key)?.left ?? []);
+      const ways = [...first, ...steps, ...left.map((before) => ({ before, after: NOTHING }))];
+      for (const changes of changesOf(this.#dialect.skeleton, ways, known.sets)) {
+        changed += await transaction(target, changes);
+        for (const name of madeBy(changes)) known.sets.add(name);
+      }
       for (const [i, { installed }] of steps.entries())
         if (installed === undefined) known.servers.delete(part[i]!);
         else known.servers.set(part[i]!, installed);
@@ -148,7 +151,7 @@ export class InetTable {
     let changed = 0;
     for (const servers of chunks(desired.servers, this.#chunk)) {
       const steps = servers.map((server) => this.#dialect.step(undefined, server));
-      const changes = changesOf(this.#dialect.skeleton, [...first, ...steps], sets);
+      const changes = changesOf(this.#dialect.skeleton, [...first, ...steps], sets).flat(); // nobody is led yet: it is one
       changed += await transaction(target, [...begin, ...changes]);
       for (const name of madeBy(changes)) sets.add(name);
       all.push(...steps.flatMap(({ installed }) => installed ?? []));

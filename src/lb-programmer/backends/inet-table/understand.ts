@@ -10,6 +10,7 @@ import {
   foreign,
   MOST_PORTS,
   mark,
+  NOT_WHOLE,
   number,
   PROTOCOLS,
   port,
@@ -48,7 +49,8 @@ export function understand(
     if (elements.length > most) return foreign();
     const said = stateOf(dialect.led, elements, whole);
     const servers = complete(dialect, said, table, elements) ?? foreign();
-    return { state: { ...said, servers: servers.map(({ server }) => server) }, servers };
+    const found = servers.map(({ server, left }) => (left === undefined ? server : { ...server, affinity: NOT_WHOLE }));
+    return { state: { ...said, servers: found }, servers };
   });
 }
 

@@ -2,8 +2,8 @@
 import { familyOf } from "../../../model/address.ts";
 import type { IpvsDestination, IpvsService } from "../../../os/netlink/ipvs.ts";
 import type { Destination, VirtualServer } from "../../state.ts";
-import { affinity, foreign, SCHEDULERS, weight, word } from "../common/typed.ts";
-import { type Family, NOT_WHOLE } from "./server.ts";
+import { affinity, foreign, NOT_WHOLE, SCHEDULERS, weight, word } from "../common/typed.ts";
+import type { Family } from "./server.ts";
 
 export interface Balanced {
   readonly services: readonly IpvsService[];

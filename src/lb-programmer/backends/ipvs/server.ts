@@ -12,6 +12,3 @@ export const isIdle = ({ destinations }: Pick<VirtualServer, "destinations">): b
 
 /** For connections that start in this namespace. */
 export const isLocal = ({ from }: VirtualServer): boolean => from === "local";
-
-/** Affinity of what is left of a server after an interruption: never what is wanted, so that it is changed or removed. */
-export const NOT_WHOLE = -1;

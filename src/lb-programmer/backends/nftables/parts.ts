@@ -16,6 +16,12 @@ export const bytesCounter = (mark: number): string => `b-${mark}`;
 const taskChain = (mark: number, address: string): string => `t-${mark}-${address.replaceAll(":", "_")}`;
 const clientsOf = (mark: number, address: string): string => `c-${mark}-${address.replaceAll(":", "_")}`;
 
+/** Mark of the server whose task's they are. */
+export const leaverOf = {
+  chain: (name: string): string | undefined => /^t-(\d{3,7})-[\da-f._]{2,45}$/.exec(name)?.[1],
+  set: (name: string): string | undefined => /^c-(\d{3,7})-[\da-f._]{2,45}$/.exec(name)?.[1],
+};
+
 /**
  * A server's chain is one rule: `counter name s-256 dnat to numgen inc mod 3 offset 262144 map @slots4-1`, with `jhash ip saddr` in the
  * place of numgen for "sh" and "mh". The counter is of the same name as the chain,

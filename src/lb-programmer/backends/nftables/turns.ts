@@ -7,9 +7,10 @@ import type { VirtualServer } from "../../state.ts";
 import { idOf, keeping } from "../inet-table/changes.ts";
 import type { Dialect, Found, Installed, Step } from "../inet-table/dialect.ts";
 import { NOTHING, type Placed } from "../inet-table/parts.ts";
-import { isSlotMap } from "../inet-table/sets.ts";
-import { serverChain, serverParts } from "./parts.ts";
+import { isLeading, isSlotMap } from "../inet-table/sets.ts";
+import { leaverOf, serverChain, serverParts } from "./parts.ts";
 import { SKELETON } from "./skeleton.ts";
+import { ROOM } from "./slots.ts";
 
 /** `random` is from 0 to 1, which it never is. A server's form is how far its slots are turned. */
 export const turning = (random: () => number = Math.random): Dialect => ({
@@ -21,6 +22,7 @@ export const turning = (random: () => number = Math.random): Dialect => ({
   },
   step: (before, server) => stepTo(before, server, random),
   asFound,
+  leaver,
 });
 
 function stepTo(before: Installed | undefined, server: VirtualServer | undefined, random: () => number): Step {
@@ -48,3 +50,12 @@ function asFound(server: VirtualServer, there: ReadonlyMap<string, Placed>): Fou
   const start = row.findIndex(({ value }, i) => value === found[0] && isTurnedBy(i));
   return start < 0 ? undefined : { installed: { server, form: start }, parts: serverParts(server, start) };
 }
+
+/** Chains and sets are those of tasks: a server's own one comes and goes with its mark. */
+const leaver: Dialect["leaver"] = {
+  ...leaverOf,
+  element: ({ in: name, key, value = "" }) => {
+    if (isSlotMap(name)) return `${Math.floor(Number(key) / ROOM)}`;
+    return isLeading(name) ? /^goto s-(\d+)$/.exec(value)?.[1] : undefined;
+  },
+};

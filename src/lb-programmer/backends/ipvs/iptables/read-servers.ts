@@ -1,8 +1,8 @@
 /** Virtual servers from rules and IPVS: whose connections are marked, and who gets them. Pure. */
 import type { PortRange, VirtualServer } from "../../../state.ts";
-import { addressIn, foreign, mark, PROTOCOLS, word } from "../../common/typed.ts";
+import { addressIn, foreign, mark, NOT_WHOLE, PROTOCOLS, word } from "../../common/typed.ts";
 import { type Balanced, destinationsOf, ruled } from "../balanced.ts";
-import { type Family, isIdle, NOT_WHOLE, UNSERVED } from "../server.ts";
+import { type Family, isIdle, UNSERVED } from "../server.ts";
 import { hexOf, hostIn, noteOf, portOf, type Rule } from "./rule.ts";
 import { CHAINS } from "./rules.ts";
 import { rulesOf, type Saved } from "./saved.ts";

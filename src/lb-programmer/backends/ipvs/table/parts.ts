@@ -3,6 +3,7 @@
  * whether it takes anything new. That is its form.
  */
 import type { VirtualServer } from "../../../state.ts";
+import { NOT_WHOLE } from "../../common/typed.ts";
 import { idOf } from "../../inet-table/changes.ts";
 import type { Dialect } from "../../inet-table/dialect.ts";
 import {
@@ -14,7 +15,8 @@ import {
   portKey,
   serverElements,
 } from "../../inet-table/parts.ts";
-import { isIdle, isLocal, NOT_WHOLE, UNSERVED } from "../server.ts";
+import { isLeading } from "../../inet-table/sets.ts";
+import { isIdle, isLocal, UNSERVED } from "../server.ts";
 import { SKELETON } from "./skeleton.ts";
 
 const [SERVING, IDLE] = [0, 1];
@@ -37,6 +39,11 @@ export const MARKS: Dialect = {
     const form = there.has(idOf(idleElement(server))) ? IDLE : SERVING;
     const whole = form === formOf(server) ? server : { ...server, affinity: NOT_WHOLE };
     return { installed: { server: whole, form }, parts: serverParts(server, form === IDLE) };
+  },
+  leaver: {
+    chain: () => undefined,
+    set: () => undefined,
+    element: ({ in: name, value }) => (isLeading(name) ? value : undefined),
   },
 };
 
