@@ -8,7 +8,7 @@ import { changesOf } from "../../src/lb-programmer/backends/inet-table/changes.t
 import type { Dialect } from "../../src/lb-programmer/backends/inet-table/dialect.ts";
 import { NOTHING, otherElements } from "../../src/lb-programmer/backends/inet-table/parts.ts";
 import { SETS } from "../../src/lb-programmer/backends/inet-table/sets.ts";
-import { understand, type Whole } from "../../src/lb-programmer/backends/inet-table/understand.ts";
+import { type Understood, understand, type Whole } from "../../src/lb-programmer/backends/inet-table/understand.ts";
 import { balancedBy } from "../../src/lb-programmer/backends/ipvs/balanced.ts";
 import { MARKS } from "../../src/lb-programmer/backends/ipvs/table/parts.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
@@ -75,9 +75,10 @@ const LINE = new RegExp(
 );
 
 /** All that is ever changed because of a state: what takes it away, and what makes it. */
-function changesFor({ skeleton, step }: Dialect, state: LbState): readonly Change[] {
+function changesFor({ skeleton, step }: Dialect, { state, servers }: Understood): readonly Change[] {
   const parts = [
-    ...state.servers.map((server) => step(undefined, server).after),
+    ...servers.map(({ server }) => step(undefined, server).after),
+    ...servers.flatMap(({ left }) => left ?? []),
     { ...NOTHING, elements: otherElements(state) },
   ];
   return [
@@ -94,23 +95,23 @@ function changesFor({ skeleton, step }: Dialect, state: LbState): readonly Chang
   ].flat();
 }
 
-function holds(dialect: Dialect, state: LbState | undefined): void {
-  if (state === undefined) return;
-  const changes = changesFor(dialect, state);
+function holds(dialect: Dialect, found: Understood | undefined): void {
+  if (found === undefined) return;
+  const changes = changesFor(dialect, found);
   writeBatch("eleven", changes);
   for (const change of changes) {
     const line = changeText("eleven", change);
     if (!LINE.test(line)) throw new Error(`not ours: ${line.slice(0, 200)}`);
   }
-  for (const op of diff(state, EMPTY))
+  for (const op of diff(found.state, EMPTY))
     if ("address" in op && !/^[^\s/:"';{}\\]{1,15}$/.test(op.address.device)) throw new Error("no device");
 }
 
 /** Undefined, too, if it can't be read: that is an OsError. */
-function understood(dialect: Dialect, whole: Whole, read: () => ReturnType<typeof readBack>): LbState | undefined {
+function understood(dialect: Dialect, whole: Whole, read: () => ReturnType<typeof readBack>): Understood | undefined {
   try {
     const table = read();
-    return table && understand(dialect, table, MOST, whole)?.state;
+    return table && understand(dialect, table, MOST, whole);
   } catch (error) {
     if (error instanceof OsError) return undefined;
     throw error;
@@ -149,7 +150,7 @@ describe.each(Object.entries(WRITERS))("%s", (name, { dialect, whole }) => {
     "as it was written, it is understood: %i",
     (_, state) => {
       const there = understood(dialect, whole(state), () => readBack(tableOf(state, dialect)));
-      expect(there && normal(there)).toEqual(normal({ ...state, sysctls: {} }));
+      expect(there && normal(there.state)).toEqual(normal({ ...state, sysctls: {} }));
     },
   );
 
@@ -172,6 +173,6 @@ describe.each(Object.entries(WRITERS))("%s", (name, { dialect, whole }) => {
     } catch {
       return; // nothing that can be written
     }
-    holds(dialect, table && understand(dialect, table, MOST, nothing)?.state);
+    holds(dialect, table && understand(dialect, table, MOST, nothing));
   });
 });

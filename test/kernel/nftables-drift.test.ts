@@ -1,6 +1,11 @@
 /** What happens when somebody, or an end in the middle, leaves our table other than we wrote it. */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { changesOf } from "../../src/lb-programmer/backends/inet-table/changes.ts";
+import { SETS } from "../../src/lb-programmer/backends/inet-table/sets.ts";
+import { transaction } from "../../src/lb-programmer/backends/inet-table/transaction.ts";
 import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
+import { SKELETON } from "../../src/lb-programmer/backends/nftables/skeleton.ts";
+import { turning } from "../../src/lb-programmer/backends/nftables/turns.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { normal } from "../../src/lb-programmer/normal.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
@@ -130,7 +135,8 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     let suspected = 0;
     await backend.read(target, []);
     const stop = backend.watch(target, () => void suspected++);
-    for (const state of [STATE, { ...STATE, servers: STATE.servers.slice(1) }, EMPTY, STATE]) await become(state);
+    const states = [STATE, { ...STATE, servers: STATE.servers.slice(1) }, EMPTY, STATE];
+    for (const state of [...states, stay("10.0.1.5"), stay("10.0.1.7"), STATE]) await become(state);
     expect(suspected).toBe(0);
     stop();
   });
@@ -218,6 +224,48 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     await expectState(half);
     await become(many);
     await expectState(many);
+  });
+
+  const stay = (...tasks: string[]): LbState => ({
+    ...STATE,
+    servers: [
+      { ...STATE.servers[0]!, affinity: 60, destinations: tasks.map((address) => ({ address, weight: 1 })) },
+      ...STATE.servers.slice(1),
+    ],
+  });
+  const tableHandle = async () => /# handle (\d+)/.exec(await nft("-a", "list", "table", "inet", "eleven"))![1];
+
+  test.each([
+    ["a task's chain is there, and nobody is led to it", 1],
+    ["nobody is led to a task's chain any more", 2],
+  ])("ended within a step: %s: what is left is seen, and taken away, not built anew", async (_, done) => {
+    const [before, after] = [stay("10.0.1.5"), stay("10.0.1.7")];
+    await become(before);
+    const handle = await tableHandle();
+    const [was, is] = [before.servers[0]!, after.servers[0]!];
+    const random = () => 0;
+    backend = new NftablesBackend({ chunk: 2, random });
+    const step = turning(random).step({ server: was, form: 0 }, is);
+    const transactions = changesOf(SKELETON, [step], new Set(SETS.keys()).add("turns-1"));
+    expect(transactions).toHaveLength(3);
+    for (const changes of transactions.slice(0, done)) await transaction(target, changes);
+    const found = await backend.read(target, []);
+    expect(found.servers.map(({ key }) => key).sort()).toEqual(before.servers.map(({ key }) => key).sort());
+    expect(diff(found, done === 1 ? before : after)).toEqual([{ op: "server.change", server: done === 1 ? was : is }]);
+    await become(after);
+    await expectState(after);
+    expect(await nft("list", "table", "inet", "eleven")).not.toContain("t-256-10.0.1.5");
+    expect(await tableHandle()).toBe(handle);
+  });
+
+  test("the last of a step's transactions is refused: all of it is built anew, and known as it is", async () => {
+    await become(stay("10.0.1.5", "10.0.1.6"));
+    await nft("add chain inet eleven x; add rule inet eleven x goto t-256-10.0.1.6");
+    const [before, after, later] = [stay("10.0.1.5", "10.0.1.6"), stay("10.0.1.5"), stay("10.0.1.5", "10.0.1.8")];
+    await backend.apply(target, diff(before, after), after);
+    await expectState(after);
+    await backend.apply(target, diff(after, later), later);
+    await expectState(later);
   });
 
   test("a set of clients that is full: who comes then is served, without being remembered", async () => {

@@ -18,7 +18,7 @@ import type { Change, Element, NamedSet } from "../../../os/nftables/types.ts";
 import { changed } from "../../changed.ts";
 import type { Parts, Placed } from "./parts.ts";
 import { Phase } from "./phase.ts";
-import { isLeading, isName, isSlotMap, type Name, setNamed } from "./sets.ts";
+import { isLeading, isName, isOfRanges, isSlotMap, type Name } from "./sets.ts";
 import type { Skeleton } from "./skeleton.ts";
 
 export interface Way {
@@ -84,28 +84,28 @@ function elementsOf(ways: readonly Way[]): Elements {
   const { added, replaced, removed } = changed(olds, news, idOf, isSame);
   const again = new Set(replaced.map(idOf));
   const [come, go] = [rangesIn(added), rangesIn([...replaced, ...removed])];
-  const leading = new Map<string | undefined, Set<Name>>();
-  for (const { in: name, value } of added)
-    if (isLeading(name)) leading.set(value, (leading.get(value) ?? new Set()).add(name));
-  const isAgain = (element: Placed): boolean => again.has(idOf(element));
-  const isRange = (element: Placed): boolean => setNamed(element.in).interval === true;
+  const isAgain = (element: Placed): boolean => again.size > 0 && again.has(idOf(element));
   return {
     ...{ added, replaced, removed, isAgain },
-    isEarly: (element) =>
-      !isAgain(element) &&
-      (isSlotMap(element.in) || (isLeading(element.in) && isRange(element) && !go.has(aroundOf(element)))),
-    isLate: (element) =>
-      isSlotMap(element.in) ||
-      (isLeading(element.in) &&
-        [...(leading.get(element.value) ?? [])].some((name) => name !== element.in) &&
-        !come.has(aroundOf(element))),
+    isEarly: (element) => {
+      if (isSlotMap(element.in)) return !isAgain(element);
+      return isLeading(element.in) && isOfRanges(element.in) && !go.has(aroundOf(element));
+    },
+    isLate: (element) => {
+      if (isSlotMap(element.in)) return true;
+      return isLeading(element.in) && !come.has(aroundOf(element)) && added.some((other) => isOtherWay(element, other));
+    },
   };
 }
+
+/** By which the same server is reached: of a VIP with and without declared ports, of a port alone and within a range. */
+const isOtherWay = (element: Placed, other: Placed): boolean =>
+  other.value === element.value && other.in !== element.in && isLeading(other.in);
 
 /** Ranges of one map that may overlap, which can't be there at the same time. */
 const aroundOf = ({ in: name, key }: Placed): string => `${name} ${key.slice(0, Math.max(0, key.lastIndexOf(" ")))}`;
 const rangesIn = (elements: readonly Placed[]): ReadonlySet<string> =>
-  new Set(elements.flatMap((element) => (setNamed(element.in).interval ? aroundOf(element) : [])));
+  new Set(elements.flatMap((element) => (isOfRanges(element.in) ? aroundOf(element) : [])));
 
 interface Names {
   readonly before: Named;
@@ -138,13 +138,13 @@ const named = (parts: readonly Parts[]): Named => ({
 
 /** Whether old rules will lead to what is new: an element has another value, which is a new chain, or means what ranges say otherwise. */
 function leadsToNew({ added, replaced, isAgain, isEarly }: Elements, { before, after }: Names): boolean {
+  if (replaced.length === 0) return false;
   const isNew = (chain: string): boolean => after.chains.has(chain) && !before.chains.has(chain);
   const others = replaced.some(({ in: name }) => isLeading(name));
-  return added.some((element) =>
-    isAgain(element)
-      ? isNew(element.value?.replace("goto ", "") ?? "")
-      : others && isLeading(element.in) && isEarly(element),
-  );
+  return added.some((element) => {
+    if (isAgain(element)) return isNew(element.value?.replace("goto ", "") ?? "");
+    return others && isLeading(element.in) && isEarly(element);
+  });
 }
 
 function leave({ chains, sets, counters }: Parts, { after, rewritten }: Names, main: Phase, last: Phase): void {

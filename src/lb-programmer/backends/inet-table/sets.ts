@@ -99,6 +99,9 @@ export type Name = `${Keyed}${Family}` | keyof typeof ONCE | SlotMap;
 export type SlotMap = `slots${Family}-${number}` | `turns-${number}`;
 export const isSlotMap = (name: string): name is SlotMap => /^(slots[46]|turns)-\d{1,5}$/.test(name);
 
+/** Its keys are ranges. */
+export const isOfRanges = (name: Name): boolean => SETS.get(name)?.interval === true;
+
 /** Elements of it lead packets to a server. */
 export const isLeading = (name: Name): boolean =>
   !isSlotMap(name) && (SETS.get(name)?.value === "verdict" || name.startsWith("marked-"));
