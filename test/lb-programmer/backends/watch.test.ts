@@ -174,7 +174,17 @@ test.each<[string, (() => unknown)[], () => unknown, boolean]>([
     },
     false,
   ],
-  ["a setting was changed", [nftGeneration], () => Object.assign(there, { settings: { a: "2" } }), false],
+  [
+    "a setting was changed, which its own round tells",
+    [nftGeneration],
+    () => {
+      Object.assign(there, { settings: { a: "2" } });
+      expect(watches.unchanged(sandbox)).toBe(true);
+      vi.advanceTimersByTime(5_000);
+      expect(told).toBe(1);
+    },
+    true,
+  ],
   ["what announces nothing can't be told", [nftGeneration, silent], () => {}, false],
   [
     "we have changed something, and others may have meanwhile",

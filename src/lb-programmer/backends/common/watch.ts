@@ -9,7 +9,7 @@ import { type Look, type OpenSettings, Watched, type WatchedOptions } from "./wa
 
 /** Milliseconds from look to look: at rules that announce nothing, and at settings. */
 const OFTEN = 500;
-const SETTINGS = 3_000;
+const SETTINGS = 4_000;
 
 export class Watches {
   readonly #options: WatchedOptions;

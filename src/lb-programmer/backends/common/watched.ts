@@ -99,7 +99,7 @@ export class Watched {
   unchanged(): boolean {
     const sure = this.#silent.length === 0 && !this.#mixed && this.#held === 0;
     this.#mixed = false; // after a no, all of it is read
-    if (!sure || this.#differsInSettings()) return false;
+    if (!sure) return false; // settings have rounds of their own
     return performance.now() - this.#asked < ASK || !this.#differs(this.#looks);
   }
 
