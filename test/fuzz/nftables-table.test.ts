@@ -120,6 +120,9 @@ function understood(dialect: Dialect, whole: Whole, read: () => ReturnType<typeo
 
 const STATES = fc.sample(randomState({ device: "dev0" }), 100);
 
+/** What we look into, and nobody else; and what is looked for only where there are both, what is balanced and its sources. */
+const OURS = /^(servers[46]|tasks[46]|owned[46]|names|snats[46]|masqueraded[46])$/;
+
 /** What a container could put in the place of a word. */
 const HOSTILE = fc.constantFrom(
   ...[
@@ -151,6 +154,18 @@ describe.each(Object.entries(WRITERS))("%s", (name, { dialect, whole }) => {
     (_, state) => {
       const there = understood(dialect, whole(state), () => readBack(tableOf(state, dialect)));
       expect(there && normal(there.state)).toEqual(normal({ ...state, sysctls: {} }));
+    },
+  );
+
+  test.each(STATES.map((state, i) => [i, state] as const))(
+    "what is put into a set is looked at by a rule: %i",
+    (_, state) => {
+      const changes = tableOf(state, dialect);
+      const rules = changes
+        .flatMap((change) => (change.kind === "rule.add" ? `${changeText("eleven", change)} ` : []))
+        .join("");
+      const filled = changes.flatMap((change) => (change.kind === "elements.add" ? change.set.name : []));
+      expect(filled.filter((name) => !OURS.test(name) && !rules.includes(`@${name} `))).toEqual([]);
     },
   );
 

@@ -172,6 +172,19 @@ describe.skipIf(!privileged())("nftables: drift", () => {
     await expectState(STATE);
   });
 
+  test("sources of one family, as an earlier version left the other one open: repaired", async () => {
+    target = { kind: "host", id: "host", bridge: "gw", netns: namespace.path };
+    await namespace.run("ip", "link", "add", "gw", "type", "bridge");
+    const state = parseState(`published tcp 80 to 10.0.0.2 80 over gw from 192.0.2.0/24
+      published tcp 80 to fd00::2 80 over gw from nobody`);
+    const text = tableOf(state).map((change) => `${changeText("eleven", change)}\n`);
+    await write(text.filter((line) => !line.includes("sources6")).join(""));
+    expect((await backend.read(target, [])).published).toEqual([]);
+    await become(state);
+    await expectState(state);
+    expect(await nft("list", "chain", "inet", "eleven", "entering")).toContain("!= @sources6 drop");
+  });
+
   /** As a process has it that leaves it to nobody else: until it ends, or (persist) beyond. */
   async function owned(flags: number): Promise<Netlink> {
     const owner = inNetns(namespace.path, () => new Netlink(NETLINK_NETFILTER));

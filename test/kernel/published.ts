@@ -175,6 +175,14 @@ export function publishedSuite(
         for (const name of ["open", "tcp", "udp"]) await outside.drop(name);
       });
 
+      test("sources of the other family only: nobody of this one, but the host's own", async () => {
+        await web(mesh({ sources: [family === 4 ? "fd00::/8" : "10.0.0.0/8"] }));
+        for (const protocol of ["tcp", "udp"] as const)
+          expect(await peer("outside").hold(protocol, HOST[family], PUBLISHED, protocol, 700)).toBe("error timeout");
+        expect(names(await peer("host").ask(HOST[family], PUBLISHED, { count: 9 }))).toEqual(["t1", "t2", "t3"]);
+        for (const name of ["tcp", "udp"]) await peer("outside").drop(name);
+      });
+
       test("a task that drains keeps what is open", async () => {
         await web(mesh());
         const outside = peer("outside");

@@ -389,7 +389,7 @@ test.each<[string, Change]>([
       rule: {
         chain: "c",
         statements: [
-          { kind: "in set", key: ["ip saddr", "th dport"], set: "s", not: true },
+          { kind: "not in set", key: ["ip saddr", "th dport"], set: "s" },
           { kind: "verdict", verdict: "drop" },
         ],
       },

@@ -57,10 +57,9 @@ function compiled(statement: Statement, facts: Facts): readonly Compiled[] {
     case "one of":
       return oneOf(statement, facts);
     case "in set":
-      return [
-        ...load(statement.key, facts),
-        { kind: "lookup", set: statement.set, register: FIRST, ...(statement.not && { flags: OTHERS }) },
-      ];
+      return [...load(statement.key, facts), { kind: "lookup", set: statement.set, register: FIRST }];
+    case "not in set":
+      return [...load(statement.key, facts), { kind: "lookup", set: statement.set, register: FIRST, flags: OTHERS }];
     case "opens":
       return opens(facts);
     case "set meta mark":

@@ -20,8 +20,8 @@ export type Statement =
   | { readonly kind: "marked" | "set mark"; readonly bits: number; readonly mark: number }
   /** `meta l4proto { tcp, udp }` */
   | { readonly kind: "one of"; readonly what: Selector; readonly values: readonly string[] }
-  /** `iifname . oifname @hairpins`, `ip saddr . meta l4proto . th dport != @sources4` */
-  | { readonly kind: "in set"; readonly key: readonly Selector[]; readonly set: string; readonly not?: true }
+  /** `iifname @bridges`, `ip saddr . meta l4proto . th dport != @sources4` */
+  | { readonly kind: "in set" | "not in set"; readonly key: readonly Selector[]; readonly set: string }
   /** `ip daddr vmap @local4` */
   | { readonly kind: "vmap"; readonly key: readonly Key[]; readonly map: string }
   /** The packet's mark becomes what a map has: `meta mark set ip daddr map @marks`. */
@@ -64,7 +64,9 @@ function statementText(statement: Statement): string {
     case "one of":
       return `${statement.what} { ${statement.values.join(", ")} }`;
     case "in set":
-      return `${keyText(statement.key)} ${statement.not ? "!= " : ""}@${statement.set}`;
+      return `${keyText(statement.key)} @${statement.set}`;
+    case "not in set":
+      return `${keyText(statement.key)} != @${statement.set}`;
     case "opens":
       return "tcp flags syn / fin,syn,rst,ack";
     case "set meta mark":

@@ -130,7 +130,7 @@ function limited(f: Family): Rule {
     inFamily(f),
     LOCAL,
     { kind: "in set", key: PORT, set: `limited${f}` },
-    { kind: "in set", key: [`${IP[f]} saddr`, ...PORT], set: `sources${f}`, not: true },
+    { kind: "not in set", key: [`${IP[f]} saddr`, ...PORT], set: `sources${f}` },
     DROP,
   ];
 }
