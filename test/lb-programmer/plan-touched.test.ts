@@ -44,21 +44,27 @@ const service: fc.Arbitrary<Change> = fc
   .record({
     id: pick(...services),
     mode: pick("vip" as const, "vip" as const, "dnsrr" as const),
-    networks: fc.subarray(["n1", "n2"]).map(on),
+    networks: fc.subarray(["n1", "n2"]).map((names) => names.map((network) => ({ network, aliases: [] }))),
     port: pick(undefined, "cluster" as const, "local" as const, "host" as const),
-    affinity: pick(0, 0, 60),
+    affinity: pick(undefined, undefined, 60),
   })
   .map(({ id, port, affinity, ...rest }): Change => {
-    const published = 8000 + services.indexOf(id); // of two for one port the first counts, and who is first may differ
+    const i = services.indexOf(id);
+    const first = port === "host" ? 9000 : 8000 + 4 * i; // the same one for all in host mode; neighbours in the mesh
     const { mode, traffic } = {
       mode: port === "host" ? port : ("ingress" as const),
       traffic: port === "local" ? port : undefined,
     };
-    const ports = port ? [{ protocol: "tcp" as const, target: 80, published, mode, ...(traffic && { traffic }) }] : [];
-    const balance = { affinity };
+    const ports = [0, 1, 2, 3].flatMap((n) => {
+      const target = port === "host" ? first + n : 80;
+      return port
+        ? [{ protocol: "tcp" as const, target, published: first + n, mode, ...(traffic && { traffic }) }]
+        : [];
+    });
+    const balance = affinity && { balance: { affinity } };
     return {
       kind: "service.put",
-      service: { id, name: id[0]!, publish: "healthy", labels: {}, balance, ports, ...rest },
+      service: { id, name: id[0]!, publish: "healthy", labels: {}, ports, ...balance, ...rest },
     };
   });
 const task: fc.Arbitrary<Change> = fc
@@ -233,6 +239,26 @@ describe("what is kept", () => {
       { kind: "service.patch", id: "p", patch: { ports: [{ target: 81, published: 8080, mode: "host" }] } },
     ]);
     expect(published()).toEqual([{ ...before[0], toPort: 81 }]);
+  });
+
+  test.each<[string, string, string]>([
+    ["of two that run, the one with the lower id", "", "10.0.2.98"],
+    ["one that runs goes before one that drains", "a2.1", "10.0.2.99"],
+  ])("a port in host mode that two services ask for: %s, whoever came first", (_, draining, to) => {
+    const { registry, published } = world("");
+    const port = { target: 80, published: 8080, mode: "host" } as const;
+    const put = (name: string, ports: readonly (typeof port)[], ip4: string): ChangeInput[] => [
+      { kind: "service.put", service: { name, networks: [{ network: "n2" }], ports: [...ports] } },
+      { kind: "task.put", task: { service: name, slot: 1, endpoints: [{ network: "n2", ip4 }] } },
+    ];
+    registry.apply([...put("a2", [], "10.0.2.98"), ...put("b", [port], "10.0.2.99")]);
+    expect(published()).toMatchObject([{ to: "10.0.2.99" }]);
+    registry.apply([{ kind: "service.patch", id: "a2", patch: { ports: [port] } }]);
+    if (draining) registry.apply([{ kind: "task.patch", id: draining, patch: { state: "draining" } }]);
+    expect(published()).toMatchObject([{ to }]);
+    expect(new Planner(context()).plan(registry.state, HOST).published).toEqual(published());
+    registry.apply([{ kind: "task.remove", id: "a2.1" }]);
+    expect(published()).toMatchObject([{ to: "10.0.2.99" }]);
   });
 
   test("addresses of VIPs that stay are the same objects, also when the service is put again", () => {

@@ -514,9 +514,9 @@ describe("ranges of ports", () => {
       publish own 9120-9127:9120-9127/tcp host from=10.0.0.0/8
       publish own 9128-9135:9128-9135/tcp host
       task own.1 on mynet ip=10.0.1.17
-      service more on mynet vip=10.0.1.18
-      publish more 9100-9115:9100-9115/tcp host
-      task more.1 on mynet ip=10.0.1.19`;
+      service rest on mynet vip=10.0.1.18
+      publish rest 9100-9115:9100-9115/tcp host
+      task rest.1 on mynet ip=10.0.1.19`;
     expect(planned("host", world)).toBe(
       text(`
       published tcp 9100 to 10.0.1.19 9100 over docker_gwbridge

@@ -2,10 +2,10 @@
 import { answering } from "../../model/answering.ts";
 import type { Port, ReadonlyState, Service, Task } from "../../model/types.ts";
 import { entryKey, samePublished } from "../entries.ts";
-import { joinedPublished } from "../port-ranges.ts";
 import { EMPTY, type HostTarget, type LbState, type PublishedPort } from "../state.ts";
 import { keptFor } from "./balanced.ts";
 import type { PlanContext } from "./context.ts";
+import { hostPorts, type WantedPort } from "./host-ports.ts";
 import { forwardingFor } from "./passing.ts";
 import { PerService } from "./per-service.ts";
 import type { Planning } from "./planning.ts";
@@ -13,32 +13,27 @@ import { meshPorts } from "./sandbox.ts";
 import { FAMILIES } from "./servers.ts";
 import { sourcesIn } from "./sources.ts";
 
-/** Ports on the routing mesh go to the ingress sandbox, ports in host mode to this node's tasks. Of two for one port the first counts. */
+/** Ports on the routing mesh go to the ingress sandbox, ports in host mode to this node's tasks. */
 export function planHost(state: ReadonlyState, target: HostTarget, planning: Planning): LbState {
   const wanted = keptFor(planning.published, target, () => entries(target, planning)).list(state);
-  const published = keptFor(firsts, wanted, () => firstOfEach(wanted));
+  const published = keptFor(given, wanted, () => hostPorts(wanted));
   return { ...EMPTY, published, sysctls: forwardingFor(published.map(({ to }) => to)) };
 }
 
-const firsts = new WeakMap<readonly PublishedPort[], readonly PublishedPort[]>();
-
-function firstOfEach(wanted: readonly PublishedPort[]): readonly PublishedPort[] {
-  const published = new Map<string, PublishedPort>();
-  for (const port of wanted) {
-    const key = entryKey.published(port);
-    if (!published.has(key)) published.set(key, port);
-  }
-  return joinedPublished([...published.values()]);
-}
+const given = new WeakMap<readonly WantedPort[], readonly PublishedPort[]>();
 
 /** All that services ask for. */
-const entries = (target: HostTarget, planning: Planning): PerService<PublishedPort> =>
+const entries = (target: HostTarget, planning: Planning): PerService<WantedPort> =>
   new PerService(planning.touched, (state, service, before) => {
-    const ports = [...meshEntries(service, target), ...hostEntries(state, service, target, planning)];
-    const there = new Map(before.map((port) => [entryKey.published(port), port]));
-    return ports.map((port) => {
-      const old = there.get(entryKey.published(port));
-      return old !== undefined && samePublished(old, port) ? old : port;
+    const wanted = [
+      ...meshEntries(service, target).map((port): WantedPort => ({ port, service: service.id, rank: 0 })),
+      ...hostEntries(state, service, target, planning),
+    ];
+    const there = new Map(before.map((one) => [entryKey.published(one.port), one]));
+    return wanted.map((one) => {
+      const old = there.get(entryKey.published(one.port));
+      if (old === undefined || !samePublished(old.port, one.port)) return one;
+      return old.rank === one.rank ? old : { ...one, port: old.port };
     });
   });
 
@@ -63,18 +58,18 @@ function hostEntries(
   service: Service,
   { bridge }: HostTarget,
   { node }: PlanContext,
-): PublishedPort[] {
+): WantedPort[] {
   const ports = service.ports.filter((p) => p.mode === "host" && p.published);
   if (ports.length === 0) return [];
-  return tasksHere(state, service, node).flatMap((task) => {
+  return tasksHere(state, service, node).flatMap(({ task, rank }) => {
     const endpoint = task.endpoints.find((e) => state.networks.get(e.network)?.ingress === false);
     return FAMILIES.flatMap((family) => {
       const to = endpoint?.[`ip${family}`];
       if (to === undefined) return [];
-      return ports.map(({ protocol, published, target, sources }) => ({
-        ...{ protocol, port: published!, to, toPort: target, bridge },
-        ...from(family, sources),
-      }));
+      return ports.map(({ protocol, published, target, sources }): WantedPort => {
+        const port = { protocol, port: published!, to, toPort: target, bridge, ...from(family, sources) };
+        return { port, service: service.id, rank };
+      });
     });
   });
 }
@@ -86,8 +81,15 @@ function from(family: 4 | 6, sources: Port["sources"]): Pick<PublishedPort, "sou
 }
 
 /** Healthy or not, as Docker has it; but where an update makes two of them meet, the one that answers goes first. */
-function tasksHere(state: ReadonlyState, service: Service, node: string): Task[] {
+function tasksHere(
+  state: ReadonlyState,
+  service: Service,
+  node: string,
+): readonly { readonly task: Task; readonly rank: number }[] {
   const tasks = [...(state.tasksOf.get(service.id) ?? [])].flatMap((id) => state.tasks.get(id) ?? []);
   const rank = (task: Task): number => (answering(task, service) ? 0 : task.state === "draining" ? 2 : 1);
-  return tasks.filter((t) => t.node === node && t.state !== "stopped").sort((a, b) => rank(a) - rank(b));
+  return tasks
+    .filter((task) => task.node === node && task.state !== "stopped")
+    .map((task) => ({ task, rank: rank(task) }))
+    .sort((a, b) => a.rank - b.rank);
 }
