@@ -21,10 +21,12 @@ function dropping(chain: ForwardChain, published: readonly PublishedPort[]): str
   if (chain.unseen !== undefined)
     return concerned.length === 0 ? undefined : notSeen(`nftables chain ${place} drops`, chain.unseen);
   const way = new Way(chain);
-  const dropped = concerned.flatMap((port) => {
+  const dropped: { readonly end: Exclude<PortEnd, "accepted" | "unseen">; readonly port: PublishedPort }[] = [];
+  for (const port of concerned) {
     const end = way.end(port);
-    return end === "accepted" ? [] : [{ end, port }];
-  });
+    if (end === "unseen") return notSeen(`nftables chain ${place} drops`, TOO_FAR);
+    if (end !== "accepted") dropped.push({ end, port });
+  }
   const [first] = dropped;
   if (first === undefined) return undefined;
   const { protocol, port } = first.port;
@@ -44,8 +46,14 @@ const isFor = ({ family }: ForwardChain, { to }: PublishedPort): boolean =>
 /** Chains that are called by chains; the kernel allows no more. */
 const DEEPEST = 16;
 
-/** Where a packet's way through a chain ends; an object: at the rule that drops it. */
-type End = "accepted" | "through" | { readonly chain: string; readonly handle: number };
+/** Rules that are looked at, for all ports together: some tenths of a second. */
+const MOST_STEPS = 500_000;
+const TOO_FAR = `to follow its rules takes more than ${MOST_STEPS} steps`;
+
+/** Where a packet's way through a chain ends; an object: at the rule that drops it; "unseen": it takes too many steps. */
+type End = "accepted" | "through" | "unseen" | { readonly chain: string; readonly handle: number };
+/** "dropped": by the policy. */
+type PortEnd = Exclude<End, "through"> | "dropped";
 
 /** A rule that may end a packet's way, or lead it elsewhere. Undefined: that depends on the port. */
 interface Station {
@@ -53,24 +61,47 @@ interface Station {
   readonly decision: Decision | undefined;
 }
 
-/** Packets' way through a chain of the forward hook. Most rules decide the same for all ports of an address, if anything: once. */
+/**
+ * Packets' way through a chain of the forward hook. Most rules decide the same for all ports of an address, if anything: once. A chain that
+ * several lead to is followed once for each port, and once for all ports of an address if nothing on the way asks for the port.
+ */
 class Way {
   readonly #base: ForwardChain;
   readonly #stations = new Map<string, readonly Station[]>();
+  /** Of addresses whose ports all go the same way. */
+  readonly #ends = new Map<string, PortEnd>();
+  #steps = 0;
+  #asked = false;
 
   constructor(base: ForwardChain) {
     this.#base = base;
   }
 
-  /** Of a port that the chain is for. "dropped": by the policy. */
-  end(port: PublishedPort): Exclude<End, "through"> | "dropped" {
+  /** Of a port that the chain is for. */
+  end(port: PublishedPort): PortEnd {
+    const known = this.#ends.get(addressOf(port));
+    if (known !== undefined) return known;
     const { name, policy } = this.#base;
-    const end = this.#walk(port, name, DEEPEST);
-    return end !== "through" ? end : policy === "drop" ? "dropped" : "accepted";
+    this.#asked = false;
+    const through = this.#walk(port, name, DEEPEST, new Map());
+    const end = through !== "through" ? through : policy === "drop" ? "dropped" : "accepted";
+    if (!this.#asked) this.#ends.set(addressOf(port), end);
+    return end;
   }
 
-  #walk(port: PublishedPort, chain: string, depth: number): End {
+  /** `ends`: of chains that were followed for this port. */
+  #walk(port: PublishedPort, chain: string, depth: number, ends: Map<string, End>): End {
+    const known = ends.get(chain);
+    if (known !== undefined) return known;
+    const end = this.#follow(port, chain, depth, ends);
+    ends.set(chain, end);
+    return end;
+  }
+
+  #follow(port: PublishedPort, chain: string, depth: number, ends: Map<string, End>): End {
     for (const { rule, decision } of this.#stationsIn(chain, port)) {
+      if (++this.#steps > MOST_STEPS) return "unseen";
+      if (decision === undefined) this.#asked = true;
       const { sure, verdicts } = decision ?? decide(rule, this.#base, port);
       for (const verdict of verdicts) {
         if (verdict === "accept") return "accepted";
@@ -78,18 +109,20 @@ class Way {
         if (verdict === "return" && sure) return "through";
         const [word, to] = verdict.split(" ");
         if (to === undefined || depth === 0) continue;
-        const end = this.#walk(port, to, depth - 1);
-        if (end === "accepted" || (sure && (end !== "through" || word === "goto"))) return end;
+        const end = this.#walk(port, to, depth - 1, ends);
+        if (end === "accepted" || end === "unseen" || (sure && (end !== "through" || word === "goto"))) return end;
       }
     }
     return "through";
   }
 
   #stationsIn(chain: string, port: PublishedPort): readonly Station[] {
-    const key = `${port.to} ${port.protocol} ${port.bridge} ${chain}`;
+    const key = `${addressOf(port)} ${chain}`;
     const known = this.#stations.get(key);
     if (known !== undefined) return known;
-    const stations = (this.#base.rules.get(chain) ?? []).flatMap((rule): readonly Station[] => {
+    const rules = this.#base.rules.get(chain) ?? [];
+    this.#steps += rules.length;
+    const stations = rules.flatMap((rule): readonly Station[] => {
       if (rule.steps.some(asksForPort)) return [{ rule, decision: undefined }];
       const decision = decide(rule, this.#base, port);
       return matters(decision) ? [{ rule, decision }] : [];
@@ -98,6 +131,8 @@ class Way {
     return stations;
   }
 }
+
+const addressOf = ({ to, protocol, bridge }: PublishedPort): string => `${to} ${protocol} ${bridge}`;
 
 /** What drops some packets only, or lets some return, says nothing about ours. */
 const matters = ({ sure, verdicts }: Decision): boolean =>
