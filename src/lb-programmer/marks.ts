@@ -2,7 +2,7 @@
 import type { VirtualServer } from "./state.ts";
 
 export const FIRST_MARK = 256;
-/** Backends number things by a mark times 1 024 (nftables/slots.ts), or add 2^31 to it (ipvs/rules.ts), in 32 bits. */
+/** Backends number things by a mark times 1 024 (nftables/slots.ts), or add 2^31 to it (ipvs/server.ts), in 32 bits. */
 export const LAST_MARK = 2 ** 22 - 1;
 
 export class Marks {

@@ -19,7 +19,7 @@ import { readSysctls } from "../common/sysctls.ts";
 import { Watches } from "../common/watch.ts";
 import { addressesThere, type Look } from "../common/watched.ts";
 import { changeAddresses, present } from "../inet-table/addresses.ts";
-import { closeForwarding, openForwarding, reachable } from "../inet-table/forwarding.ts";
+import { closeForwarding, openForwarding, reachable } from "../inet-table/firewalls.ts";
 import { InetTable, whereOf } from "../inet-table/table.ts";
 import { countersOf } from "../inet-table/transaction.ts";
 import { endConnections, openConnections } from "./connections.ts";

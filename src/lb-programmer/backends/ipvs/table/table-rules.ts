@@ -8,7 +8,7 @@ import type { LbOp, LbState, LbTarget, LocalAddress } from "../../../state.ts";
 import { inside } from "../../common/failure.ts";
 import type { Localnet } from "../../common/localnet.ts";
 import { addressesThere, type Look } from "../../common/watched.ts";
-import { closeForwarding, openForwarding, reachable } from "../../inet-table/forwarding.ts";
+import { closeForwarding, openForwarding, reachable } from "../../inet-table/firewalls.ts";
 import { InetTable } from "../../inet-table/table.ts";
 import { unreachedVips } from "../addresses.ts";
 import { balancedBy } from "../balanced.ts";
