@@ -7,7 +7,6 @@ import { describe, expect, test } from "vitest";
 import { changesOf } from "../../src/lb-programmer/backends/inet-table/changes.ts";
 import type { Dialect } from "../../src/lb-programmer/backends/inet-table/dialect.ts";
 import { NOTHING, otherElements } from "../../src/lb-programmer/backends/inet-table/parts.ts";
-import { SETS } from "../../src/lb-programmer/backends/inet-table/sets.ts";
 import { type Understood, understand, type Whole } from "../../src/lb-programmer/backends/inet-table/understand.ts";
 import { balancedBy } from "../../src/lb-programmer/backends/ipvs/balanced.ts";
 import { MARKS } from "../../src/lb-programmer/backends/ipvs/table/parts.ts";
@@ -21,7 +20,7 @@ import { writeBatch } from "../../src/os/nftables/batch.ts";
 import { changeText } from "../../src/os/nftables/text.ts";
 import type { Change } from "../../src/os/nftables/types.ts";
 import { randomState } from "../lb-programmer/random-state.ts";
-import { readBack, readOctets, STRAIGHT, tableOf } from "../support/nftables-table.ts";
+import { EVERY, readBack, readOctets, STRAIGHT, tableOf } from "../support/nftables-table.ts";
 import { damaged, swapped, text } from "./arbitraries.ts";
 import { fuzz } from "./fuzz.ts";
 
@@ -52,9 +51,6 @@ const WRITERS: Readonly<Record<string, Writer>> = {
     },
   },
 };
-
-/** Names of maps and sets that there are. */
-const EVERY: ReadonlySet<string> = new Set(SETS.keys());
 
 const CHAIN = "(?:s-\\d{3,7}|t-\\d{3,7}-[0-9a-f._]{2,45})";
 const NAME = "[a-z-]{3,21}[46]?(?:-\\d{1,5})?";

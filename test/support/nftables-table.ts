@@ -2,8 +2,9 @@
 import { changesOf } from "../../src/lb-programmer/backends/inet-table/changes.ts";
 import type { Dialect } from "../../src/lb-programmer/backends/inet-table/dialect.ts";
 import { NOTHING, otherElements } from "../../src/lb-programmer/backends/inet-table/parts.ts";
+import { SETS } from "../../src/lb-programmer/backends/inet-table/sets.ts";
 import { turning } from "../../src/lb-programmer/backends/nftables/turns.ts";
-import type { LbState } from "../../src/lb-programmer/state.ts";
+import type { LbState, VirtualServer } from "../../src/lb-programmer/state.ts";
 import type { Netlink } from "../../src/os/netlink/connection.ts";
 import { type Message, parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
 import { MessageWriter } from "../../src/os/netlink/write.ts";
@@ -11,6 +12,19 @@ import { writeBatch } from "../../src/os/nftables/batch.ts";
 import { NF_TABLES } from "../../src/os/nftables/message.ts";
 import { type Ruleset, readRuleset } from "../../src/os/nftables/ruleset.ts";
 import type { Change } from "../../src/os/nftables/types.ts";
+import { parseState } from "../lb-programmer/state-text.ts";
+
+/** Names of the maps and sets of a table that has all of them. */
+export const EVERY: ReadonlySet<string> = new Set(SETS.keys());
+
+export const lines = (text: string): string[] => text.split("\n").flatMap((line) => line.trim() || []);
+
+/** Transactions as lines, with "then" between them. */
+export const transactions = (text: string): string[][] =>
+  text.split("then").flatMap((part) => (lines(part).length > 0 ? [lines(part)] : []));
+
+/** The first one in the house's notation. */
+export const serverOf = (text: string): VirtualServer => parseState(text).servers[0]!;
 
 /** Turns begin with the first task. */
 export const STRAIGHT = turning(() => 0);

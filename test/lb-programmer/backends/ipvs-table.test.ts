@@ -2,22 +2,15 @@
 import { describe, expect, test } from "vitest";
 import { changesOf } from "../../../src/lb-programmer/backends/inet-table/changes.ts";
 import { NOTHING, otherElements } from "../../../src/lb-programmer/backends/inet-table/parts.ts";
-import { SETS } from "../../../src/lb-programmer/backends/inet-table/sets.ts";
 import { understand } from "../../../src/lb-programmer/backends/inet-table/understand.ts";
 import { type Balanced, balancedBy } from "../../../src/lb-programmer/backends/ipvs/balanced.ts";
 import { MARKS } from "../../../src/lb-programmer/backends/ipvs/table/parts.ts";
 import { changeText } from "../../../src/os/nftables/text.ts";
-import { readBack, tableOf } from "../../support/nftables-table.ts";
+import { EVERY, readBack, serverOf, tableOf, transactions } from "../../support/nftables-table.ts";
 import { parseState, stateText } from "../state-text.ts";
 
 const WEB = "server web/mynet/4 10.0.1.4 mark 256 local rr";
 const MESH = "server pub/mesh/4/local 10.0.0.3 mark 300 published tcp/8080,udp/5000-5999 rr keep-source";
-
-const lines = (text: string): string[] => text.split("\n").flatMap((line) => line.trim() || []);
-const serverOf = (text: string) => parseState(text).servers[0]!;
-
-/** Maps and sets are all there. */
-const EVERY: ReadonlySet<string> = new Set(SETS.keys());
 
 /** What stands before, what comes after, and the transaction between. */
 const STEPS: readonly (readonly [string, string | undefined, string | undefined, string])[] = [
@@ -131,9 +124,7 @@ describe("ipvs, nf_tables: transactions", () => {
     const old = before === undefined ? undefined : MARKS.step(undefined, serverOf(before)).installed;
     const step = MARKS.step(old, after === undefined ? undefined : serverOf(after));
     const changes = changesOf(MARKS.skeleton, [step], EVERY);
-    expect(changes.map((one) => one.map((change) => changeText("eleven", change)))).toEqual(
-      text.split("then").flatMap((part) => (lines(part).length > 0 ? [lines(part)] : [])),
-    );
+    expect(changes.map((one) => one.map((change) => changeText("eleven", change)))).toEqual(transactions(text));
   });
 });
 

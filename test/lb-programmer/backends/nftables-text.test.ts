@@ -4,7 +4,6 @@ import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.
 import { changesOf } from "../../../src/lb-programmer/backends/inet-table/changes.ts";
 import { commentsOf, told } from "../../../src/lb-programmer/backends/inet-table/comment.ts";
 import { NOTHING, otherElements } from "../../../src/lb-programmer/backends/inet-table/parts.ts";
-import { SETS } from "../../../src/lb-programmer/backends/inet-table/sets.ts";
 import { failure } from "../../../src/lb-programmer/backends/inet-table/transaction.ts";
 import { serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
 import { SKELETON } from "../../../src/lb-programmer/backends/nftables/skeleton.ts";
@@ -12,15 +11,10 @@ import { slots } from "../../../src/lb-programmer/backends/nftables/slots.ts";
 import type { Scheduler } from "../../../src/model/types.ts";
 import { changeText } from "../../../src/os/nftables/text.ts";
 import type { Change } from "../../../src/os/nftables/types.ts";
+import { EVERY, lines, serverOf, transactions } from "../../support/nftables-table.ts";
 import { parseState } from "../state-text.ts";
 
-const server = (text: string) => parseState(text).servers[0]!;
-const lines = (text: string): string[] => text.split("\n").flatMap((line) => line.trim() || []);
-
 const WEB = "server web/mynet/4 10.0.1.4 mark 256 local rr";
-
-/** Maps and sets are all there. */
-const EVERY: ReadonlySet<string> = new Set(SETS.keys());
 
 /** What stands before, what comes after, and the transactions between. */
 const STEPS: readonly (readonly [string, string | undefined, string | undefined, string])[] = [
@@ -305,12 +299,10 @@ const STEPS: readonly (readonly [string, string | undefined, string | undefined,
 
 describe("nftables: transactions", () => {
   test.each(STEPS)("%s", (_, before, after, text) => {
-    const parts = (of: string | undefined) => (of === undefined ? NOTHING : serverParts(server(of)));
+    const parts = (of: string | undefined) => (of === undefined ? NOTHING : serverParts(serverOf(of)));
     const there = new Set([...EVERY, ...parts(before).elements.map(({ in: name }) => name)]);
     const changes = changesOf(SKELETON, [{ before: parts(before), after: parts(after) }], there);
-    expect(changes.map((one) => one.map((change) => changeText("eleven", change)))).toEqual(
-      text.split("then").flatMap((part) => (lines(part).length > 0 ? [lines(part)] : [])),
-    );
+    expect(changes.map((one) => one.map((change) => changeText("eleven", change)))).toEqual(transactions(text));
   });
 
   test("the host's ports, ranges and sources", () => {
@@ -333,7 +325,7 @@ describe("nftables: transactions", () => {
   });
 
   test("nothing for nothing", () => {
-    const parts = serverParts(server(`${WEB}\n10.0.1.5 1`));
+    const parts = serverParts(serverOf(`${WEB}\n10.0.1.5 1`));
     expect(changesOf(SKELETON, [{ before: parts, after: parts }], EVERY)).toEqual([]);
   });
 });
@@ -461,7 +453,7 @@ const SLOTS: readonly (readonly [Scheduler, readonly number[], string])[] = [
 describe("nftables: slots", () => {
   test.each(SLOTS)("%s %j: %s", (scheduler, weights, expected) => {
     const destinations = weights.map((weight, i) => ({ address: "abcdef"[i]!, weight }));
-    expect(slots({ ...server(WEB), scheduler, destinations }).join("")).toBe(expected);
+    expect(slots({ ...serverOf(WEB), scheduler, destinations }).join("")).toBe(expected);
   });
 
   test.each([
@@ -469,7 +461,7 @@ describe("nftables: slots", () => {
     ["of many tasks", Array.from({ length: 2000 }, () => 1), 1024],
   ])("weights %s are rounded", (_, weights, most) => {
     const destinations = weights.map((weight, i) => ({ address: `${i}`, weight }));
-    const row = slots({ ...server(WEB), scheduler: "wrr", destinations });
+    const row = slots({ ...serverOf(WEB), scheduler: "wrr", destinations });
     expect(row.length).toBeLessThanOrEqual(most);
     expect(new Set(row).size).toBe(Math.min(weights.length, most));
   });
@@ -477,7 +469,7 @@ describe("nftables: slots", () => {
 
 describe("nftables: comments", () => {
   test.each(["web/mynet/4", "x".repeat(500), 'a "b" \\ %41', "zürich/🐳"])("%s", (key) => {
-    const comments = commentsOf({ ...server(WEB), key, affinity: 10, forwarding: "direct", keepSource: true });
+    const comments = commentsOf({ ...serverOf(WEB), key, affinity: 10, forwarding: "direct", keepSource: true });
     for (const comment of comments) expect(comment).toMatch(/^[ !#-~]{1,120}$/);
     expect(told(comments.join(""))).toEqual({
       key,
