@@ -4,7 +4,7 @@
  *   genlmsghdr  command 1, version 1, reserved 2
  */
 import { OsError } from "../error.ts";
-import { NETLINK_GENERIC, Netlink } from "./connection.ts";
+import { type DumpLimits, NETLINK_GENERIC, Netlink } from "./connection.ts";
 import { parseAttributes } from "./read.ts";
 import { MessageWriter } from "./write.ts";
 
@@ -46,8 +46,8 @@ export class Genetlink {
   }
 
   /** Asks for a list; the attributes of each entry. */
-  dump(message: GenericMessage): Buffer[] {
-    return this.#netlink.dump(this.#name, this.#pack([message]), (entry) => entry.subarray(GENLMSGHDR));
+  dump(message: GenericMessage, limits?: DumpLimits): Buffer[] {
+    return this.#netlink.dump(this.#name, this.#pack([message]), (entry) => entry.subarray(GENLMSGHDR), limits);
   }
 
   /** Asks for one thing; its attributes. */

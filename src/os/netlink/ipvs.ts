@@ -1,11 +1,11 @@
 /**
  * The kernel's own balancer, IPVS, in the current network namespace: services known by firewall mark, and their
- * destinations. Written by netlink (net/netfilter/ipvs/ip_vs_ctl.c, linux/ip_vs.h), read from there and from /proc.
+ * destinations. By netlink (net/netfilter/ipvs/ip_vs_ctl.c, linux/ip_vs.h); all of them at once: ipvs-lists.ts.
  */
-import { closeSync, openSync, readSync } from "node:fs";
 import { addressBytes, addressText } from "../../model/address.ts";
 import { OsError } from "../error.ts";
 import { AF_INET, AF_INET6 } from "../sockaddr.ts";
+import type { DumpLimits } from "./connection.ts";
 import { type GenericMessage, Genetlink } from "./genetlink.ts";
 import { parseAttributes } from "./read.ts";
 import { MessageWriter } from "./write.ts";
@@ -40,7 +40,7 @@ export interface IpvsCounted {
 
 export type ServiceId = Pick<IpvsService, "mark" | "family">;
 
-/** Commands; each is done by `IpvsWriter.do`, or by itself. */
+/** Commands, for `ipvsDo`. */
 export type IpvsCommand =
   | { readonly command: "service.new" | "service.set"; readonly service: IpvsService }
   | { readonly command: "service.delete"; readonly service: ServiceId }
@@ -60,6 +60,7 @@ const COMMAND: Record<IpvsCommand["command"], number> = {
   "destination.delete": 7,
 };
 const GET_SERVICE = 4;
+const GET_DESTINATION = 8;
 const SET_CONFIG = 12;
 const GET_CONFIG = 13;
 /** Attributes of a configuration. */
@@ -73,6 +74,7 @@ const DESTINATION = { address: 1, port: 2, forwarding: 3, weight: 4, upper: 5, l
 const COUNTED = { connections: 1, packetsIn: 2, packetsOut: 3, bytesIn: 4, bytesOut: 5 } as const;
 const PERSISTENT = 1;
 const FORWARDING = { masquerade: 0, direct: 3 } as const;
+const FORWARDING_MASK = 7;
 
 /** Error numbers that say what is there: ip_vs_ctl.c answers them for what exists already, or does not (any more). */
 export const EEXIST = 17;
@@ -84,15 +86,30 @@ export const ipvsDo = (commands: readonly IpvsCommand[]): number[] =>
   withIpvs((netlink) => netlink.do(commands.map(packIpvs)));
 
 /** All services by mark in this namespace. */
-export const ipvsServices = (): IpvsService[] => listed(unpackService);
+export const listServices = (netlink: Genetlink, limits?: DumpLimits): IpvsService[] =>
+  listed(netlink, unpackService, limits);
 
 /** What each of them has counted. */
-export const ipvsCounted = (): IpvsCounted[] => listed(unpackCounted);
+export const ipvsCounted = (): IpvsCounted[] => withIpvs((netlink) => listed(netlink, unpackCounted));
 
-const listed = <T extends { readonly mark: number }>(unpack: (entry: Buffer) => T): T[] =>
-  withIpvs((netlink) => netlink.dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }))
+const listed = <T extends { readonly mark: number }>(
+  netlink: Genetlink,
+  unpack: (entry: Buffer) => T,
+  limits?: DumpLimits,
+): T[] =>
+  netlink
+    .dump({ command: GET_SERVICE, attributes: Buffer.alloc(0) }, limits)
     .map(unpack)
     .filter(({ mark }) => mark !== 0);
+
+/** The destinations of one of them; none if it is gone. */
+export function listDestinations(netlink: Genetlink, { mark, family }: ServiceId, limits?: DumpLimits) {
+  const to = new MessageWriter();
+  to.nested(CMD_SERVICE, () => packService(to, { mark, family }));
+  return netlink
+    .dump({ command: GET_DESTINATION, attributes: to.octets }, limits)
+    .map((entry) => unpackDestination(entry, family));
+}
 
 /** Seconds that connections of this namespace may be silent: TCP ones that are established, UDP ones. */
 export interface IpvsTimeouts {
@@ -116,7 +133,8 @@ export function setIpvsTimeouts(timeouts: Partial<IpvsTimeouts>): void {
   if (errno !== 0) throw new OsError("ipvs timeouts", errno);
 }
 
-function withIpvs<T>(work: (netlink: Genetlink) => T): T {
+/** Throws an OsError without IPVS or rights. */
+export function withIpvs<T>(work: (netlink: Genetlink) => T): T {
   const netlink = new Genetlink("IPVS");
   try {
     return work(netlink);
@@ -178,90 +196,16 @@ function packDestination(to: MessageWriter, { address, port, weight, forwarding 
     .u32(DESTINATION.lower, 0);
 }
 
-/** The destinations of all services by mark in this namespace, by mark: one read, however many there are. */
-export function ipvsDestinations(): Map<number, IpvsDestination[]> {
-  return parseDestinations(readProc("ip_vs").text);
-}
-
-/**
- *     FWM  00000100 rr
- *       -> 0A000105:0000      Masq    1      0          0
- *       -> [fd00:0000:0000:0000:0000:0000:0000:0005]:0000      Route   1      0          0
- */
-export function parseDestinations(proc: string): Map<number, IpvsDestination[]> {
-  const out = new Map<number, IpvsDestination[]>();
-  let current: IpvsDestination[] | undefined;
-  for (const line of proc.split("\n")) {
-    if (line.startsWith("  -> ")) {
-      const [where = "", way = "", weight = ""] = line.slice(5).trimEnd().split(/\s+/);
-      const colon = where.lastIndexOf(":");
-      const port = Number.parseInt(where.slice(colon + 1), 16);
-      const forwarding = way === "Masq" ? "masquerade" : way === "Route" ? "direct" : "other";
-      if (way !== "Forward")
-        current?.push({ address: hexAddress(where.slice(0, colon)), port, weight: Number(weight), forwarding });
-    } else if (line.startsWith("FWM")) {
-      const mark = Number.parseInt(line.slice(3).trim(), 16);
-      current = out.get(mark) ?? [];
-      out.set(mark, current);
-    } else current = undefined;
-  }
-  return out;
-}
-
-/** Services and destinations of this namespace, without the numbers of their connections, which change all the time; "" without IPVS. */
-export function ipvsList(): string {
-  try {
-    return readProc("ip_vs").text.replaceAll(/^( {2}-> .*?) +\d+ +\d+ *$/gm, "$1");
-  } catch {
-    return "";
-  }
-}
-
-/** States (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c) of connections that are over, or about to be. */
-const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
-
-/**
- * Connections of this namespace that are balanced to an address and still open: of TCP and SCTP those on which something may
- * still come. UDP has no end that could be seen.
- */
-export function ipvsConnections(destination: string): number {
-  const { text, whole } = readProc("ip_vs_conn");
-  return countConnections(text, destination) || Number(!whole); // in what was not read there may be one
-}
-
-/** Octets. Whoever is in the namespace may have filled the file with services and connections of its own. */
-const MOST = 8 << 20;
-
-/** A file of this thread's namespace, as far as anyone reads it. Throws the file system's error. */
-function readProc(name: string): { readonly text: string; readonly whole: boolean } {
-  const fd = openSync(`/proc/thread-self/net/${name}`, "r");
-  try {
-    const parts: Buffer[] = [];
-    for (let size = 0; size < MOST; ) {
-      const part = Buffer.allocUnsafe(1 << 20);
-      const read = readSync(fd, part);
-      if (read === 0) return { text: Buffer.concat(parts).toString("latin1"), whole: true };
-      parts.push(part.subarray(0, read));
-      size += read;
-    }
-    return { text: Buffer.concat(parts).toString("latin1"), whole: false };
-  } finally {
-    closeSync(fd);
-  }
-}
-
-/** Lines: protocol, client and its port, VIP and its port, destination and its port, state, seconds. Templates have client port 0. */
-export function countConnections(proc: string, destination: string): number {
-  let count = 0;
-  for (const line of proc.split("\n").slice(1)) {
-    const [, , clientPort, , , to = "", , state = ""] = line.trimEnd().split(/\s+/);
-    if (clientPort !== "0000" && !OVER.has(state) && to !== "" && hexAddress(to) === destination) count++;
-  }
-  return count;
-}
-
-/** "0A000105", or "[fd00:0000:…]" with or without brackets. */
-function hexAddress(hex: string): string {
-  const digits = hex.replace(/[[\]:]/g, "");
-  return addressText(Buffer.from(digits, "hex").toString("latin1"));
+/** The attributes of one entry of a list of destinations. Old kernels do not say the family: it is the service's. */
+export function unpackDestination(entry: Buffer, family: 4 | 6): IpvsDestination {
+  const found = parseAttributes(entry).nested(CMD_DESTINATION);
+  const four = (found.u16(DESTINATION.family) ?? (family === 4 ? AF_INET : AF_INET6)) === AF_INET;
+  const octets = found.raw(DESTINATION.address)?.subarray(0, four ? 4 : 16);
+  const way = (found.u32(DESTINATION.forwarding) ?? 0) & FORWARDING_MASK;
+  return {
+    address: octets === undefined ? "" : addressText(octets.toString("latin1")),
+    port: found.be16(DESTINATION.port) ?? 0,
+    weight: found.u32(DESTINATION.weight) ?? 0,
+    forwarding: way === FORWARDING.masquerade ? "masquerade" : way === FORWARDING.direct ? "direct" : "other",
+  };
 }

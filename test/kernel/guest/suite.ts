@@ -9,6 +9,7 @@ import { runCases } from "../../support/cases.ts";
 import { publishedSuite } from "../published.ts";
 import type { Family } from "../swarm.ts";
 import { type TrafficOptions, trafficSuite } from "../traffic.ts";
+import { crowdedSuite } from "./crowded.ts";
 
 /** Its rules go through iptables, or into a table of nf_tables, which not every kernel with IPVS has. */
 interface Variant {
@@ -53,7 +54,7 @@ const TABLE: Variant = {
 
 /** By kind of guest, each in a guest of its own, since a guest has one processor. */
 export const PARTS: Readonly<Record<"uml" | "qemu", Readonly<Record<string, () => void>>>> = {
-  uml: { ...partsOf("iptables", IPTABLES, {}), golden: installedGolden },
+  uml: { ...partsOf("iptables", IPTABLES, {}), golden: installedGolden, crowded: crowdedSuite },
   // An emulated machine is slow: each kind of traffic in one address family.
   qemu: partsOf("nf_tables", TABLE, { sandbox: [4], network: [6], published: [4] }),
 };

@@ -6,13 +6,8 @@ import { stateOf } from "../../../src/lb-programmer/backends/ipvs/iptables/read.
 import { parseRule } from "../../../src/lb-programmer/backends/ipvs/iptables/rule.ts";
 import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/iptables/saved.ts";
 import { EMPTY, type LbState } from "../../../src/lb-programmer/state.ts";
-import {
-  countConnections,
-  packIpvs,
-  parseDestinations,
-  unpackCounted,
-  unpackService,
-} from "../../../src/os/netlink/ipvs.ts";
+import { packIpvs, unpackCounted, unpackDestination, unpackService } from "../../../src/os/netlink/ipvs.ts";
+import { countConnections, parseDestinations } from "../../../src/os/netlink/ipvs-lists.ts";
 import { hex } from "../../support/text.ts";
 import { randomState } from "../random-state.ts";
 import { parseState, stateText } from "../state-text.ts";
@@ -107,6 +102,29 @@ test("netlink: a destination, octet by octet", () => {
       "08000300 03000000 08000400 03000000 08000500 00000000 08000600 00000000", // direct, weight 3, no thresholds
     ].join(" "),
   );
+});
+
+test.each([
+  ["10.0.1.5", 4, "masquerade"],
+  ["fd00:1::5", 6, "direct"],
+] as const)("netlink: destination %s is read as it was written", (address, family, forwarding) => {
+  const destination = { address, weight: 3, forwarding, port: 0 };
+  const { attributes } = packIpvs({ command: "destination.new", service: { mark: 256, family }, destination });
+  expect(unpackDestination(attributes, family)).toEqual(destination);
+});
+
+test.each([
+  [
+    "tunnelled, from a kernel that does not say the family",
+    "14000100 0a000105 00000000 00000000 00000000 06000200 00500000 08000300 02000000 08000400 01000000",
+    { address: "10.0.1.5", port: 80, weight: 1, forwarding: "other" },
+  ],
+  ["nothing", "", { address: "", port: 0, weight: 0, forwarding: "masquerade" }],
+])("netlink: a destination, %s", (_, octets, destination) => {
+  const length = Buffer.alloc(4);
+  length.writeUInt16LE(4 + hex(octets).length);
+  length.writeUInt16LE(0x8002, 2);
+  expect(unpackDestination(Buffer.concat([length, hex(octets)]), 4)).toEqual(destination);
 });
 
 /** What iptables-save prints of what iptables-restore got. */

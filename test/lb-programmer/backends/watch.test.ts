@@ -64,6 +64,25 @@ test.each<[string, () => void, number]>([
   expect(told).toBe(times);
 });
 
+test.each([
+  ["quick: twice a second", 1, 20],
+  ["slow, since a container has filled a list, say: seldom", 100, 4],
+])("a look that is %s", (_, takes, times) => {
+  let [now, looks] = [0, 0];
+  vi.spyOn(performance, "now").mockImplementation(() => now);
+  watch(() => {
+    looks++;
+    now += takes;
+  });
+  looks = 0; // the first is not one of the rounds
+  for (let i = 0; i < 20; i++) {
+    now += 500;
+    vi.advanceTimersByTime(500);
+  }
+  expect(looks).toBe(times);
+  vi.restoreAllMocks();
+});
+
 test("a path that leads in a circle is a namespace that is gone", () => {
   const path = join(mkdtempSync(join(tmpdir(), "eleven-")), "circle");
   symlinkSync(path, path);

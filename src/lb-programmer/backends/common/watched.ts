@@ -31,6 +31,9 @@ export interface WatchedOptions {
 /** Milliseconds: after so long, what is heard of is asked for all the same. That takes a socket in the namespace, which is dear. */
 const ASK = 300_000;
 
+/** After a look that took long, so many times as long passes until the next: a container may have filled what is looked at. */
+const REST = 30;
+
 export class Watched {
   readonly target: LbTarget;
   readonly #looks: readonly Look[];
@@ -54,6 +57,8 @@ export class Watched {
   #mixed = false;
   /** When all was last looked at. */
   #asked = 0;
+  /** Until then nothing is looked at that announces nothing. */
+  #rests = 0;
 
   constructor(target: LbTarget, looks: readonly Look[], changed: () => void, options: WatchedOptions) {
     this.target = target;
@@ -132,9 +137,13 @@ export class Watched {
   }
 
   #look(): void {
+    const began = performance.now();
+    if (began < this.#rests) return;
     const place = placeOf(this.target);
     if (place === this.#place) this.#compare(this.#silent);
     else this.#moved(place);
+    const now = performance.now();
+    this.#rests = now + REST * (now - began);
   }
 
   #moved(place: number | undefined): void {

@@ -7,7 +7,8 @@
  * kernel is the only memory.
  */
 import { exec } from "../../../os/exec.ts";
-import { ipvsConnections, ipvsCounted } from "../../../os/netlink/ipvs.ts";
+import { ipvsCounted } from "../../../os/netlink/ipvs.ts";
+import { ipvsConnections } from "../../../os/netlink/ipvs-lists.ts";
 import { localRoutes } from "../../../os/netlink/rtnetlink.ts";
 import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
 import { isGone, type LbBackend, LbError, type Taken } from "../backend.ts";

@@ -2,7 +2,8 @@
  * The rules that say whose packets IPVS balances, and all else that it has no place for: in a table of nf_tables (table/), or through
  * iptables (iptables/).
  */
-import { ipvsList, type ServiceId } from "../../../os/netlink/ipvs.ts";
+import type { ServiceId } from "../../../os/netlink/ipvs.ts";
+import { ipvsLook } from "../../../os/netlink/ipvs-lists.ts";
 import { nftGeneration } from "../../../os/netlink/nfnetlink.ts";
 import { xtablesSizes } from "../../../os/xtables.ts";
 import type { LbOp, LbState, LbTarget, LocalAddress } from "../../state.ts";
@@ -44,10 +45,14 @@ export interface Held {
   readonly vips: ReadonlySet<string>;
 }
 
+/** A container may have filled its lists: they are looked at up to some thousand entries, twice a second. */
+export const IPVS_OF_SANDBOX: Look = ipvsLook(512 << 10);
+export const IPVS: Look = ipvsLook(8 << 20);
+
 /** Whichever rules they are. A container's VIPs are no addresses of its interfaces, of which it may have any number. */
 export const EVERY_LOOK: Rules["looks"] = {
-  sandbox: [ipvsList, xtablesSizes, nftGeneration],
-  network: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
-  ingress: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
-  host: [ipvsList, xtablesSizes, nftGeneration, addressesThere],
+  sandbox: [IPVS_OF_SANDBOX, xtablesSizes, nftGeneration],
+  network: [IPVS, xtablesSizes, nftGeneration, addressesThere],
+  ingress: [IPVS, xtablesSizes, nftGeneration, addressesThere],
+  host: [IPVS, xtablesSizes, nftGeneration, addressesThere],
 };

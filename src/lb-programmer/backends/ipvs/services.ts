@@ -10,10 +10,10 @@ import {
   type IpvsCommand,
   type IpvsDestination,
   type IpvsService,
-  ipvsDestinations,
   ipvsDo,
   type ServiceId,
 } from "../../../os/netlink/ipvs.ts";
+import { ipvsLists } from "../../../os/netlink/ipvs-lists.ts";
 import type { Destination, LbOp, LbState, VirtualServer } from "../../state.ts";
 import { type Family, isIdle } from "./server.ts";
 
@@ -64,8 +64,9 @@ export function changeServices(ops: readonly LbOp[], desired: LbState): void {
 
 /** The address families in which these steps make a server idle, or one that was idle take connections. */
 export function familiesWithNewIdlers(ops: readonly LbOp[], desired: LbState): Set<Family> {
-  const there = ipvsDestinations();
   const wanted = new Map(desired.servers.map((server) => [server.key, server]));
+  const marks = new Set(ops.flatMap((op) => ("destination" in op ? [op.server.mark] : [])));
+  const there = ipvsLists(({ mark }) => marks.has(mark)).destinations;
   const changed = ops.flatMap((op) => {
     const server = "destination" in op ? wanted.get(op.server.key) : undefined;
     const before = server && isIdle({ destinations: there.get(server.mark) ?? [] });
@@ -75,16 +76,17 @@ export function familiesWithNewIdlers(ops: readonly LbOp[], desired: LbState): S
 }
 
 function wholeServers(servers: readonly VirtualServer[]): IpvsCommand[] {
-  const there = ipvsDestinations();
+  const marks = new Set(servers.map(({ mark }) => mark));
+  const { destinations: lists } = ipvsLists(({ mark }) => marks.has(mark));
   return servers.flatMap((server) => {
     const service: IpvsService = { ...idOf(server), scheduler: server.scheduler, affinity: server.affinity };
     const destinations = server.destinations.map((d) => destinationOf(server, d));
     const wanted = new Set(destinations.map(({ address }) => `${address} 0`));
-    const strays = (there.get(server.mark) ?? []).filter(
+    const strays = (lists.get(server.mark) ?? []).filter(
       (d) => familyOf(d.address) === service.family && !wanted.has(`${d.address} ${d.port}`),
     );
     return [
-      { command: there.has(server.mark) ? "service.set" : "service.new", service },
+      { command: lists.has(server.mark) ? "service.set" : "service.new", service },
       ...destinations.map((destination) => ({ command: "destination.new", service, destination }) as const),
       ...strays.map((destination) => ({ command: "destination.delete", service, destination }) as const),
     ];

@@ -1,5 +1,5 @@
 /** Marks, sources and published ports through batches of iptables-restore, where the kernel has no nf_tables of family inet. */
-import { ipvsDestinations, ipvsServices } from "../../../../os/netlink/ipvs.ts";
+import { ipvsLists } from "../../../../os/netlink/ipvs-lists.ts";
 import { forwardChains } from "../../../../os/nftables/forward.ts";
 import {
   EMPTY,
@@ -47,7 +47,7 @@ export class IptablesRules implements Rules {
     const saved = await savedRules(target, await this.#iptables(target));
     const ipvs = withIpvs(target, () =>
       FAMILIES.some((family) => marksOf(saved[family]).length > 0)
-        ? { services: ipvsServices(), destinations: ipvsDestinations() }
+        ? ipvsLists()
         : { services: [], destinations: new Map() },
     );
     const interfaces = inside(target, "addresses", interfacesHere);

@@ -1,7 +1,7 @@
 /** Marks and sources by a table of our own, `inet eleven`. */
 
 import { familyOf } from "../../../../model/address.ts";
-import { ipvsDestinations, ipvsList, ipvsServices } from "../../../../os/netlink/ipvs.ts";
+import { ipvsLists } from "../../../../os/netlink/ipvs-lists.ts";
 import { nftGeneration } from "../../../../os/netlink/nfnetlink.ts";
 import { xtablesSizes } from "../../../../os/xtables.ts";
 import type { LbOp, LbState, LbTarget, LocalAddress } from "../../../state.ts";
@@ -13,7 +13,7 @@ import { InetTable } from "../../inet-table/table.ts";
 import { unreachedVips } from "../addresses.ts";
 import { balancedBy } from "../balanced.ts";
 import { interfacesHere } from "../interfaces.ts";
-import type { Changed, Held, Reading, Rules } from "../rules.ts";
+import { type Changed, type Held, IPVS, IPVS_OF_SANDBOX, type Reading, type Rules } from "../rules.ts";
 import { isLocal } from "../server.ts";
 import { withIpvs } from "../with-ipvs.ts";
 import { MARKS } from "./parts.ts";
@@ -85,7 +85,7 @@ export class TableRules implements Rules {
   #look(target: LbTarget): LbState {
     let whole: ReturnType<typeof balancedBy> | undefined;
     return this.#table.look(target, (server) => {
-      whole ??= withIpvs(target, () => balancedBy({ services: ipvsServices(), destinations: ipvsDestinations() }));
+      whole ??= withIpvs(target, () => balancedBy(ipvsLists()));
       return whole(server);
     });
   }
@@ -93,9 +93,9 @@ export class TableRules implements Rules {
 
 /** IPVS announces nothing; on the host, iptables has what lets published connections pass. */
 const LOOKS: Readonly<Record<LbTarget["kind"], readonly Look[]>> = {
-  sandbox: [ipvsList, nftGeneration],
-  network: [ipvsList, nftGeneration, addressesThere],
-  ingress: [ipvsList, nftGeneration, addressesThere],
+  sandbox: [IPVS_OF_SANDBOX, nftGeneration],
+  network: [IPVS, nftGeneration, addressesThere],
+  ingress: [IPVS, nftGeneration, addressesThere],
   host: [nftGeneration, xtablesSizes],
 };
 
