@@ -52,7 +52,7 @@ export class TableRules implements Rules {
     if (desired.published.length > 0)
       return { times: undefined, blocked: await openForwarding(target, desired.published, this.#localnet) };
     await closeForwarding(target);
-    return { times: undefined };
+    return { times: undefined, blocked: undefined };
   }
 
   async held(target: LbTarget): Promise<Held> {

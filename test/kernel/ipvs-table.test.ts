@@ -1,0 +1,85 @@
+/** The ipvs backend with a table of nf_tables, on a kernel that has no IPVS: a list in this file takes its place. */
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { IpvsBackend } from "../../src/lb-programmer/backends/ipvs/backend.ts";
+import { diff } from "../../src/lb-programmer/diff.ts";
+import { EMPTY, type LbTarget } from "../../src/lb-programmer/state.ts";
+import type { IpvsCommand, IpvsDestination, IpvsService } from "../../src/os/netlink/ipvs.ts";
+import { parseState, stateText } from "../lb-programmer/state-text.ts";
+import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
+
+const [EEXIST, ENOENT, ESRCH] = [17, 2, 3];
+
+interface There extends IpvsService {
+  readonly tasks: Map<string, IpvsDestination>;
+}
+const ipvs = vi.hoisted(() => ({ services: new Map<string, unknown>(), schedulers: ["rr", "wrr"] }));
+const services = ipvs.services as Map<string, There>;
+
+vi.mock("../../src/os/netlink/ipvs.ts", async (original) => ({
+  ...(await original<typeof import("../../src/os/netlink/ipvs.ts")>()),
+  ipvsDo: (commands: readonly IpvsCommand[]) => commands.map(carryOut),
+}));
+vi.mock("../../src/os/netlink/ipvs-lists.ts", () => ({
+  ipvsLook: () => () => "",
+  ipvsLists: () => ({
+    services: [...services.values()],
+    destinations: new Map([...services.values()].map(({ mark, tasks }) => [mark, [...tasks.values()]])),
+  }),
+}));
+
+/** What ip_vs_ctl.c answers. */
+function carryOut(command: IpvsCommand): number {
+  const key = `${command.service.mark} ${command.service.family}`;
+  const there = services.get(key);
+  switch (command.command) {
+    case "service.new":
+    case "service.set":
+      if (command.command === "service.new" && there) return EEXIST;
+      if (command.command === "service.set" && !there) return ESRCH;
+      if (!ipvs.schedulers.includes(command.service.scheduler)) return ENOENT;
+      services.set(key, { ...command.service, tasks: there?.tasks ?? new Map() });
+      return 0;
+    case "service.delete":
+      return services.delete(key) ? 0 : ESRCH;
+    case "destination.delete":
+      return !there ? ESRCH : there.tasks.delete(command.destination.address) ? 0 : ENOENT;
+    default: {
+      if (!there) return ESRCH;
+      const known = there.tasks.has(command.destination.address);
+      if (known === (command.command === "destination.new")) return known ? EEXIST : ENOENT;
+      there.tasks.set(command.destination.address, command.destination);
+      return 0;
+    }
+  }
+}
+
+describe.skipIf(!privileged())("ipvs backend, with a table", () => {
+  let namespace: Namespace;
+  let target: LbTarget;
+  let backend: IpvsBackend;
+  beforeEach(async () => {
+    services.clear();
+    namespace = await freshNamespace("ipvs");
+    target = { kind: "sandbox", id: "sandbox/c", sandbox: "c", netns: namespace.path };
+    backend = new IpvsBackend();
+  });
+  afterEach(async () => {
+    backend.close();
+    await namespace.remove();
+  });
+
+  async function become(text: string): Promise<void> {
+    const desired = parseState(text);
+    await backend.apply(target, diff(await backend.read(target, []), desired), desired);
+  }
+
+  test("what drops published connections is forgotten with the last published port", async () => {
+    target = { kind: "host", id: "host", bridge: "e11-gw", netns: namespace.path };
+    await namespace.run("nft", "add", "table", "inet", "fw");
+    await namespace.run("nft", "add chain inet fw forward { type filter hook forward priority 0; policy drop; }");
+    await become("published tcp 8080 to 172.18.0.2 8080 over e11-gw");
+    expect(backend.blocked(target)).toContain("nft insert rule inet fw forward");
+    await become("");
+    expect(backend.blocked(target)).toBe(undefined);
+  });
+});
