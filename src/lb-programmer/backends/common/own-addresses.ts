@@ -22,11 +22,16 @@ export function changeOwnAddresses(change: AddressChange, options: { deprecated?
   for (const a of removed) removeAddress(a);
 }
 
-/** Of a change, in the namespace of this thread, what is not about addresses of others; with our mark. */
+/** Of a change, in the namespace of this thread, what is not about addresses of others, and takes away what is there; with our mark. */
 export function ownOf({ added, removed }: AddressChange): AddressChange {
-  const others = new Set(interfaceAddresses().filter(isOthers).map(sameness));
+  const there = interfaceAddresses();
+  const others = new Set(there.filter(isOthers).map(sameness));
+  const present = new Set(there.map(sameness));
   const mine = (a: InterfaceAddress): boolean => !others.has(sameness(a));
-  return { added: added.filter(mine).map((a) => ({ ...a, protocol: OURS })), removed: removed.filter(mine) };
+  return {
+    added: added.filter(mine).map((a) => ({ ...a, protocol: OURS })),
+    removed: removed.filter((a) => mine(a) && present.has(sameness(a))),
+  };
 }
 
 /** An IPv6 address can be on an interface once only, whatever its range; an IPv4 address once in each. */

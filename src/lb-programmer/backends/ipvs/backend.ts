@@ -10,12 +10,13 @@ import { exec } from "../../../os/exec.ts";
 import { ipvsCounted } from "../../../os/netlink/ipvs.ts";
 import { ipvsConnections } from "../../../os/netlink/ipvs-lists.ts";
 import { localRoutes } from "../../../os/netlink/rtnetlink.ts";
-import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
+import type { Destination, LbOp, LbState, LbTarget, LocalAddress, VirtualServer } from "../../state.ts";
 import { isGone, type LbBackend, LbError, type Taken } from "../backend.ts";
 import { inside } from "../common/failure.ts";
 import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
 import { onOwnDevice } from "../common/own.ts";
+import type { AddressChange } from "../common/own-addresses.ts";
 import { Watches } from "../common/watch.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
 import { chooseRules } from "./choose-rules.ts";
@@ -89,10 +90,9 @@ export class IpvsBackend implements LbBackend {
     if ("blocked" in changed) this.#blocked.set(target.id, changed.blocked);
     if (ops.some((op) => "server" in op)) withIpvs(target, () => changeServices(ops, desired));
     inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
-    const isReal = (address: LbState["addresses"][number]): boolean => rules.isReal(address, desired);
-    inside(target, "addresses", () =>
-      changeInterfaces(selfRouteChange(ops, desired, ownAddresses()), addressChange(ops, desired, isReal)),
-    );
+    const isReal = (address: LocalAddress): boolean => rules.isReal(address, desired);
+    const addresses = target.kind === "sandbox" ? NO_CHANGE : addressChange(ops, desired, isReal);
+    inside(target, "addresses", () => changeInterfaces(selfRouteChange(ops, desired, ownAddresses()), addresses));
     return times;
   }
 
@@ -144,3 +144,6 @@ export class IpvsBackend implements LbBackend {
     }
   }
 }
+
+/** No address of an interface in a container's namespace is ours. */
+const NO_CHANGE: AddressChange = { added: [], removed: [] };
