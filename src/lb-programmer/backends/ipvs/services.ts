@@ -37,7 +37,6 @@ export function deleteServices(services: readonly ServiceId[]): void {
  */
 export function changeServices(ops: readonly LbOp[], desired: LbState): void {
   const wanted = new Map(desired.servers.map((server) => [server.key, server]));
-  const commands: IpvsCommand[] = [];
   const whole = new Map<string, VirtualServer>();
   for (const op of ops) {
     if (op.op === "server.add" || op.op === "server.change") {
@@ -45,7 +44,7 @@ export function changeServices(ops: readonly LbOp[], desired: LbState): void {
       if (server !== undefined) whole.set(server.key, server);
     }
   }
-  if (whole.size > 0) commands.push(...wholeServers([...whole.values()]));
+  const commands = whole.size > 0 ? wholeServers([...whole.values()]) : [];
   for (const op of ops) {
     if (!("destination" in op) || whole.has(op.server.key) || !wanted.has(op.server.key)) continue;
     const service = idOf(op.server);

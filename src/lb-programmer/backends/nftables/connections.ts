@@ -23,8 +23,7 @@ export function endConnections(target: LbTarget, ops: readonly LbOp[], desired: 
   const added = new Set(ops.flatMap((op) => (op.op === "server.add" ? [op.server.vip] : [])));
   if (removed.length + added.size === 0) return;
   const by = new Map<string, VirtualServer[]>();
-  for (const { server, destination } of removed)
-    by.set(destination.address, [...(by.get(destination.address) ?? []), server]);
+  for (const { server, destination } of removed) add(by, destination.address, server);
   const still = ops.some(({ op }) => op === "server.remove") ? leadingTo(by, desired) : NOBODY;
   const over = (entry: Tracked): boolean =>
     (entry.to === entry.by && added.has(entry.to)) || (isThrough(by, entry) && !isThrough(still, entry));
@@ -45,12 +44,15 @@ function leadingTo(tasks: ByTask, { servers }: LbState): ByTask {
   const leading = new Map<string, VirtualServer[]>();
   for (const server of servers)
     for (const { address } of server.destinations) {
-      if (!tasks.has(address)) continue;
-      const there = leading.get(address);
-      if (there === undefined) leading.set(address, [server]);
-      else there.push(server);
+      if (tasks.has(address)) add(leading, address, server);
     }
   return leading;
+}
+
+function add(by: Map<string, VirtualServer[]>, task: string, server: VirtualServer): void {
+  const there = by.get(task);
+  if (there === undefined) by.set(task, [server]);
+  else there.push(server);
 }
 
 const isThrough = (by: ByTask, entry: Tracked): boolean =>
@@ -58,8 +60,12 @@ const isThrough = (by: ByTask, entry: Tracked): boolean =>
 
 /** Connections outlive the replacement of their server by another with the same task. */
 function removedDestinations(ops: readonly LbOp[], desired: LbState) {
-  const kept = (server: VirtualServer) =>
-    desired.servers.find(({ key, vip }) => key === server.key && vip === server.vip)?.destinations ?? [];
+  const replaced = ops.some(({ op }) => op === "server.remove");
+  const wanted = new Map(replaced ? desired.servers.map((server) => [server.key, server]) : []);
+  const kept = ({ key, vip }: VirtualServer): readonly Destination[] => {
+    const successor = wanted.get(key);
+    return successor?.vip === vip ? successor.destinations : [];
+  };
   return ops.flatMap((op) => {
     if (op.op === "destination.remove") return [{ server: op.server, destination: op.destination }];
     if (op.op !== "server.remove") return [];
