@@ -72,6 +72,8 @@ export class IpvsBackend implements LbBackend {
   }
 
   /**
+   * A service that IPVS refuses, for want of its scheduler say, keeps no other one from working.
+   *
    * Rules before services and services before addresses where something is added, services first where something goes: there
    * is no service without a rule that says whose it is, wherever this is interrupted.
    */
@@ -88,11 +90,14 @@ export class IpvsBackend implements LbBackend {
     if (ops.some((op) => op.op === "server.remove")) withIpvs(target, () => removeServices(ops, desired));
     const { times, ...changed } = await rules.change(target, ops, desired);
     if ("blocked" in changed) this.#blocked.set(target.id, changed.blocked);
-    if (ops.some((op) => "server" in op)) withIpvs(target, () => changeServices(ops, desired));
+    const refused = ops.some((op) => "server" in op)
+      ? whatFails(() => withIpvs(target, () => changeServices(ops, desired)))
+      : undefined;
     inside(target, "conntrack", () => forgetEarlyFlows(target, ops));
     const isReal = (address: LocalAddress): boolean => rules.isReal(address, desired);
     const addresses = target.kind === "sandbox" ? NO_CHANGE : addressChange(ops, desired, isReal);
     inside(target, "addresses", () => changeInterfaces(selfRouteChange(ops, desired, ownAddresses()), addresses));
+    if (refused !== undefined) throw refused;
     return times;
   }
 
@@ -147,3 +152,13 @@ export class IpvsBackend implements LbBackend {
 
 /** No address of an interface in a container's namespace is ours. */
 const NO_CHANGE: AddressChange = { added: [], removed: [] };
+
+function whatFails(work: () => void): LbError | undefined {
+  try {
+    work();
+    return undefined;
+  } catch (error) {
+    if (error instanceof LbError && !isGone(error)) return error;
+    throw error;
+  }
+}

@@ -92,21 +92,33 @@ function wholeServers(servers: readonly VirtualServer[]): IpvsCommand[] {
   });
 }
 
-/** Commands that found things otherwise than expected become the ones for what is there. Throws an OsError for any other failure. */
+/**
+ * Commands that found things otherwise than expected become the ones for what is there. All of them are tried; throws an OsError for the
+ * first that failed otherwise.
+ */
 function doAll(commands: readonly IpvsCommand[]): void {
   if (commands.length === 0) return;
   const again: IpvsCommand[] = [];
+  const failed: OsError[] = [];
   ipvsDo(commands).forEach((errno, i) => {
     const command = commands[i]!;
     if (errno === 0 || (command.command.endsWith(".delete") && (errno === ENOENT || errno === ESRCH))) return;
     const other = otherwise(command, errno);
-    if (other === undefined) throw new OsError("IPVS", errno, describe(command));
-    again.push(other);
+    if (other === undefined) failed.push(failure(command, errno));
+    else again.push(other);
   });
-  if (again.length === 0) return;
-  ipvsDo(again).forEach((errno, i) => {
-    if (errno !== 0) throw new OsError("IPVS", errno, describe(again[i]!));
-  });
+  if (again.length > 0)
+    ipvsDo(again).forEach((errno, i) => {
+      if (errno !== 0) failed.push(failure(again[i]!, errno));
+    });
+  if (failed[0] !== undefined) throw failed[0];
+}
+
+/** The kernel loads a scheduler by itself where it may. */
+function failure(command: IpvsCommand, errno: number): OsError {
+  const lacks = "scheduler" in command.service && errno === ENOENT ? command.service.scheduler : undefined;
+  const why = lacks && `this kernel has no scheduler ${lacks}; to load it: modprobe ip_vs_${lacks}`;
+  return new OsError("IPVS", errno, describe(command), why);
 }
 
 function otherwise(command: IpvsCommand, errno: number): IpvsCommand | undefined {

@@ -10,7 +10,8 @@ export function withIpvs<T>(target: LbTarget, work: () => T): T {
     try {
       return work();
     } catch (error) {
-      if (error instanceof OsError && error.code === "ENOENT") throw new LbError("missing", target, NO_IPVS);
+      if (error instanceof OsError && error.op === NO_FAMILY && error.code === "ENOENT")
+        throw new LbError("missing", target, NO_IPVS);
       throw error;
     }
   });
@@ -19,3 +20,6 @@ export function withIpvs<T>(target: LbTarget, work: () => T): T {
 export const hasIpvs = (target: LbTarget): boolean => withIpvs(target, () => existsSync("/proc/thread-self/net/ip_vs"));
 
 export const NO_IPVS = "this kernel has no IPVS (its module ip_vs is not there or not loaded)";
+
+/** What asks the kernel for IPVS. Services and destinations that are not there are ENOENT, too. */
+const NO_FAMILY = "netlink family";
