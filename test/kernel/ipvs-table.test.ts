@@ -4,6 +4,8 @@ import { IpvsBackend } from "../../src/lb-programmer/backends/ipvs/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbTarget } from "../../src/lb-programmer/state.ts";
 import type { IpvsCommand, IpvsDestination, IpvsService } from "../../src/os/netlink/ipvs.ts";
+import { addAddress } from "../../src/os/netlink/rtnetlink.ts";
+import { inNetns } from "../../src/os/netns.ts";
 import { parseState, stateText } from "../lb-programmer/state-text.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
 
@@ -81,5 +83,46 @@ describe.skipIf(!privileged())("ipvs backend, with a table", () => {
     expect(backend.blocked(target)).toContain("nft insert rule inet fw forward");
     await become("");
     expect(backend.blocked(target)).toBe(undefined);
+  });
+
+  test("an address that looks like one of ours stays in a container's namespace", async () => {
+    inNetns(namespace.path, () => addAddress({ address: "10.0.1.4", prefix: 32, device: "lo", protocol: 11 }));
+    await become("address 10.0.1.4 lo");
+    await become("");
+    expect(await namespace.run("ip", "-br", "address", "show", "dev", "lo")).toContain("10.0.1.4/32");
+  });
+
+  const [WEB, API] = ["server web/net/4 10.0.1.4 mark 256 local", "server api/net/6 fd00::4 mark 257 local"];
+  const both = (scheduler: string): string => `
+    ${WEB} ${scheduler}
+      10.0.1.5 1
+    ${API} rr
+      fd00::5 1
+    address 10.0.1.4 lo
+    address fd00::4 lo`;
+
+  test("a kernel without a scheduler: the error says which, and how to load it; the other services are there", async () => {
+    await expect(become(both("mh"))).rejects.toThrow(
+      /^sandbox\/c: IPVS: .*mark 256 mh.*no scheduler mh.*modprobe ip_vs_mh/,
+    );
+    expect([...services.keys()]).toEqual(["257 6"]);
+    ipvs.schedulers.push("mh");
+    await become(both("mh"));
+    expect(stateText(await backend.read(target, []))).toBe(stateText(parseState(both("mh"))));
+    ipvs.schedulers.pop();
+  });
+
+  test.each([
+    ["damaged", ["add", "rule", "inet", "eleven", "marking-leaving", "accept"]],
+    ["of another version", ["add", "counter", "inet", "eleven", "of-later"]],
+  ])("services of a table that is %s go where they are not wanted any more", async (_, damage) => {
+    await become(both("rr"));
+    expect([...services.keys()]).toEqual(["256 4", "257 6"]);
+    await namespace.run("nft", ...damage);
+    const successor = new IpvsBackend();
+    expect(await successor.read(target, [])).toEqual({ ...EMPTY });
+    const desired = parseState(`${WEB} rr\n  10.0.1.5 1`);
+    await successor.apply(target, diff(EMPTY, desired), desired);
+    expect([...services.keys()]).toEqual(["256 4"]);
   });
 });

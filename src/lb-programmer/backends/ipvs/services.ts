@@ -14,8 +14,9 @@ import {
   type ServiceId,
 } from "../../../os/netlink/ipvs.ts";
 import { ipvsLists } from "../../../os/netlink/ipvs-lists.ts";
-import type { Destination, LbOp, LbState, VirtualServer } from "../../state.ts";
+import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
 import { type Family, isIdle } from "./server.ts";
+import { withIpvs } from "./with-ipvs.ts";
 
 /** Removes the services whose mark no server of `desired` has. */
 export function removeServices(ops: readonly LbOp[], desired: LbState): void {
@@ -25,6 +26,13 @@ export function removeServices(ops: readonly LbOp[], desired: LbState): void {
     if (op.op === "server.remove" && !kept.has(markOf(op.server))) gone.set(markOf(op.server), idOf(op.server));
   }
   deleteServices([...gone.values()]);
+}
+
+/** Of services that are ours by rules which can't be believed: those that `desired` does not have go. */
+export function removeOrphans(target: LbTarget, services: readonly ServiceId[], desired: LbState): void {
+  const kept = new Set(desired.servers.map(markOf));
+  const orphans = services.filter(({ mark, family }) => !kept.has(`${mark} ${family}`));
+  if (orphans.length > 0) withIpvs(target, () => deleteServices(orphans));
 }
 
 export function deleteServices(services: readonly ServiceId[]): void {

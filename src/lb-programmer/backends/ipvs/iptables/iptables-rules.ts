@@ -1,4 +1,5 @@
 /** Marks, sources and published ports through batches of iptables-restore, where the kernel has no nf_tables of family inet. */
+import type { ServiceId } from "../../../../os/netlink/ipvs.ts";
 import { ipvsLists } from "../../../../os/netlink/ipvs-lists.ts";
 import { forwardChains } from "../../../../os/nftables/forward.ts";
 import {
@@ -17,12 +18,12 @@ import { inTheWay } from "../../common/passage.ts";
 import { interfacesHere } from "../interfaces.ts";
 import { type Changed, EVERY_LOOK, type Held, type Reading, type Rules } from "../rules.ts";
 import type { Family } from "../server.ts";
-import { familiesWithNewIdlers } from "../services.ts";
+import { familiesWithNewIdlers, removeOrphans } from "../services.ts";
 import { withIpvs } from "../with-ipvs.ts";
 import type { Chain } from "./chain.ts";
 import { notedAddresses, notedVips, stateOf } from "./read.ts";
 import { balancedHere, chainsOf, IDLE, isReal } from "./rules.ts";
-import { EVERY_CHAIN, marksOf, restoreText } from "./saved.ts";
+import { EVERY_CHAIN, marksOf, restoreText, type Saved } from "./saved.ts";
 import { type Flavour, restoreRules, run, savedRules } from "./tools.ts";
 
 export class IptablesRules implements Rules {
@@ -70,7 +71,7 @@ export class IptablesRules implements Rules {
   async held(target: LbTarget): Promise<Held> {
     const saved = await savedRules(target, await this.#iptables(target));
     return {
-      services: FAMILIES.flatMap((family) => marksOf(saved[family]).map((mark) => ({ mark, family }))),
+      services: servicesOf(saved),
       addresses: FAMILIES.flatMap((family) => notedAddresses(saved[family], family)),
       vips: new Set(FAMILIES.flatMap((family) => notedVips(saved[family], family))),
     };
@@ -98,6 +99,8 @@ export class IptablesRules implements Rules {
         for (const chain of IDLE) touched[family].add(chain);
     if (FAMILIES.every((family) => touched[family].size === 0)) return;
     const saved = await savedRules(target, await this.#iptables(target));
+    // Of chains that were not as we would write them nothing was read, and nobody would know of their services.
+    removeOrphans(target, servicesOf(saved), desired);
     for (const family of FAMILIES) {
       const text = restoreText(saved[family], desired, touched[family], family);
       await restoreRules(target, await this.#iptables(target), family, text);
@@ -123,6 +126,9 @@ export class IptablesRules implements Rules {
 }
 
 const FAMILIES = [4, 6] as const;
+
+const servicesOf = (saved: Readonly<Record<Family, Saved>>): readonly ServiceId[] =>
+  FAMILIES.flatMap((family) => marksOf(saved[family]).map((mark) => ({ mark, family })));
 
 /** By nftables' chains. iptables' own is one of them: where we have let them pass there, it is seen to. */
 function blockedAt(target: LbTarget, published: readonly PublishedPort[]): string | undefined {

@@ -1,6 +1,7 @@
 /** Marks and sources by a table of our own, `inet eleven`. */
 
 import { familyOf } from "../../../../model/address.ts";
+import type { ServiceId } from "../../../../os/netlink/ipvs.ts";
 import { ipvsLists } from "../../../../os/netlink/ipvs-lists.ts";
 import { nftGeneration } from "../../../../os/netlink/nfnetlink.ts";
 import { xtablesSizes } from "../../../../os/xtables.ts";
@@ -15,6 +16,7 @@ import { balancedBy } from "../balanced.ts";
 import { interfacesHere } from "../interfaces.ts";
 import { type Changed, type Held, IPVS, IPVS_OF_SANDBOX, type Reading, type Rules } from "../rules.ts";
 import { isLocal } from "../server.ts";
+import { removeOrphans } from "../services.ts";
 import { withIpvs } from "../with-ipvs.ts";
 import { MARKS } from "./parts.ts";
 
@@ -47,6 +49,7 @@ export class TableRules implements Rules {
     if (!this.#table.isKnown(target)) this.#look(target);
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published); // while the rules still guard it
+    removeOrphans(target, this.#damaged(target), desired); // the table is written anew, and nobody would know of them
     const times = await this.#table.change(target, ops, desired);
     if (!publishing) return { times };
     if (desired.published.length > 0)
@@ -60,11 +63,8 @@ export class TableRules implements Rules {
     const marks = new Map(
       servers.map(({ mark, vip }) => [`${mark} ${familyOf(vip)}`, { mark, family: familyOf(vip) }]),
     );
-    const damaged = this.#table
-      .damagedMarks(target)
-      .flatMap((mark) => ([4, 6] as const).map((family) => ({ mark, family })));
     return {
-      services: [...marks.values(), ...damaged],
+      services: [...marks.values(), ...this.#damaged(target)],
       addresses,
       vips: new Set(servers.filter(isLocal).map(({ vip }) => vip)),
     };
@@ -80,6 +80,12 @@ export class TableRules implements Rules {
   /** One on "lo" is there for ping only, which the table sees to. */
   isReal({ device }: LocalAddress): boolean {
     return device !== "lo";
+  }
+
+  /** Services of a table that is not as we would write it. */
+  #damaged(target: LbTarget): readonly ServiceId[] {
+    const marks = this.#table.damagedMarks(target);
+    return marks.flatMap((mark) => ([4, 6] as const).map((family) => ({ mark, family })));
   }
 
   #look(target: LbTarget): LbState {
