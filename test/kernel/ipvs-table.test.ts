@@ -1,6 +1,7 @@
 /** The ipvs backend with a table of nf_tables, on a kernel that has no IPVS: a list in this file takes its place. */
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { IpvsBackend } from "../../src/lb-programmer/backends/ipvs/backend.ts";
+import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backend.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbTarget } from "../../src/lb-programmer/state.ts";
 import type { IpvsCommand, IpvsDestination, IpvsService } from "../../src/os/netlink/ipvs.ts";
@@ -83,6 +84,22 @@ describe.skipIf(!privileged())("ipvs backend, with a table", () => {
     expect(backend.blocked(target)).toContain("nft insert rule inet fw forward");
     await become("");
     expect(backend.blocked(target)).toBe(undefined);
+  });
+
+  test("of a namespace that is gone, nothing is remembered", async () => {
+    target = { kind: "host", id: "host", bridge: "e11-gw", netns: namespace.path };
+    await namespace.run("nft", "add", "table", "inet", "fw");
+    await namespace.run("nft", "add chain inet fw forward { type filter hook forward priority 0; policy drop; }");
+    const backends = [backend, new NftablesBackend()];
+    for (const each of backends) {
+      const desired = parseState("published tcp 8080 to 172.18.0.2 8080 over e11-gw");
+      await each.apply(target, diff(await each.read(target, []), desired), desired);
+      expect(each.blocked(target)).toContain("policy drop");
+      each.forget(target);
+      expect(each.blocked(target)).toBe(undefined);
+      expect((await each.taken(target)).size).toBe(0);
+      await each.clear(target);
+    }
   });
 
   test("an address that looks like one of ours stays in a container's namespace", async () => {

@@ -324,12 +324,15 @@ describe("targets", () => {
 
   test("one whose namespace is gone is dropped, and said to be", async () => {
     const { backend, reconciler, want, events } = rig();
+    const forgotten: string[] = [];
+    Object.assign(backend, { forget: ({ id }: { id: string }) => forgotten.push(id) });
     reconciler.add(sandbox("c1"));
     reconciler.add(sandbox("c2"));
     await reconciler.installed(want("c1", web("10.0.1.5 1")));
     backend.destroy("c1");
     expect(await reconciler.installed(want("c1", web("10.0.1.6 1")))).toEqual({ degraded: [], late: [] });
     expect(events.at(-1)).toBe("c1 gone");
+    expect(forgotten).toEqual(["c1"]);
     expect(reconciler.status().map(statusText)).toEqual(["c2 equal at 2"]);
   });
 

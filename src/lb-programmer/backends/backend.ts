@@ -39,6 +39,8 @@ export interface LbBackend {
   blocked?(target: LbTarget): string | undefined;
   /** Removes everything of ours from there. */
   clear(target: LbTarget): Promise<void>;
+  /** The namespace is gone, and all that was in it: nothing need be known of it any more. Missing: nothing is. */
+  forget?(target: LbTarget): void;
   /** Ends helper processes and handles. */
   close?(): void;
 }

@@ -257,9 +257,11 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     if (keeper !== undefined) this.#say("status", this.#status(id, keeper));
   }
 
-  #gone(id: string, keeper: object, error: LbError): void {
-    if (this.#keepers.get(id) !== keeper) return;
+  #gone(id: string, its: object, error: LbError): void {
+    const keeper = this.#keepers.get(id);
+    if (keeper === undefined || keeper !== its) return;
     void this.#drop(id)?.stop();
+    this.#options.backend.forget?.(keeper.target);
     this.#say("gone", id, error);
     this.#look();
   }

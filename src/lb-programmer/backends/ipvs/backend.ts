@@ -18,8 +18,9 @@ import { Localnet } from "../common/localnet.ts";
 import { onOwnDevice } from "../common/own.ts";
 import type { AddressChange } from "../common/own-addresses.ts";
 import { Watches } from "../common/watch.ts";
+import { whereOf } from "../inet-table/table.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
-import { chooseRules } from "./choose-rules.ts";
+import { RulesChoice } from "./choose-rules.ts";
 import { forgetEarlyFlows } from "./flows.ts";
 import { changeInterfaces, ownAddresses } from "./interfaces.ts";
 import { EVERY_LOOK, type Rules } from "./rules.ts";
@@ -39,21 +40,22 @@ export class IpvsBackend implements LbBackend {
   readonly sysctls = ipvsSysctls;
   readonly #watches = new Watches(openSettings);
   readonly #found: Found;
-  readonly #rules: (target: LbTarget) => Promise<Rules>;
-  /** What others drop, by target, as it was when we last looked. */
+  readonly #choice: RulesChoice;
+  /** What others drop, by target and namespace, as it was when we last looked. */
   readonly #blocked = new Map<string, string | undefined>();
-  /** Servers as they were last read or made, by target: the kernel counts by marks. */
+  /** Servers as they were last read or made, likewise: the kernel counts by marks. */
   readonly #servers = new Map<string, readonly VirtualServer[]>();
   /** The rules that were taken; their looks are what is watched. */
   #taken: Rules | undefined;
 
   constructor({ found = new Found(), iptables }: IpvsOptions = {}) {
     this.#found = found;
-    const choose = chooseRules(new Localnet(found), iptables);
-    this.#rules = async (target) => {
-      this.#taken = await choose(target);
-      return this.#taken;
-    };
+    this.#choice = new RulesChoice(new Localnet(found), iptables);
+  }
+
+  async #rules(target: LbTarget): Promise<Rules> {
+    this.#taken = await this.#choice.of(target);
+    return this.#taken;
   }
 
   async probe(target: LbTarget): Promise<void> {
@@ -66,8 +68,8 @@ export class IpvsBackend implements LbBackend {
   async read(target: LbTarget, keys: readonly string[]): Promise<LbState> {
     this.#watches.settings(target, keys);
     const { state, blocked } = await (await this.#rules(target)).read(target);
-    this.#blocked.set(target.id, blocked);
-    this.#servers.set(target.id, state.servers);
+    this.#blocked.set(whereOf(target), blocked);
+    this.#servers.set(whereOf(target), state.servers);
     return { ...state, sysctls: readSettings(target, keys) };
   }
 
@@ -81,7 +83,7 @@ export class IpvsBackend implements LbBackend {
     const rules = await this.#rules(target);
     await this.#watches.during(target, () => this.#apply(rules, target, ops, desired));
     this.#watches.settings(target, Object.keys(desired.sysctls));
-    this.#servers.set(target.id, desired.servers);
+    this.#servers.set(whereOf(target), desired.servers);
   }
 
   async #apply(rules: Rules, target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number | undefined> {
@@ -89,7 +91,7 @@ export class IpvsBackend implements LbBackend {
     this.#found.set(target, settings, SETTINGS);
     if (ops.some((op) => op.op === "server.remove")) withIpvs(target, () => removeServices(ops, desired));
     const { times, ...changed } = await rules.change(target, ops, desired);
-    if ("blocked" in changed) this.#blocked.set(target.id, changed.blocked);
+    if ("blocked" in changed) this.#blocked.set(whereOf(target), changed.blocked);
     const refused = ops.some((op) => "server" in op)
       ? whatFails(() => withIpvs(target, () => changeServices(ops, desired)))
       : undefined;
@@ -106,7 +108,7 @@ export class IpvsBackend implements LbBackend {
   }
 
   async taken(target: LbTarget): Promise<ReadonlyMap<string, Taken>> {
-    const servers = this.#servers.get(target.id) ?? [];
+    const servers = this.#servers.get(whereOf(target)) ?? [];
     if (servers.length === 0) return new Map();
     const counted = new Map(withIpvs(target, ipvsCounted).map(({ mark, ...taken }) => [mark, taken]));
     const nothing: Taken = { connections: 0, packets: 0, bytes: 0 };
@@ -114,7 +116,7 @@ export class IpvsBackend implements LbBackend {
   }
 
   blocked(target: LbTarget): string | undefined {
-    return this.#blocked.get(target.id);
+    return this.#blocked.get(whereOf(target));
   }
 
   watch(target: LbTarget, changed: () => void): () => void {
@@ -144,9 +146,14 @@ export class IpvsBackend implements LbBackend {
     } catch (error) {
       if (!isGone(error)) throw error;
     } finally {
-      this.#blocked.delete(target.id);
-      this.#servers.delete(target.id);
+      this.forget(target);
     }
+  }
+
+  forget(target: LbTarget): void {
+    this.#blocked.delete(whereOf(target));
+    this.#servers.delete(whereOf(target));
+    this.#choice.forget(target);
   }
 }
 

@@ -5,36 +5,45 @@ import type { LbTarget } from "../../state.ts";
 import { LbError } from "../backend.ts";
 import { inside } from "../common/failure.ts";
 import type { Localnet } from "../common/localnet.ts";
+import { whereOf } from "../inet-table/table.ts";
 import { IptablesRules } from "./iptables/iptables-rules.ts";
 import type { Rules } from "./rules.ts";
 import { TableRules } from "./table/table-rules.ts";
 
-export function chooseRules(
-  localnet: Localnet,
-  iptables: "legacy" | "nft" | true | undefined,
-): (target: LbTarget) => Promise<Rules> {
-  const old = new IptablesRules(localnet, typeof iptables === "string" ? `-${iptables}` : undefined);
-  if (iptables !== undefined) return async () => old;
-  const table = new TableRules(localnet);
+export class RulesChoice {
+  readonly #old: Rules;
+  readonly #table: Rules;
+  #taken: Promise<Rules> | undefined;
   /** Targets in which nothing of an earlier version's is left. */
-  const tidy = new Set<string>();
-  let taken: Promise<Rules> | undefined;
-  return async (target) => {
-    taken ??= suits(table, target).then(
-      (does) => (does ? table : old),
+  readonly #tidy = new Set<string>();
+
+  constructor(localnet: Localnet, iptables: "legacy" | "nft" | true | undefined) {
+    this.#old = new IptablesRules(localnet, typeof iptables === "string" ? `-${iptables}` : undefined);
+    this.#table = new TableRules(localnet);
+    if (iptables !== undefined) this.#taken = Promise.resolve(this.#old);
+  }
+
+  async of(target: LbTarget): Promise<Rules> {
+    this.#taken ??= suits(this.#table, target).then(
+      (does) => (does ? this.#table : this.#old),
       (error) => {
-        taken = undefined;
+        this.#taken = undefined;
         throw error;
       },
     );
-    const rules = await taken;
-    const place = `${target.id} ${target.netns ?? ""}`;
-    if (rules === table && !tidy.has(place)) {
-      if (inside(target, "rules", mayHaveIptables)) await leaveNothing(old, target);
-      tidy.add(place);
+    const rules = await this.#taken;
+    if (rules === this.#table && !this.#tidy.has(whereOf(target))) {
+      if (inside(target, "rules", mayHaveIptables)) await leaveNothing(this.#old, target);
+      this.#tidy.add(whereOf(target));
     }
     return rules;
-  };
+  }
+
+  /** The target's namespace is gone, or cleared. */
+  forget(target: LbTarget): void {
+    this.#tidy.delete(whereOf(target));
+    this.#table.forget(target);
+  }
 }
 
 /** Asked at home if we may: in a container's namespace, the container has a say. */

@@ -20,6 +20,8 @@ export interface Rules {
   held(target: LbTarget): Promise<Held>;
   /** All of them go. */
   remove(target: LbTarget): Promise<void>;
+  /** What is remembered of the target goes. */
+  forget(target: LbTarget): void;
   /** Whether an address of `desired` is one of an interface; a rule sees to it otherwise. */
   isReal(address: LocalAddress, desired: LbState): boolean;
   /** What may show that they were changed. */

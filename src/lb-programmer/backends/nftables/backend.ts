@@ -131,9 +131,13 @@ export class NftablesBackend implements LbBackend {
     } catch (error) {
       if (!isGone(error)) throw error;
     } finally {
-      this.#table.forget(target);
-      this.#blocked.delete(whereOf(target));
+      this.forget(target);
     }
+  }
+
+  forget(target: LbTarget): void {
+    this.#table.forget(target);
+    this.#blocked.delete(whereOf(target));
   }
 
   close(): void {

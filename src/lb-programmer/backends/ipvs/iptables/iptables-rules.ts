@@ -84,6 +84,9 @@ export class IptablesRules implements Rules {
       await restoreRules(target, flavour, family, restoreText(saved[family], EMPTY, EVERY_CHAIN, family));
   }
 
+  /** Nothing is. */
+  forget(): void {}
+
   isReal(address: LocalAddress, { servers }: LbState): boolean {
     return isReal(balancedHere(servers), address);
   }

@@ -77,6 +77,10 @@ export class TableRules implements Rules {
     if (target.kind === "host") await closeForwarding(target);
   }
 
+  forget(target: LbTarget): void {
+    this.#table.forget(target);
+  }
+
   /** One on "lo" is there for ping only, which the table sees to. */
   isReal({ device }: LocalAddress): boolean {
     return device !== "lo";
