@@ -6,6 +6,7 @@
 import type { Change } from "../../../os/nftables/types.ts";
 import { EMPTY, type LbOp, type LbState, type LbTarget, type VirtualServer } from "../../state.ts";
 import { mayHold } from "../common/own.ts";
+import { whereOf } from "../common/where.ts";
 import { changesOf, madeBy } from "./changes.ts";
 import type { Dialect, Installed } from "./dialect.ts";
 import { NOTHING, otherElements, type Parts } from "./parts.ts";
@@ -182,8 +183,6 @@ function mostOf({ kind }: LbTarget, before: Known): number {
 
 const elementsIn = ({ servers, others }: Held): number =>
   [...servers.values()].reduce((sum, { server }) => sum + 2 * server.destinations.length + 8, others.elements.length);
-
-export const whereOf = ({ id, netns }: LbTarget): string => `${id} ${netns ?? ""}`;
 
 const heldOf = (state: LbState, servers: readonly Installed[], sets: Set<string>): Held => ({
   sets,

@@ -18,7 +18,7 @@ import { Localnet } from "../common/localnet.ts";
 import { onOwnDevice } from "../common/own.ts";
 import type { AddressChange } from "../common/own-addresses.ts";
 import { Watches } from "../common/watch.ts";
-import { whereOf } from "../inet-table/table.ts";
+import { whereOf } from "../common/where.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
 import { RulesChoice } from "./choose-rules.ts";
 import { forgetEarlyFlows } from "./flows.ts";

@@ -5,7 +5,7 @@ import type { LbTarget } from "../../state.ts";
 import { LbError } from "../backend.ts";
 import { inside } from "../common/failure.ts";
 import type { Localnet } from "../common/localnet.ts";
-import { whereOf } from "../inet-table/table.ts";
+import { whereOf } from "../common/where.ts";
 import { IptablesRules } from "./iptables/iptables-rules.ts";
 import type { Rules } from "./rules.ts";
 import { TableRules } from "./table/table-rules.ts";
