@@ -117,13 +117,24 @@ function parseRecords(proc: string): Map<number, IpvsDestination[][]> {
 /** States (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c) of connections that are over, or about to be. */
 const OVER = new Set(["TIME_WAIT", "CLOSE", "CLOSED", "NONE", "UDP"]);
 
+/** A connection that is balanced. */
+export interface IpvsConnection {
+  /** Number of the protocol: 6 TCP, 17 UDP, 132 SCTP. */
+  readonly protocol: number;
+  /** Where the client sent it. */
+  readonly to: string;
+  readonly port: number;
+  /** The destination that it got. */
+  readonly by: string;
+}
+
 /**
- * Connections of this namespace that are balanced to an address and still open: of TCP and SCTP those on which something may
- * still come. UDP has no end that could be seen.
+ * Such connections of this namespace that are still open: of TCP and SCTP those on which something may still come. UDP has no end
+ * that could be seen.
  */
-export function ipvsConnections(destination: string): number {
+export function ipvsConnections(such: (connection: IpvsConnection) => boolean): number {
   const { text, whole } = readProc("ip_vs_conn", READ);
-  return countConnections(text, destination) || Number(!whole); // in what was not read there may be one
+  return openConnections(text).filter(such).length || Number(!whole); // in what was not read there may be one
 }
 
 /** A file of this thread's namespace, as far as anyone reads it. Throws the file system's error. */
@@ -146,14 +157,22 @@ function readProc(name: string, { most, longest }: Limits): { readonly text: str
 /** The kernel gives a page at a time, or one service with all of its destinations. */
 const room = Buffer.alloc(65_536);
 
+const PROTOCOLS = new Map([
+  ["TCP", 6],
+  ["UDP", 17],
+  ["SCTP", 132],
+]);
+
 /** Lines: protocol, client and its port, VIP and its port, destination and its port, state, seconds. Templates have client port 0. */
-export function countConnections(proc: string, destination: string): number {
-  let count = 0;
+export function openConnections(proc: string): IpvsConnection[] {
+  const open: IpvsConnection[] = [];
   for (const line of proc.split("\n").slice(1)) {
-    const [, , clientPort, , , to = "", , state = ""] = line.trimEnd().split(/\s+/);
-    if (clientPort !== "0000" && !OVER.has(state) && to !== "" && hexAddress(to) === destination) count++;
+    const [name = "", , clientPort, vip = "", port = "", by = "", , state = ""] = line.trimEnd().split(/\s+/);
+    const protocol = PROTOCOLS.get(name);
+    if (protocol === undefined || clientPort === "0000" || OVER.has(state) || by === "") continue;
+    open.push({ protocol, to: hexAddress(vip), port: Number.parseInt(port, 16), by: hexAddress(by) });
   }
-  return count;
+  return open;
 }
 
 /** "0A000105", or "[fd00:0000:…]" with or without brackets. */

@@ -1,13 +1,14 @@
 /** What the ipvs backend reads and writes as text and octets; needs no kernel. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { through } from "../../../src/lb-programmer/backends/common/through.ts";
 import { unlessForeign } from "../../../src/lb-programmer/backends/common/typed.ts";
 import { stateOf } from "../../../src/lb-programmer/backends/ipvs/iptables/read.ts";
 import { parseRule } from "../../../src/lb-programmer/backends/ipvs/iptables/rule.ts";
 import { EVERY_CHAIN, parseSaved, restoreText } from "../../../src/lb-programmer/backends/ipvs/iptables/saved.ts";
 import { EMPTY, type LbState } from "../../../src/lb-programmer/state.ts";
 import { packIpvs, unpackCounted, unpackDestination, unpackService } from "../../../src/os/netlink/ipvs.ts";
-import { countConnections, parseDestinations } from "../../../src/os/netlink/ipvs-lists.ts";
+import { openConnections, parseDestinations } from "../../../src/os/netlink/ipvs-lists.ts";
 import { hex } from "../../support/text.ts";
 import { randomState } from "../random-state.ts";
 import { parseState, stateText } from "../state-text.ts";
@@ -40,21 +41,37 @@ FWM  00000102 wlc
   );
 });
 
+const [WEB, DNS, SIX, MESH, RANGE] = [
+  "server web/net/4 10.0.1.4 mark 256 local rr",
+  "server dns/net/4 10.0.1.9 mark 257 local rr",
+  "server web/net/6 fd00:1::4 mark 258 local rr",
+  "server pub/mesh/4 10.0.0.3 mark 259 published tcp/8080 rr",
+  "server range/mesh/4 10.0.0.3 mark 260 published udp/8080,sctp/9000-9009 rr",
+];
+
 test.each([
-  ["10.0.1.7", 2],
-  ["fd00:1::5", 1],
-  ["10.0.1.6", 0],
-])("/proc/net/ip_vs_conn: open connections to %s are %i", (address, count) => {
+  ["its VIP's, those that are not over", WEB, "10.0.1.7", 2],
+  ["another VIP's, to the same task: a task may be in several services", DNS, "10.0.1.7", 1],
+  ["of IPv6", SIX, "fd00:1::5", 1],
+  ["only closed ones", WEB, "10.0.1.6", 0],
+  ["by a published port", MESH, "10.0.1.7", 1],
+  ["by a range of them, and of another protocol", RANGE, "10.0.1.7", 1],
+])("/proc/net/ip_vs_conn: open connections through a server, %s", (_, server, task, count) => {
   const text = `Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData
 TCP 0A000102 B75C 0A000104 0050 0A000107 0050 ESTABLISHED     899
 TCP 0A000102 B75E 0A000104 0050 0A000107 0050 FIN_WAIT        119
+TCP 0A000102 B75E 0A000109 0035 0A000107 0035 ESTABLISHED     119
 TCP 0A000102 B760 0A000104 0050 0A000107 0050 TIME_WAIT       119
 UDP 0A000102 8D46 0A000104 0035 0A000107 0035 UDP             299
 IP  0A000102 0000 00000100 0000 0A000107 0000 NONE            299
 TCP 0A000102 B762 0A000104 0050 0A000106 0050 CLOSE             9
+TCP C0000201 B762 AC120002 1F90 0A000107 1F90 ESTABLISHED      99
+SCTP C0000201 B762 AC120002 2329 0A000107 2329 ESTABLISHED      99
+SCTP C0000201 B762 AC120002 232A 0A000107 232A CLOSED      99
 TCP fd00:0001:0000:0000:0000:0000:0000:0002 CB00 fd00:0001:0000:0000:0000:0000:0000:0004 0050 fd00:0001:0000:0000:0000:0000:0000:0005 0050 SYN_RECV        59
 `;
-  expect(countConnections(text, address)).toBe(count);
+  const [of] = parseState(server).servers;
+  expect(openConnections(text).filter((found) => found.by === task && through(of!, found))).toHaveLength(count);
 });
 
 test.each([

@@ -17,6 +17,7 @@ import { Found } from "../common/found.ts";
 import { Localnet } from "../common/localnet.ts";
 import { onOwnDevice } from "../common/own.ts";
 import type { AddressChange } from "../common/own-addresses.ts";
+import { through } from "../common/through.ts";
 import { Watches } from "../common/watch.ts";
 import { whereOf } from "../common/where.ts";
 import { addressChange, onInterface, selfRouteChange } from "./addresses.ts";
@@ -103,8 +104,8 @@ export class IpvsBackend implements LbBackend {
     return times;
   }
 
-  async connections(target: LbTarget, _server: VirtualServer, destination: Destination): Promise<number> {
-    return withIpvs(target, () => ipvsConnections(destination.address));
+  async connections(target: LbTarget, server: VirtualServer, { address }: Destination): Promise<number> {
+    return withIpvs(target, () => ipvsConnections((found) => found.by === address && through(server, found)));
   }
 
   async taken(target: LbTarget): Promise<ReadonlyMap<string, Taken>> {

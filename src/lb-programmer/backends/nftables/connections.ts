@@ -2,10 +2,10 @@
 
 import { OsError } from "../../../os/error.ts";
 import { forget, type Tracked, trackedBy } from "../../../os/netlink/conntrack.ts";
-import { lastOf } from "../../port-ranges.ts";
 import type { Destination, LbOp, LbState, LbTarget, VirtualServer } from "../../state.ts";
 import { LbError } from "../backend.ts";
 import { lbError } from "../common/failure.ts";
+import { through } from "../common/through.ts";
 
 /** How many are open. */
 export function openConnections(target: LbTarget, server: VirtualServer, { address }: Destination): number {
@@ -74,12 +74,6 @@ function removedDestinations(ops: readonly LbOp[], desired: LbState) {
     return leave.map((destination) => ({ server: op.server, destination }));
   });
 }
-
-/** By number, as the kernel has them. */
-const PROTOCOLS = { tcp: 6, udp: 17, sctp: 132 };
-
-const through = ({ vip, ports }: VirtualServer, { to, port, protocol }: Tracked): boolean =>
-  to === vip || ports.some((p) => p.port <= port && port <= lastOf(p) && PROTOCOLS[p.protocol] === protocol);
 
 function guarded<T>(target: LbTarget, work: () => T): T {
   try {
