@@ -89,8 +89,9 @@ export const ipvsDo = (commands: readonly IpvsCommand[]): number[] =>
 export const listServices = (netlink: Genetlink, limits?: DumpLimits): IpvsService[] =>
   listed(netlink, unpackService, limits);
 
-/** What each of them has counted. */
-export const ipvsCounted = (): IpvsCounted[] => withIpvs((netlink) => listed(netlink, unpackCounted));
+/** What each of them has counted. A container may have any number of them: not beyond some ten thousand. */
+export const ipvsCounted = (): IpvsCounted[] =>
+  withIpvs((netlink) => listed(netlink, unpackCounted, { most: 8 << 20, longest: 500 }));
 
 const listed = <T extends { readonly mark: number }>(
   netlink: Genetlink,
