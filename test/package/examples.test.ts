@@ -30,6 +30,7 @@ sysctl net/ipv4/conf/all/send_redirects 0
 sysctl net/ipv4/conf/lo/send_redirects 0
 sysctl net/ipv4/ip_forward 1
 sysctl net/ipv6/conf/all/forwarding 1
+sysctl net/ipv6/icmp/ratemask 0,3-127
 `,
   "doh.ts": `\
 web: 10.0.1.2  (application/dns-message)
