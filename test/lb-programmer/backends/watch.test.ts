@@ -14,6 +14,7 @@ vi.mock("../../../src/os/netlink/nfnetlink.ts", () => ({ nftGeneration: () => th
 const there = { generation: 10, silent: "", settings: {} as Record<string, string> };
 const silent = (): string => there.silent;
 const sandbox: LbTarget = { kind: "sandbox", id: "sandbox/c1", sandbox: "c1" };
+const host: LbTarget = { kind: "host", id: "host", bridge: "" };
 
 let hear: Hear;
 let watches: Watches;
@@ -64,16 +65,18 @@ test.each<[string, () => void, number]>([
   expect(told).toBe(times);
 });
 
-test.each([
+test.each<[string, takes: number, times: number, target?: LbTarget]>([
   ["quick: twice a second", 1, 20],
   ["slow, since a container has filled a list, say: seldom", 100, 4],
-])("a look that is %s", (_, takes, times) => {
+  ["slow, in a namespace of the host's: as often as ever", 100, 20, host],
+])("a look that is %s", (_, takes, times, target = sandbox) => {
   let [now, looks] = [0, 0];
   vi.spyOn(performance, "now").mockImplementation(() => now);
-  watch(() => {
+  const look = () => {
     looks++;
     now += takes;
-  });
+  };
+  watches.add(target, [look], () => void told++);
   looks = 0; // the first is not one of the rounds
   for (let i = 0; i < 20; i++) {
     now += 500;

@@ -31,7 +31,7 @@ export interface WatchedOptions {
 /** Milliseconds: after so long, what is heard of is asked for all the same. That takes a socket in the namespace, which is dear. */
 const ASK = 300_000;
 
-/** After a look that took long, so many times as long passes until the next: a container may have filled what is looked at. */
+/** After a look into a container's namespace that took long, so many times as long passes until the next: he may have filled what is looked at. */
 const REST = 30;
 
 export class Watched {
@@ -143,7 +143,7 @@ export class Watched {
     if (place === this.#place) this.#compare(this.#silent);
     else this.#moved(place);
     const now = performance.now();
-    this.#rests = now + REST * (now - began);
+    if (this.target.kind === "sandbox") this.#rests = now + REST * (now - began);
   }
 
   #moved(place: number | undefined): void {

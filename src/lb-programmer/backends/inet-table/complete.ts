@@ -1,6 +1,6 @@
 /**
- * Whether a table holds exactly what a state is written as, and nothing but what an interrupted step has left. The state is written again and compared object by object: rules
- * by their expressions, so a rule that somebody changed, moved or added is seen whatever it looks like.
+ * Whether a table holds what a state is written as, and nothing else but what an interrupted step has left. The state is written again and
+ * compared object by object: rules by their expressions, so a rule that somebody changed, moved or added is seen whatever it looks like.
  */
 import { isDeepStrictEqual } from "node:util";
 import { compile } from "../../../os/nftables/compile.ts";
