@@ -144,6 +144,8 @@ function noChange(value: unknown, issues: readonly z.core.$ZodIssue[]): NoChange
 
 function noField(change: unknown, place: Place): string {
   if (pathText(place) === "patch.id") return "can't be changed: remove the object, and put it under its new id";
+  if (pathText(place) === "patch.source")
+    return "can't be changed: put the object, with the source that it has from now on";
   return `is no field; there are ${fieldsAt(change, place.slice(0, -1)).join(", ")}`;
 }
 

@@ -46,6 +46,8 @@ export interface NetworkInput {
   /** For sandboxes on it that have none of their own. Default: the node's. */
   readonly upstreams?: readonly UpstreamInput[] | undefined;
   readonly ttl?: TtlInput | undefined;
+  /** Where it is written: a config file's path, "-" for standard input. Default: nowhere, a program made it. Can't be patched. */
+  readonly source?: string | undefined;
 }
 
 /** A service on one network. */
@@ -101,6 +103,7 @@ export interface ServiceInput {
   readonly mesh?:
     | { readonly network: string; readonly vip4?: string | undefined; readonly vip6?: string | undefined }
     | undefined;
+  readonly source?: string | undefined;
 }
 
 /** A task or container on one network. */
@@ -140,6 +143,7 @@ export interface TaskInput {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Share of the service's connections, 1 to 65535. Default 1. */
   readonly weight?: number | undefined;
+  readonly source?: string | undefined;
 }
 
 export interface ContainerInput {
@@ -153,6 +157,7 @@ export interface ContainerInput {
   readonly endpoints?: readonly EndpointInput[] | undefined;
   /** Default: none. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly source?: string | undefined;
 }
 
 export interface ListenInput {
@@ -182,14 +187,15 @@ export interface SandboxInput {
   readonly bind?: "direct" | "redirect" | undefined;
   /** File to be rewritten so that 127.0.0.11 is asked; needs `netns`. Default: none. */
   readonly resolvConf?: string | FileBeneath | undefined;
+  readonly source?: string | undefined;
 }
 
 /**
  * Some fields of an object. What is given takes the place of the whole field, lists and labels too; what is left out (or
- * undefined) stays; null goes back to the default. An id can't be changed.
+ * undefined) stays; null goes back to the default. An id can't be changed, and a source only by a put.
  */
 export type Patch<Input> = {
-  readonly [K in Exclude<keyof Input, "id">]?:
+  readonly [K in Exclude<keyof Input, "id" | "source">]?:
     | Input[K]
     | (Partial<Pick<Input, K>> extends Pick<Input, K> ? null : never)
     | undefined;

@@ -20,6 +20,7 @@ const ports = (least: 0 | 1) =>
       if (message !== undefined) ctx.addIssue({ code: "custom", message });
     }),
   ]);
+const source = id.optional().describe("the config file that it is written in; default: none, a program made it");
 const list = <T extends z.ZodType>(of: T) => z.array(of).default([]);
 
 /** Not z.record, which leaves out a label called `__proto__`. */
@@ -56,6 +57,7 @@ const network = z.strictObject({
   ),
   upstreams: z.array(upstream).optional(),
   ttl: ttl.optional(),
+  source,
 });
 
 const vips = { vip4: z.string().optional(), vip6: z.string().optional() };
@@ -95,6 +97,7 @@ const service = z.strictObject({
     })
     .optional(),
   mesh: z.strictObject({ network: id, ...vips }).optional(),
+  source,
 });
 
 const state = z.enum(["starting", "running", "paused", "draining", "stopped"]).default("running");
@@ -122,6 +125,7 @@ const task = z.strictObject({
   endpoints: endpoints.optional().describe("default: all networks of the service"),
   labels: labels.default({}),
   weight: whole(1, 65_535).optional().describe("share of the service's connections, default 1"),
+  source,
 });
 
 const container = z.strictObject({
@@ -131,6 +135,7 @@ const container = z.strictObject({
   state,
   endpoints: endpoints.default([]),
   labels: labels.default({}),
+  source,
 });
 
 const sandbox = z.strictObject({
@@ -152,11 +157,12 @@ const sandbox = z.strictObject({
   netns: z.string().min(1).optional().describe("a path, a pid, or a name that ip netns knows"),
   bind: z.enum(["direct", "redirect"]).optional(),
   resolvConf: z.union([z.string(), z.strictObject({ root: z.string(), path: z.string() })]).optional(),
+  source,
 });
 
-/** The fields of an object but its id, each of which may be left out; null where a put may leave it out, too. */
+/** The fields of an object but its id and source, each of which may be left out; null where a put may leave it out, too. */
 function patchOf({ shape }: z.ZodObject): z.ZodObject {
-  const { id: _, ...fields } = shape;
+  const { id: _, source: __, ...fields } = shape;
   const loose = (field: z.ZodType): z.ZodType => {
     const plain = inside(field);
     const free = plain === field ? plain : plain.nullable();

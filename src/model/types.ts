@@ -51,6 +51,8 @@ export interface Network {
   /** Used by member sandboxes that have no upstreams of their own. */
   readonly upstreams?: readonly Upstream[];
   readonly ttl?: Ttl;
+  /** Where it is written: the path of a config file, "-" for standard input. Missing: it was made by a program. */
+  readonly source?: string;
 }
 
 export type EndpointMode = "vip" | "dnsrr";
@@ -108,6 +110,7 @@ export interface Service {
   readonly balance?: Balance;
   /** VIPs on the routing mesh's network: the registry gives them to a service that publishes ports there. */
   readonly mesh?: { readonly network: NetworkId; readonly vip4?: string; readonly vip6?: string };
+  readonly source?: string;
 }
 
 /** One interface of a task or container. Missing addresses are allocated, one per address family of the network. */
@@ -145,6 +148,7 @@ export interface Task {
   readonly labels: Readonly<Record<string, string>>;
   /** Share of the service's connections, 1 to 65535. Missing: 1. */
   readonly weight?: number;
+  readonly source?: string;
 }
 
 export interface Container {
@@ -154,6 +158,7 @@ export interface Container {
   readonly state: RunState;
   readonly endpoints: readonly Endpoint[];
   readonly labels: Readonly<Record<string, string>>;
+  readonly source?: string;
 }
 
 /** Where a sandbox is answered. `source` (addresses or CIDRs) tells sandboxes apart that share one listen address. */
@@ -198,6 +203,7 @@ export interface Sandbox {
    * links, or a file below a container's root (links in there are not followed). Needs `netns`.
    */
   readonly resolvConf?: string | FileBeneath;
+  readonly source?: string;
 }
 
 /** The file `path` ("etc/resolv.conf") below the directory `root`. The root's path is trusted; below it no symbolic link is followed. */
