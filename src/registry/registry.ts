@@ -58,10 +58,13 @@ export class Registry extends Emitter<RegistryEvents> {
     return this.#done(touched, done);
   }
 
-  /** As `apply`, for what a store kept: its sandboxes may have outlived their container or task. */
-  restore(changes: readonly ChangeInput[]): number {
+  /**
+   * As `apply`, for what a store kept at a revision: that is what there is then, or the next one if the registry has been there already.
+   * Its sandboxes may have outlived their container or task.
+   */
+  restore(changes: readonly ChangeInput[], revision = 0): number {
     const { touched, changes: done } = reduce(this.#state, changes, { stored: true });
-    return this.#done(touched, done);
+    return this.#done(touched, done, revision);
   }
 
   /** As `apply`; says what came of it, to `keep` before anybody else is told. */
@@ -78,11 +81,13 @@ export class Registry extends Emitter<RegistryEvents> {
    */
   rehearse(batches: readonly (readonly ChangeInput[])[]): Rehearsed[] {
     const undo: (() => void)[] = [];
+    let { revision } = this;
     const rehearsed = batches.map((changes): Rehearsed => {
       try {
         const reduced = reduce(this.#state, changes);
         undo.push(reduced.undo);
-        return { objects: became(this.#state, reduced.touched) };
+        if (reduced.changes.length > 0) revision++;
+        return { objects: became(this.#state, reduced.touched), revision };
       } catch (refused) {
         return { refused };
       }
@@ -114,9 +119,11 @@ export class Registry extends Emitter<RegistryEvents> {
     });
   }
 
-  #done(touched: Touched, changes: readonly Change[]): number {
-    if (changes.length === 0) return this.#state.revision;
-    const revision = ++this.#state.revision;
+  #done(touched: Touched, changes: readonly Change[], least = 0): number {
+    const { revision: before } = this.#state;
+    const revision = Math.max(changes.length > 0 ? before + 1 : before, least);
+    if (revision === before) return before;
+    this.#state.revision = revision;
     const applied = { revision, touched, changes };
     this.#follow(applied);
     this.emit("change", applied);
@@ -125,6 +132,8 @@ export class Registry extends Emitter<RegistryEvents> {
 }
 
 /** What a batch would come to. */
-export type Rehearsed = { readonly objects: readonly Change[] } | { readonly refused: unknown };
+export type Rehearsed =
+  | { readonly objects: readonly Change[]; readonly revision: number }
+  | { readonly refused: unknown };
 
 const warn = listenerThrew((message) => process.emitWarning(message));

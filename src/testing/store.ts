@@ -131,6 +131,35 @@ const CASES: Readonly<Record<string, (store: Store) => Promise<void>>> = {
 
   "what was allocated is what is stored: opened again, every address and port is as it was": allocated,
 
+  "opened again, it is at the revision that it was at, and goes on from there": async (store) => {
+    await opened(store);
+    for (const batch of [[NET], [container("c")], [container("c")]]) await store.write(batch);
+    await rejects(store.write([container("x", { endpoints: on("nowhere") })]), /no network/);
+    equal((await reopened(store)).revision, 2);
+    equal(await store.write([container("c")]), 2);
+    equal(await store.write([container("d")]), 3);
+    equal((await reopened(store)).revision, 3);
+  },
+
+  "the revision is kept when nothing else is": async (store) => {
+    await opened(store);
+    await store.write([NET]);
+    await store.write([{ kind: "network.remove", id: "n" }]);
+    const registry = await reopened(store);
+    deepEqual([registry.revision, registry.state.networks.size], [2, 0]);
+    equal(await store.write([NET]), 3);
+  },
+
+  "writes that nobody waits for lead to a revision each, over a restart, too": async (store) => {
+    await opened(store);
+    const revisions = Array.from({ length: 20 }, (_, i) => store.write([network(`n${i}`)]));
+    deepEqual(
+      await Promise.all(revisions),
+      Array.from({ length: 20 }, (_, i) => i + 1),
+    );
+    equal((await reopened(store)).revision, 20);
+  },
+
   "a service that was there before the routing mesh is as it was, too": async (store) => {
     const { registry } = await opened(store);
     await store.write([NET, service("web", { ports: [{ target: 80, published: 8080 }] }), task("t", "web")]);
@@ -193,9 +222,9 @@ async function opened(store: Store, options: OpenOptions = {}) {
       fed.push(batch);
       return result;
     },
-    restore(stored: readonly ChangeInput[]) {
+    restore(stored: readonly ChangeInput[], revision: number) {
       fed.push(stored);
-      return registry.restore(stored);
+      return registry.restore(stored, revision);
     },
     rehearse: (batches: readonly (readonly ChangeInput[])[]) => registry.rehearse(batches),
   };
@@ -217,10 +246,9 @@ async function inOrder(store: Store): Promise<void> {
   for (const change of [NET, service("web"), container("c"), task("t", "web")]) await store.write([change]);
   await store.write([{ kind: "network.remove", id: "old" }]);
   await store.close();
-  const { fed, registry } = await opened(store);
+  const { fed } = await opened(store);
   const kinds = fed.map((batch) => batch.map((c) => c.kind).sort());
   deepEqual(kinds, [["container.put", "network.put", "sandbox.put", "service.put", "task.put"]]);
-  equal(registry.revision, 1);
 }
 
 async function allocated(store: Store): Promise<void> {

@@ -90,8 +90,32 @@ test("a rehearsal changes nothing, and the same batches come to the same", () =>
     ["container.put d"],
   ]);
   expect([JSON.stringify([...r.state.networks, ...r.state.containers]), r.revision, told]).toEqual([before, 1, []]);
-  const fed = [0, 2, 3].map((i) => ({ objects: r.feed(batches[i]!).objects }));
+  const fed = [0, 2, 3].map((i) => {
+    const { objects, revision } = r.feed(batches[i]!);
+    return { objects, revision };
+  });
   expect(fed).toEqual([0, 2, 3].map((i) => rehearsed[i]));
+});
+
+test("a rehearsal counts what changes something", () => {
+  const r = filled(`${NET} container a on n`);
+  const batches = ["container a on n", "container b on n", "container b on n", "container c on x", "container c on n"];
+  const revisions = r.rehearse(batches.map(changes)).map((one) => ("refused" in one ? undefined : one.revision));
+  expect(revisions).toEqual([1, 2, 2, undefined, 3]);
+});
+
+test.each<[string, number[], number]>([
+  ["as it was stored", [7], 7],
+  ["not said: the next one", [0], 1],
+  ["never back", [7, 3], 8],
+  ["nothing is left, but the revision", [7], 7],
+])("restored: %s", (name, revisions, expected) => {
+  const told: [number, number][] = [];
+  const r = new Registry({ follow: ({ revision, changes: done }) => told.push([revision, done.length]) });
+  const texts = name.startsWith("nothing") ? [""] : [NET, "container c on n"];
+  for (const [i, revision] of revisions.entries()) r.restore(changes(texts[i]!), revision);
+  expect([r.revision, told.at(-1)]).toEqual([expected, [expected, texts[0] === "" ? 0 : 1]]);
+  expect(r.apply(changes("network m overlay 10.0.2.0/24"))).toBe(expected + 1);
 });
 
 test("who follows can't be taken off", () => {

@@ -5,6 +5,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, statSync, truncateS
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { crc32 } from "node:zlib";
 import { beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { libcProblem } from "../../src/os/libc.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -102,17 +103,37 @@ describe("a file store", () => {
     ["another letter at the end", (all) => all.with(3, all[3]!.replace('"name":"b"', '"name":"x"')), "damaged line 4"],
     ["a first line that says nothing", (all) => all.with(0, "{}"), "damaged line 1"],
     ["a file of somebody else's", () => ["#!/bin/sh"], "damaged line 1"],
-    ["a newer release's", (all) => all.with(0, '{"format":"eleven-objects","version":2}'), "format line 1"],
+    ["a newer release's", (all) => all.with(0, '{"format":"eleven-objects","version":3}'), "format line 1"],
+    ["a version that never was", (all) => all.with(0, '{"format":"eleven-objects","version":0}'), "damaged line 1"],
+    [
+      "a revision that was not written",
+      (all) => all.with(2, all[2]!.replace('"revision":2', '"revision":3')),
+      "damaged line 3",
+    ],
+    [
+      "fewer lines than were written at once",
+      (all) => all.with(0, all[0]!.replace('"lines":0', '"lines":4')),
+      "damaged cut",
+    ],
+    [
+      "half of a line that was written at once",
+      (all) => [all[0]!.replace('"lines":0', '"lines":3'), all[1]!, all[2]!, ""].with(3, all[3]!.slice(0, 40)),
+      "damaged line 4",
+    ],
   ])("%s: refused, and the file stays as it is", async (_, damage, expected) => {
     await written(NET, "container a on n", "container b on n");
     const text = `${damage(lines()).join("\n")}\n`;
     writeFileSync(log(), text);
     const [code, , line] = expected.split(" ");
+    const before = text.split("\n", Number(line) - 1).map((l) => l.length + 1);
+    const octet = before.reduce((sum, length) => sum + length, 0);
+    const place =
+      line === undefined ? `octet ${text.length}: it is cut off, 3 of 4 lines` : `line ${line}, octet ${octet}: `;
     await expect(opened()).rejects.toMatchObject({
       name: "StoreError",
       code,
       op: "open",
-      message: expect.stringContaining(`${log()}, line ${line}: `),
+      message: expect.stringContaining(`${log()}, ${place}`),
     });
     expect(readFileSync(log(), "utf8")).toBe(text);
   });
@@ -123,6 +144,27 @@ describe("a file store", () => {
     await expect(opened()).rejects.toMatchObject({ code: "damaged", message: expect.stringContaining("is empty") });
     await expect(opened({ directory: log() })).rejects.toMatchObject({ code: "failed" });
     await expect(opened({ directory: "/dev/null/store" })).rejects.toMatchObject({ code: "failed" });
+  });
+
+  test("a log of the first version is converted, and goes on from the number of its writes", async () => {
+    await written(NET, "container a on n");
+    const old = lines().map((line) => {
+      const { changes: done } = JSON.parse(line) as { changes?: unknown };
+      const text = JSON.stringify(done);
+      if (done === undefined) return '{"format":"eleven-objects","version":1}';
+      return `{"sum":"${crc32(text).toString(16).padStart(8, "0")}","changes":${text}}`;
+    });
+    writeFileSync(log(), `${old.join("\n")}\n{"sum":"torn`);
+    const { store, registry, containers, write } = await opened();
+    expect([containers(), registry.revision]).toEqual(["a", 2]);
+    expect(notices).toEqual([
+      expect.stringContaining("the last 12 octets were being written"),
+      `${log()} was written by an earlier release; it is converted`,
+    ]);
+    expect(lines()[0]).toBe('{"format":"eleven-objects","version":2,"lines":1}');
+    expect(await write("container b on n")).toBe(3);
+    await store.close();
+    expect(await reopenedOnce()).toBe("a b");
   });
 
   test("the log is written anew when it has outgrown what it says; what that left half done is no matter", async () => {

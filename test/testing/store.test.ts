@@ -28,7 +28,7 @@ const feeding =
             return feed.revision;
           },
           feed: (changes, keep) => feed.feed(changes, keep),
-          restore: (stored) => feed.restore(stored),
+          restore: (stored, revision) => feed.restore(stored, revision),
           rehearse: (batches) => feed.rehearse(batches),
           ...instead(feed),
         },
@@ -53,6 +53,8 @@ const ALLOCATED = "what was allocated is what is stored: opened again, every add
 const TASKS = "a removed service takes its tasks along, as in the registry";
 const ORPHAN = "a sandbox whose container was removed is restored, and can be removed then";
 const BEFORE = "a write comes back through the feed before it resolves, as it was";
+const GOES_ON = "opened again, it is at the revision that it was at, and goes on from there";
+const EMPTIED = "the revision is kept when nothing else is";
 const REVISION =
   "a write resolves to the revision that it made; one that changes nothing, and an empty one, to the one there is";
 
@@ -133,8 +135,14 @@ test.each<[string, Sabotage, string[]]>([
   ["what goes along with others is kept", storing((all) => all.filter((c) => c.kind !== "task.remove")), [TASKS]],
   [
     "what is stored is fed in another order",
-    feeding((feed) => ({ restore: (s) => feed.restore(s.toReversed()) })),
+    feeding((feed) => ({ restore: (s, revision) => feed.restore(s.toReversed(), revision) })),
     [AGAIN],
+  ],
+  ["revisions begin anew", feeding((feed) => ({ restore: (s) => feed.restore(s, 0) })), [GOES_ON, EMPTIED]],
+  [
+    "nothing is fed where nothing is left",
+    feeding((feed) => ({ restore: (s, revision) => (s.length > 0 ? feed.restore(s, revision) : 0) })),
+    [EMPTIED],
   ],
   ["what is stored is fed like a write", feeding((feed) => ({ restore: (s) => feed.feed(s).revision })), [ORPHAN]],
 ])("%s", async (_, sabotage, expected) => {

@@ -40,6 +40,9 @@ function copied(changes: readonly ChangeInput[]): readonly ChangeInput[] {
   }
 }
 
+/** In the directory. */
+export const LOG = "objects.log";
+
 interface Write {
   readonly changes: readonly ChangeInput[];
   readonly resolve: (revision: number) => void;
@@ -115,10 +118,10 @@ class FileStore implements Store {
     const lock = this.#lock(notice);
     try {
       const objects = new Objects();
-      const log = await Log.open(join(this.#directory, "objects.log"), (changes) => objects.keep(changes), notice);
+      const log = await Log.open(join(this.#directory, LOG), ({ changes }) => objects.keep(changes), notice);
       try {
-        const stored = objects.all();
-        if (stored.length > 0) feed.restore(stored);
+        if (log.doubtful) await this.#convert(log, objects, notice);
+        if (log.revision > 0) feed.restore(objects.all(), log.revision);
       } catch (error) {
         await log.close();
         throw error;
@@ -129,6 +132,19 @@ class FileStore implements Store {
     } catch (error) {
       lock?.release();
       throw error;
+    }
+  }
+
+  /** What is refused now, for want of room say, is tried again before the first write. */
+  async #convert(log: Log, objects: Objects, notice: Notice): Promise<void> {
+    const path = join(this.#directory, LOG);
+    try {
+      await log.replace(objects.all());
+      notice(`${path} was written by an earlier release; it is converted`);
+    } catch (error) {
+      notice(
+        `${(error as Error).message}; it was written by an earlier release, and stays as it is until the next write`,
+      );
     }
   }
 
@@ -179,6 +195,7 @@ class FileStore implements Store {
   async #together({ feed, objects, log }: Opened, writes: readonly Write[]): Promise<void> {
     const accepted: Write[] = [];
     const batches: (readonly Change[])[] = [];
+    let { revision } = feed;
     for (const [i, result] of feed.rehearse(writes.map((w) => w.changes)).entries()) {
       if ("refused" in result) {
         writes[i]!.reject(result.refused);
@@ -186,11 +203,12 @@ class FileStore implements Store {
       }
       accepted.push(writes[i]!);
       batches.push(result.objects);
+      revision = result.revision;
     }
     const kept = batches.flat();
     try {
       if (log.doubtful) await log.replace(objects.all());
-      if (kept.length > 0) await log.append(kept);
+      if (kept.length > 0) await log.append({ changes: kept, revision });
     } catch (error) {
       for (const { reject } of accepted) reject(error);
       return;

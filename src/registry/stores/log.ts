@@ -6,7 +6,8 @@ import { constants } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Change } from "../../model/types.ts";
-import { FIRST_LINE, firstLineProblem, parseLine, writeLine } from "./log-text.ts";
+import { type Entry, writeFirst, writeLine } from "./log-text.ts";
+import { type LogRead, readLog } from "./read-log.ts";
 import { StoreError } from "./store.ts";
 
 /** Changes on one line of a log that is written anew: the line is one string. */
@@ -18,37 +19,36 @@ export class Log {
   /** Octets that are known to be on disk. */
   #length: number;
   #entries: number;
-  #doubtful = false;
+  #revision: number;
+  #doubtful: boolean;
 
-  private constructor(path: string, file: FileHandle, length: number, entries: number) {
+  private constructor(path: string, file: FileHandle, { version, length, entries, revision }: LogRead) {
     this.#path = path;
     this.#file = file;
     this.#length = length;
     this.#entries = entries;
+    this.#revision = revision;
+    this.#doubtful = version === 1; // lines of ours don't go into a file of that
   }
 
   /**
    * The log at this path, a new one if there is none; `take` is given everything in it, in order. What a crash left half written at its
    * end, and what was therefore acknowledged to nobody, is dropped and said. Throws a StoreError.
    */
-  static async open(
-    path: string,
-    take: (changes: readonly Change[]) => void,
-    say: (problem: string) => void,
-  ): Promise<Log> {
+  static async open(path: string, take: (entry: Entry) => void, say: (problem: string) => void): Promise<Log> {
     try {
       await rm(beside(path), { force: true });
-      const there = await openThere(path);
-      const file = there ?? (await writeWhole(path, [])).file;
+      const file = (await openThere(path)) ?? (await writeWhole(path, [], 0)).file;
       try {
-        if (there === undefined) await syncFolder(dirname(path));
-        const { length, entries, torn } = await readAll(path, file, take);
-        if (torn > 0) {
-          say(`${path}: the last ${torn} octets were being written when the process ended; they are dropped`);
-          await file.truncate(length);
-          await file.datasync();
+        const read = await readLog(path, file, take);
+        if (read.torn > 0) {
+          say(`${path}: the last ${read.torn} octets were being written when the process ended; they are dropped`);
+          await file.truncate(read.length);
         }
-        return new Log(path, file, length, entries);
+        // A process that was killed may have left both to be written by the kernel, some time: the last line, and the file's name.
+        await file.datasync();
+        await syncFolder(dirname(path));
+        return new Log(path, file, read);
       } catch (error) {
         await file.close();
         throw error;
@@ -63,13 +63,18 @@ export class Log {
     return this.#entries;
   }
 
-  /** A failure left it in doubt what is on disk: it must be replaced before anything can be added. */
+  /** What the last of them led to. */
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** It must be replaced before anything can be added: a failure left it in doubt what is on disk, or an earlier release wrote it. */
   get doubtful(): boolean {
     return this.#doubtful;
   }
 
-  async append(changes: readonly Change[]): Promise<void> {
-    const octets = Buffer.from(writeLine(changes));
+  async append(entry: Entry): Promise<void> {
+    const octets = Buffer.from(writeLine(entry));
     try {
       await writeAt(this.#file, octets, this.#length);
       await this.#file.datasync();
@@ -78,7 +83,8 @@ export class Log {
       throw failure("write", this.#path, error);
     }
     this.#length += octets.length;
-    this.#entries += changes.length;
+    this.#entries += entry.changes.length;
+    this.#revision = entry.revision;
   }
 
   /**
@@ -87,7 +93,7 @@ export class Log {
    */
   async replace(changes: readonly Change[]): Promise<void> {
     try {
-      const { file, length } = await writeWhole(this.#path, changes);
+      const { file, length } = await writeWhole(this.#path, changes, this.#revision);
       const before = this.#file;
       this.#file = file; // the old one has no name any more: what is written to it would be lost
       this.#length = length;
@@ -128,13 +134,16 @@ async function openThere(path: string): Promise<FileHandle | undefined> {
 }
 
 /** Beside the path first, and in its place once all of it is on disk. That it is in its place is not on disk yet: `syncFolder`. */
-async function writeWhole(path: string, changes: readonly Change[]): Promise<{ file: FileHandle; length: number }> {
+async function writeWhole(path: string, changes: readonly Change[], revision: number) {
   const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
   const file = await open(beside(path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
   try {
-    let length = await writeAt(file, Buffer.from(FIRST_LINE), 0);
-    for (let i = 0; i < changes.length; i += ON_A_LINE)
-      length += await writeAt(file, Buffer.from(writeLine(changes.slice(i, i + ON_A_LINE))), length);
+    const lines = Math.max(Math.ceil(changes.length / ON_A_LINE), revision > 0 ? 1 : 0); // without objects, it says the revision
+    let length = await writeAt(file, Buffer.from(writeFirst(lines)), 0);
+    for (let i = 0; i < lines; i++) {
+      const entry = { changes: changes.slice(i * ON_A_LINE, (i + 1) * ON_A_LINE), revision };
+      length += await writeAt(file, Buffer.from(writeLine(entry)), length);
+    }
     await file.datasync();
     await rename(beside(path), path);
     return { file, length };
@@ -159,70 +168,6 @@ async function writeAt(file: FileHandle, octets: Buffer, at: number): Promise<nu
   for (let done = 0; done < octets.length; )
     done += (await file.write(octets, done, octets.length - done, at + done)).bytesWritten;
   return octets.length;
-}
-
-interface Read {
-  /** Octets up to the end of the last whole line, and after it. */
-  readonly length: number;
-  readonly torn: number;
-  readonly entries: number;
-}
-
-async function readAll(path: string, file: FileHandle, take: (changes: readonly Change[]) => void): Promise<Read> {
-  let [number, length, entries, torn] = [0, 0, 0, 0];
-  for await (const { octets, whole, last } of linesOf(file)) {
-    number++;
-    const line = octets.toString();
-    const refuse = (code: "damaged" | "format", why: string) =>
-      new StoreError(code, "open", `${path}, line ${number}: ${why}; the file is left as it is`);
-    if (number === 1) {
-      const problem = firstLineProblem(whole ? line : "");
-      if (problem !== undefined) throw refuse(problem.code, problem.why);
-    } else {
-      const changes = whole ? parseLine(line) : undefined;
-      if (changes === undefined && last && (!whole || octets.includes(0))) {
-        torn = octets.length + (whole ? 1 : 0);
-        break;
-      }
-      if (changes === undefined) throw refuse("damaged", "it is not what was written");
-      take(changes);
-      entries += changes.length;
-    }
-    length += octets.length + 1;
-  }
-  if (number === 0)
-    throw new StoreError("damaged", "open", `${path} is empty, which a store never is; it is left as it is`);
-  return { length, torn, entries };
-}
-
-interface Line {
-  readonly octets: Buffer;
-  /** It has its end. */
-  readonly whole: boolean;
-  /** None comes after it. */
-  readonly last: boolean;
-}
-
-const AT_A_TIME = 1 << 20;
-
-async function* linesOf(file: FileHandle): AsyncGenerator<Line> {
-  let rest: Buffer[] = [];
-  let ready: Buffer | undefined; // held back until it is known whether another one comes
-  for (let at = 0; ; ) {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(AT_A_TIME), 0, AT_A_TIME, at);
-    if (bytesRead === 0) break;
-    at += bytesRead;
-    let from = 0;
-    for (let end = buffer.indexOf(10); end >= 0 && end < bytesRead; end = buffer.indexOf(10, from)) {
-      if (ready !== undefined) yield { octets: ready, whole: true, last: false };
-      ready = Buffer.concat([...rest, buffer.subarray(from, end)]);
-      rest = [];
-      from = end + 1;
-    }
-    if (from < bytesRead) rest.push(buffer.subarray(from, bytesRead));
-  }
-  if (ready !== undefined) yield { octets: ready, whole: true, last: rest.length === 0 };
-  if (rest.length > 0) yield { octets: Buffer.concat(rest), whole: false, last: true };
 }
 
 const failure = (op: "open" | "write", path: string, error: unknown): StoreError =>

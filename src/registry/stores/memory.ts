@@ -4,6 +4,7 @@ import { type Feed, type Store, StoreError } from "./store.ts";
 
 export function memoryStore(): Store {
   const objects = new Objects();
+  let revision = 0;
   let feed: Feed | undefined;
   let stopListening: (() => void) | undefined;
 
@@ -19,8 +20,7 @@ export function memoryStore(): Store {
     async open(into, { signal } = {}) {
       signal?.throwIfAborted();
       if (feed !== undefined) throw new StoreError("open", "open", "the store is open already");
-      const stored = objects.all();
-      if (stored.length > 0) into.restore(stored);
+      if (revision > 0) into.restore(objects.all(), revision);
       feed = into;
       signal?.addEventListener("abort", close, { once: true });
       stopListening = () => signal?.removeEventListener("abort", close);
@@ -29,7 +29,9 @@ export function memoryStore(): Store {
     async write(changes) {
       if (feed === undefined) throw new StoreError("closed", "write", "the store is not open");
       if (Array.isArray(changes) && changes.length === 0) return feed.revision;
-      return feed.feed(changes, (became) => objects.keep(became)).revision;
+      const fed = feed.feed(changes, (became) => objects.keep(became));
+      revision = Math.max(revision, fed.revision); // a listener may have written more
+      return fed.revision;
     },
   };
 }

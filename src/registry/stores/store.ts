@@ -12,8 +12,11 @@ export interface Feed {
    * before anybody else is, for they may write the next batch at once.
    */
   feed(changes: readonly ChangeInput[], keep?: (objects: readonly Change[]) => void): Pick<Fed, "revision" | "objects">;
-  /** Takes what was stored before, in one batch: its sandboxes may have outlived their container or task. */
-  restore(stored: readonly Change[]): number;
+  /**
+   * Takes what was stored before, in one batch, and goes on from the revision that it was stored at. Its sandboxes may have outlived their
+   * container or task.
+   */
+  restore(stored: readonly Change[], revision: number): number;
   /** What `feed` would make of these batches, one after the other. For stores that must keep before they feed. */
   rehearse(batches: readonly (readonly ChangeInput[])[]): Rehearsed[];
 }
@@ -28,12 +31,12 @@ export interface OpenOptions {
 export interface Store {
   /**
    * Feeds what is stored, in one batch that an empty registry accepts, then every write in order. Resolves when the first
-   * batch has been fed (there is none if nothing is stored).
+   * batch has been fed (there is none if nothing was ever stored; it is empty if nothing is left).
    */
   open(feed: Feed, options?: OpenOptions): Promise<void>;
   /**
    * Resolves to the revision when the changes are stored and fed. What is stored is what `feed` made of them, allocated addresses and
-   * all: fed again, it is the same in whatever order. What `feed` throws is thrown here, and then nothing is stored; what can't be
+   * all: fed again, it is the same in whatever order. The revision is stored with it. What `feed` throws is thrown here, and then nothing is stored; what can't be
    * stored is not fed. An empty batch is neither stored nor fed, and resolves to the revision that there is.
    */
   write(changes: readonly ChangeInput[]): Promise<number>;
