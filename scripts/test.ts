@@ -17,6 +17,7 @@ const TOOLS: Record<string, string> = {
   modprobe: "kmod",
   setpriv: "util-linux",
   script: "bsdutils",
+  strace: "strace",
   "systemd-analyze": "systemd",
 };
 /** For kernels with IPVS: User Mode Linux, and Debian's own in qemu. */

@@ -93,7 +93,7 @@ export class StateDir {
         closeSync(fd);
       }
       renameSync(beside, this.#file(name));
-      if (durable) this.#sync();
+      if (durable) syncFolder(this.path);
     } catch (error) {
       rmSync(beside, { force: true });
       throw this.#problem(`${name} can't be written: ${codeOf(error)}`);
@@ -139,21 +139,12 @@ export class StateDir {
     this.#ready = true;
   }
 
-  #sync(): void {
-    const fd = openSync(this.path, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      fsyncSync(fd);
-    } finally {
-      closeSync(fd);
-    }
-  }
-
   #problem(what: string): Error {
     return new Error(`state directory ${this.path}: ${what}`);
   }
 }
 
-/** With all that lead to it. Not mkdir with `recursive`, which tries for ever where nothing can be made (Node 20, below /proc). */
+/** With all that lead to it, on disk. Not mkdir with `recursive`, which tries for ever where nothing can be made (Node 20, below /proc). */
 function makeFolder(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });
@@ -163,6 +154,21 @@ function makeFolder(path: string): void {
     if (codeOf(error) !== "ENOENT" || existsSync(above)) throw error;
     makeFolder(above);
     mkdirSync(path, { mode: 0o700 });
+  }
+  try {
+    syncFolder(dirname(path));
+  } catch (error) {
+    if (codeOf(error) !== "EACCES") throw error; // one that we may change but not read can't be opened for this
+  }
+}
+
+/** What was made or renamed in there is on disk when this returns. */
+function syncFolder(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

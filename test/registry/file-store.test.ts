@@ -1,7 +1,16 @@
 /** What a store in a directory does beside what every store must: crashes, damage, a full disk, a second process. */
-import { execFileSync, spawn } from "node:child_process";
-import { once } from "node:events";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -37,6 +46,17 @@ async function written(...batches: string[]) {
   const { store, write } = await opened();
   for (const batch of batches) await write(batch);
   await store.close();
+}
+
+/** The log as the first release had it. */
+function asVersion1(): string {
+  const old = lines().map((line) => {
+    const { changes: done } = JSON.parse(line) as { changes?: unknown };
+    const text = JSON.stringify(done);
+    if (done === undefined) return '{"format":"eleven-objects","version":1}';
+    return `{"sum":"${crc32(text).toString(16).padStart(8, "0")}","changes":${text}}`;
+  });
+  return `${old.join("\n")}\n`;
 }
 
 describe("a file store", () => {
@@ -148,13 +168,7 @@ describe("a file store", () => {
 
   test("a log of the first version is converted, and goes on from the number of its writes", async () => {
     await written(NET, "container a on n");
-    const old = lines().map((line) => {
-      const { changes: done } = JSON.parse(line) as { changes?: unknown };
-      const text = JSON.stringify(done);
-      if (done === undefined) return '{"format":"eleven-objects","version":1}';
-      return `{"sum":"${crc32(text).toString(16).padStart(8, "0")}","changes":${text}}`;
-    });
-    writeFileSync(log(), `${old.join("\n")}\n{"sum":"torn`);
+    writeFileSync(log(), `${asVersion1()}{"sum":"torn`);
     const { store, registry, containers, write } = await opened();
     expect([containers(), registry.revision]).toEqual(["a", 2]);
     expect(notices).toEqual([
@@ -284,10 +298,13 @@ test("closed while it is being opened, it is closed: nothing is fed afterwards, 
 });
 
 describe.skipIf(process.getuid?.() !== 0)("a file store on a full disk", () => {
-  test("a write that does not fit is refused, all is as before, and the next one that fits is taken", async () => {
+  beforeEach(() => {
     mkdirSync(directory, { recursive: true });
     execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "eleven-test", directory]);
     onTestFinished(() => void execFileSync("umount", [directory]));
+  });
+
+  test("a write that does not fit is refused, all is as before, and the next one that fits is taken", async () => {
     const { store, registry, containers, write } = await opened();
     await write(NET);
     const many = Array.from({ length: 1_000 }, (_, i) => `container c${i} on n`).join("\n");
@@ -305,29 +322,45 @@ describe.skipIf(process.getuid?.() !== 0)("a file store on a full disk", () => {
     expect(again.containers()).toBe("a");
     await again.store.close();
   });
-});
 
-test("killed in the middle of writing, again and again: what was acknowledged is there, with the addresses it had", async () => {
-  const acknowledged = new Map<string, string>();
-  for (let round = 0; round < 4; round++) {
-    const words = ["--import", "tsx", "test/registry/store-writer.ts", directory];
-    const child = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "inherit"] });
-    let said = "";
-    let count = 0;
-    for await (const part of child.stdout) {
-      said += part;
-      count += String(part).split("\n").length - 1;
-      if (count >= 50 + 17 * round) child.kill("SIGKILL");
-    }
-    if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
-    expect(child.signalCode).toBe("SIGKILL");
-    for (const line of said.split("\n").slice(0, -1)) acknowledged.set(...(line.split(" ") as [string, string]));
-    const { store, registry } = await opened();
-    for (const [id, address] of acknowledged)
-      expect([id, registry.state.containers.get(id)?.endpoints[0]?.ip4]).toEqual([id, address]);
-    expect(acknowledged.size).toBeGreaterThan(45 * (round + 1));
+  test("a log that can't be written anew goes on, as long as there is room for a line; what is refused then is not there", async () => {
+    const { store, containers, write } = await opened({ slack: -1_000_000 });
+    await write(`${NET}\n${Array.from({ length: 200 }, (_, i) => `container c${i} on n`).join("\n")}`);
+    const anew = "can't be written: ENOSPC; the log goes on growing";
+    let written = 0;
+    let refused: unknown;
+    for (; refused === undefined && written < 500; written++)
+      await write(`container a${written} on n`).catch((error) => {
+        refused = error;
+      });
+    expect(refused).toMatchObject({ code: "failed", message: `${log()} can't be written: ENOSPC` });
+    expect(new Set(notices)).toEqual(new Set([`${log()} ${anew}`]));
+    expect(readdirSync(directory).sort()).toEqual(["lock", "objects.log"]);
+    const there = containers();
+    expect(there.split(" ").length).toBe(200 + written - 1);
     await store.close();
-  }
+    const again = await opened();
+    expect(again.containers().split(" ").sort()).toEqual(there.split(" ").sort());
+    await again.write("container b on nowhere").catch(() => {});
+    await again.store.close();
+  });
+
+  test("a log of an earlier release that can't be converted is served, and converted when there is room", async () => {
+    await written(`${NET}\n${Array.from({ length: 100 }, (_, i) => `container c${i} on n`).join("\n")}`);
+    writeFileSync(log(), asVersion1());
+    const filling = join(directory, "filling");
+    writeFileSync(filling, Buffer.alloc(30_000));
+    const { store, registry, containers, write } = await opened();
+    const there = containers();
+    expect([registry.revision, there.split(" ").length, notices.length]).toEqual([1, 100, 1]);
+    expect(notices[0]).toContain(`${log()} can't be written: ENOSPC; it was written by an earlier release`);
+    await expect(write("container a on n")).rejects.toMatchObject({ code: "failed" });
+    rmSync(filling);
+    expect(await write("container a on n")).toBe(2);
+    expect(lines()[0]).toContain('"version":2');
+    await store.close();
+    expect((await opened()).containers()).toBe(`${there} a`);
+  });
 });
 
 test.each<[string, unknown, string]>([

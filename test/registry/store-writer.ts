@@ -1,4 +1,7 @@
-/** Writes container after container into a store, eight at a time, and says each one that is acknowledged, until it is killed. */
+/**
+ * Writes container after container into a store, each in one state after the other, eight at a time, and says each write that is
+ * acknowledged, until it is killed or has made so many containers.
+ */
 import { writeSync } from "node:fs";
 import { Registry } from "../../src/registry/registry.ts";
 import { fileStore } from "../../src/registry/stores/file.ts";
@@ -9,12 +12,17 @@ const registry = new Registry();
 await store.open(registry);
 await store.write(changes("network n overlay 10.8.0.0/13"));
 let next = registry.state.containers.size;
+const most = next + Number(process.argv[3] ?? Number.POSITIVE_INFINITY);
 
 async function write(): Promise<void> {
-  for (;;) {
+  while (next < most) {
     const id = `c${next++}`;
-    await store.write(changes(`container ${id} on n`));
-    writeSync(1, `${id} ${registry.state.containers.get(id)?.endpoints[0]?.ip4}\n`); // at once, not when there is time
+    for (const state of ["running", "paused", "stopped"]) {
+      await store.write(changes(`container ${id} state=${state} on n`));
+      const ip = registry.state.containers.get(id)?.endpoints[0]?.ip4;
+      writeSync(1, `${id} ${state} ${ip}\n`); // at once, not when there is time
+    }
   }
 }
 await Promise.all(Array.from({ length: 8 }, write));
+await store.close();

@@ -1,7 +1,11 @@
 /** Reads a log of changes from its beginning to its end: what is stored, what is torn, what is damaged. Nothing is changed here. */
-import type { FileHandle } from "node:fs/promises";
 import { type Entry, parseFirst, parseLine } from "./log-text.ts";
 import { StoreError } from "./store.ts";
+
+/** Of a FileHandle. */
+interface Readable {
+  read(into: Buffer, at: number, most: number, from: number): Promise<{ readonly bytesRead: number }>;
+}
 
 export interface LogRead {
   readonly version: 1 | 2;
@@ -15,7 +19,7 @@ export interface LogRead {
 }
 
 /** `take` is given everything in it, in order. Throws a StoreError, "damaged" or "format", that says where. */
-export async function readLog(path: string, file: FileHandle, take: (entry: Entry) => void): Promise<LogRead> {
+export async function readLog(path: string, file: Readable, take: (entry: Entry) => void): Promise<LogRead> {
   let read: Mutable<LogRead> | undefined;
   let number = 0; // of the line
   let written = 0; // lines that were there before the file had its name
@@ -61,11 +65,12 @@ interface Line {
 
 const AT_A_TIME = 1 << 20;
 
-async function* linesOf(file: FileHandle): AsyncGenerator<Line> {
+async function* linesOf(file: Readable): AsyncGenerator<Line> {
   let rest: Buffer[] = [];
   let ready: Buffer | undefined; // held back until it is known whether another one comes
   for (let at = 0; ; ) {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(AT_A_TIME), 0, AT_A_TIME, at);
+    const buffer = Buffer.allocUnsafe(AT_A_TIME);
+    const { bytesRead } = await file.read(buffer, 0, AT_A_TIME, at);
     if (bytesRead === 0) break;
     at += bytesRead;
     let from = 0;
