@@ -6,6 +6,7 @@ import { checkConfig, printSchema } from "./config.ts";
 import { demo } from "./demo.ts";
 import { complain, print } from "./print.ts";
 import { serveFile } from "./serve.ts";
+import { backupState, checkState, restoreState, type StateOptions } from "./state.ts";
 import { UsageError } from "./usage.ts";
 
 /** Resolves to the exit code. Never rejects. */
@@ -25,6 +26,10 @@ const HELP = `eleven ${version}: container names, as Docker's embedded DNS answe
     --netns NAME|PATH|PID     the file's one sandbox listens on 127.0.0.11:53 in this network namespace
   eleven config check FILE    say whether the file is good, and if not, what is wrong where
   eleven config schema        print the JSON Schema of the file, for editors
+  eleven state check [FILE]   say what an agent has stored, or what is wrong with it; or the same of a backup
+  eleven state backup FILE    write it to a new file; the agent may be running
+  eleven state restore FILE   put a backup in its place, which is kept beside it; the agent must have ended
+    --state-dir DIR           the agent's state directory, if its config names one
   eleven demo                 as root, a swarm on one machine, live; else a resolver on loopback to try dig on
     --once                    end when everything has been shown
 
@@ -44,11 +49,21 @@ async function run(argv: readonly string[]): Promise<number> {
       if (rest[0] === "check") return checkConfig(one(rest.slice(1), "eleven config check FILE"));
       if (rest[0] === "schema") return printSchema();
       throw new UsageError("usage: eleven config check FILE, or eleven config schema");
+    case "state":
+      return state(rest, { stateDir: values["state-dir"] });
     case "demo":
       return demo({ once: values.once });
     default:
       throw new UsageError(`there is no command "${command}"; eleven --help lists them`);
   }
+}
+
+function state([verb, ...files]: readonly string[], options: StateOptions): Promise<number> {
+  if (verb === "check" && files.length <= 1) return checkState(files[0], options);
+  const [file] = files;
+  if (verb === "backup" && file !== undefined && files.length === 1) return backupState(file, options);
+  if (verb === "restore" && file !== undefined && files.length === 1) return restoreState(file, options);
+  throw new UsageError("usage: eleven state check [FILE], eleven state backup FILE, or eleven state restore FILE");
 }
 
 function readArguments(argv: readonly string[]) {
@@ -61,6 +76,7 @@ function readArguments(argv: readonly string[]) {
         version: { type: "boolean", short: "V" },
         netns: { type: "string" },
         once: { type: "boolean" },
+        "state-dir": { type: "string" },
       },
     });
   } catch (error) {

@@ -1,10 +1,11 @@
 /** What every store must do; a store's tests call this with a way to make an empty one. */
 import { deepEqual, equal, match, rejects } from "node:assert/strict";
-import type { ChangeInput, ContainerInput, NetworkInput, ServiceInput } from "../model/input.ts";
+import type { ChangeInput } from "../model/input.ts";
 import type { Change } from "../model/types.ts";
 import { Registry } from "../registry/registry.ts";
 import type { OpenOptions, Store } from "../registry/stores/store.ts";
 import type { Case } from "./case.ts";
+import { container, NET, network, objects, on, sandbox, service, task } from "./store-objects.ts";
 
 /** `create`: another, empty store for each case. */
 export const storeCases = (create: () => Promise<Store>): readonly Case[] =>
@@ -277,15 +278,6 @@ async function allocated(store: Store): Promise<void> {
   deepEqual(objects(await reopened(store)), held);
 }
 
-/** Everything that a registry holds; how it came to it (the revision) left out. */
-const objects = ({ state: { networks, services, tasks, containers, sandboxes } }: Registry) => ({
-  networks,
-  services,
-  tasks,
-  containers,
-  sandboxes,
-});
-
 async function ended(store: Store, end: (controller: AbortController) => Promise<void> | void): Promise<void> {
   const controller = new AbortController();
   const before = await opened(store, { signal: controller.signal });
@@ -296,26 +288,3 @@ async function ended(store: Store, end: (controller: AbortController) => Promise
   await store.write([NET]);
   deepEqual([before.fed.length, after.fed.length], [0, 1]);
 }
-
-const on = (...networks: string[]) => networks.map((network) => ({ network }));
-
-const network = (name: string, more: Partial<NetworkInput> = {}): ChangeInput => ({
-  kind: "network.put",
-  network: { name, ...more },
-});
-
-const NET = network("n", { subnets: [{ cidr: "10.0.1.0/24" }] });
-
-const container = (name: string, { state, endpoints = on("n") }: Partial<ContainerInput> = {}): ChangeInput => ({
-  kind: "container.put",
-  container: { name, endpoints, ...(state && { state }) },
-});
-
-const service = (name: string, { networks = on("n"), ports = [] }: Partial<ServiceInput> = {}): ChangeInput => ({
-  kind: "service.put",
-  service: { name, networks, ports },
-});
-
-const task = (id: string, service: string): ChangeInput => ({ kind: "task.put", task: { id, service } });
-
-const sandbox = (id: string): ChangeInput => ({ kind: "sandbox.put", sandbox: { member: { kind: "container", id } } });

@@ -2,17 +2,16 @@
  * Keeps objects in a directory, for one node, over restarts. Each write is rehearsed, stored, and fed only then: nobody is ever answered
  * from what a crash could take back. Writes that wait for the disk at the same time go to it together.
  */
-import { join } from "node:path";
 import type { ChangeInput } from "../../model/input.ts";
 import { shown } from "../../model/issues.ts";
 import { harmless, type Notice } from "../../model/notice.ts";
 import type { Change } from "../../model/types.ts";
-import { libcProblem } from "../../os/libc.ts";
-import { type Lock, LockHeld } from "../../os/lock.ts";
-import { StateDir } from "../../os/state-dir.ts";
+import type { Lock } from "../../os/lock.ts";
 import { readAll } from "../read.ts";
+import { lockStore } from "./lock-store.ts";
 import { Log } from "./log.ts";
 import { Objects } from "./objects.ts";
+import { logIn } from "./place.ts";
 import { type Feed, type OpenOptions, type Store, StoreError } from "./store.ts";
 
 export interface FileStoreOptions {
@@ -39,9 +38,6 @@ function copied(changes: readonly ChangeInput[]): readonly ChangeInput[] {
     return readAll(changes) as readonly ChangeInput[];
   }
 }
-
-/** In the directory. */
-export const LOG = "objects.log";
 
 interface Write {
   readonly changes: readonly ChangeInput[];
@@ -115,10 +111,10 @@ class FileStore implements Store {
   }
 
   async #open(feed: Feed, notice: Notice, signal: AbortSignal | undefined): Promise<Opened> {
-    const lock = this.#lock(notice);
+    const lock = lockStore(this.#directory, notice);
     try {
       const objects = new Objects();
-      const log = await Log.open(join(this.#directory, LOG), ({ changes }) => objects.keep(changes), notice);
+      const log = await Log.open(logIn(this.#directory), ({ changes }) => objects.keep(changes), notice);
       try {
         if (log.doubtful) await this.#convert(log, objects, notice);
         if (log.revision > 0) feed.restore(objects.all(), log.revision);
@@ -137,7 +133,7 @@ class FileStore implements Store {
 
   /** What is refused now, for want of room say, is tried again before the first write. */
   async #convert(log: Log, objects: Objects, notice: Notice): Promise<void> {
-    const path = join(this.#directory, LOG);
+    const path = logIn(this.#directory);
     try {
       await log.replace(objects.all());
       notice(`${path} was written by an earlier release; it is converted`);
@@ -146,26 +142,6 @@ class FileStore implements Store {
         `${(error as Error).message}; it was written by an earlier release, and stays as it is until the next write`,
       );
     }
-  }
-
-  #lock(notice: Notice): Lock | undefined {
-    const directory = new StateDir(this.#directory);
-    const problem = libcProblem();
-    try {
-      if (problem === undefined) return directory.lock("lock");
-      directory.names(""); // makes it
-    } catch (error) {
-      const { message } = error as Error;
-      if (!(error instanceof LockHeld)) throw new StoreError("failed", "open", message, error);
-      const who = error.pid === undefined ? "another process" : `process ${error.pid}`;
-      throw new StoreError(
-        "held",
-        "open",
-        `the store in ${this.#directory} is open in ${who}; there can be one at a time`,
-      );
-    }
-    notice(`${problem}: another process that opens the store in ${this.#directory} would not be noticed`);
-    return undefined;
   }
 
   async #end({ log, lock, stopListening }: Opened): Promise<void> {

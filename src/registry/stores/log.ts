@@ -3,15 +3,13 @@
  * has outgrown what it says, or when a failure left it in doubt what is in it.
  */
 import { constants } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Change } from "../../model/types.ts";
-import { type Entry, writeFirst, writeLine } from "./log-text.ts";
+import { type Entry, writeLine } from "./log-text.ts";
 import { type LogRead, readLog } from "./read-log.ts";
-import { StoreError } from "./store.ts";
-
-/** Changes on one line of a log that is written anew: the line is one string. */
-const ON_A_LINE = 1_000;
+import { failure, StoreError } from "./store.ts";
+import { beside, syncFolder, writeAt, writeWhole } from "./write-log.ts";
 
 export class Log {
   readonly #path: string;
@@ -122,8 +120,6 @@ export class Log {
   }
 }
 
-const beside = (path: string): string => `${path}.new`;
-
 async function openThere(path: string): Promise<FileHandle | undefined> {
   try {
     return await open(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
@@ -132,46 +128,3 @@ async function openThere(path: string): Promise<FileHandle | undefined> {
     throw error;
   }
 }
-
-/** Beside the path first, and in its place once all of it is on disk. That it is in its place is not on disk yet: `syncFolder`. */
-async function writeWhole(path: string, changes: readonly Change[], revision: number) {
-  const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-  const file = await open(beside(path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
-  try {
-    const lines = Math.max(Math.ceil(changes.length / ON_A_LINE), revision > 0 ? 1 : 0); // without objects, it says the revision
-    let length = await writeAt(file, Buffer.from(writeFirst(lines)), 0);
-    for (let i = 0; i < lines; i++) {
-      const entry = { changes: changes.slice(i * ON_A_LINE, (i + 1) * ON_A_LINE), revision };
-      length += await writeAt(file, Buffer.from(writeLine(entry)), length);
-    }
-    await file.datasync();
-    await rename(beside(path), path);
-    return { file, length };
-  } catch (error) {
-    await file.close();
-    await rm(beside(path), { force: true }).catch(() => {});
-    throw error;
-  }
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    await folder.sync();
-  } finally {
-    await folder.close();
-  }
-}
-
-/** How much was written: all of it. */
-async function writeAt(file: FileHandle, octets: Buffer, at: number): Promise<number> {
-  for (let done = 0; done < octets.length; )
-    done += (await file.write(octets, done, octets.length - done, at + done)).bytesWritten;
-  return octets.length;
-}
-
-const failure = (op: "open" | "write", path: string, error: unknown): StoreError =>
-  new StoreError("failed", op, `${path} can't be ${op === "open" ? "opened" : "written"}: ${reason(error)}`, error);
-
-const reason = (error: unknown): string =>
-  (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.message : String(error));

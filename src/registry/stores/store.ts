@@ -64,3 +64,10 @@ export class StoreError extends Error {
     this.op = op;
   }
 }
+
+/** What the system said when a file could not be read or written. */
+export const failure = (op: "open" | "write", path: string, error: unknown): StoreError =>
+  new StoreError("failed", op, `${path} can't be ${op === "open" ? "opened" : "written"}: ${reason(error)}`, error);
+
+const reason = (error: unknown): string =>
+  (error as NodeJS.ErrnoException).code ?? (error instanceof Error ? error.message : String(error));
