@@ -14,7 +14,8 @@ import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice, warn } from "./model/notice.ts";
 import { brief } from "./model/quote.ts";
 import { listenerThrew, thrownText } from "./model/thrown.ts";
-import type { ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import type { Change, ReadonlyState, SandboxId, Upstream } from "./model/types.ts";
+import { type Batch, Door, type WriteOptions } from "./node/door.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
 import { inTurn } from "./node/in-turn.ts";
@@ -27,7 +28,6 @@ import { hurry } from "./os/held-up.ts";
 import { libcProblem } from "./os/libc.ts";
 import { StateDir } from "./os/state-dir.ts";
 import { type Applied, Registry } from "./registry/registry.ts";
-import type { Store } from "./registry/stores/store.ts";
 import { Attachments } from "./sandbox/attachments.ts";
 import { type Discarded, Inheritance } from "./sandbox/inheritance.ts";
 import { removeRedirect } from "./sandbox/redirect.ts";
@@ -36,7 +36,7 @@ import { DEFAULT_POLICY, type Policy } from "./scoping/policy.ts";
 import type { Bound, DataPlane } from "./server/data-plane.ts";
 import { answerPacket } from "./server/object-edge.ts";
 import type { ServeCounters } from "./server/serve.ts";
-import { UpstreamNews } from "./server/upstream-news.ts";
+import { type KnownUpstreams, UpstreamNews } from "./server/upstream-news.ts";
 
 export type { NodeOptions } from "./node/options.ts";
 
@@ -52,13 +52,10 @@ export class ElevenNode extends Emitter<NodeEvents> {
   readonly #attachments: Attachments;
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
-  readonly #store: Store | undefined;
+  readonly #door: Door;
   readonly #namesFailed: (error: unknown) => void;
-  /** Aborted when the node closes: then a store that is not open yet need not come to be. */
-  readonly #opening = new AbortController();
-  /** Resolves when what was stored has been fed. */
-  readonly #opened: Promise<void> | undefined;
   readonly #names: Names;
+  readonly #news = new UpstreamNews((upstream) => this.emit("upstream", upstream));
   /** What "problem" was emitted with last. */
   readonly #told = new Map<SandboxId, string>();
   #closing: Promise<void> | undefined;
@@ -80,9 +77,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     this.#namesFailed = (error) => onNotice(`names stay what they were until the next change: ${thrownText(error)}`);
     this.#balancing = options.balance && this.#createBalancing(options.balance, stateDir, onNotice);
     this.#attachments = this.#createAttachments(stateDir, onNotice);
-    this.#store = options.store;
-    this.#opened = this.#store?.open(this.#registry, { onNotice, signal: this.#opening.signal });
-    this.#opened?.catch(() => {}); // `ready` and `write` say it
+    this.#door = new Door(this.#registry, options.store, onNotice);
   }
 
   /** Everything that exists, live. Nobody can change it here, nor what is taken out of it: that is what `apply` and `write` are for. */
@@ -101,20 +96,23 @@ export class ElevenNode extends Emitter<NodeEvents> {
    */
   apply(changes: readonly ChangeInput[]): number {
     this.#check("apply");
-    if (this.#store === undefined) return this.#registry.apply(changes);
-    throw new NodeError("stored", "apply", "this node has a store, and what is applied would not be stored: use write");
+    return this.#door.apply(changes);
   }
 
   /**
    * As `apply`, for every store: resolves to the revision when the changes are stored, with what was allocated for them, and
-   * applied. Rejects with a RegistryError, or a StoreError if they can't be stored; then nothing has happened.
+   * applied. Rejects with a RegistryError, or a StoreError if they can't be stored; then nothing has happened. A function makes the
+   * changes of state as it is then; `alone`: nothing else is written meanwhile, so conditions on that state hold.
    */
-  async write(changes: readonly ChangeInput[]): Promise<number> {
+  async write(batch: Batch, options: WriteOptions = {}): Promise<number> {
     this.#check("write");
-    if (this.#store === undefined) return this.#registry.apply(changes);
-    await this.#opened;
-    this.#check("write");
-    return this.#store.write(changes);
+    return this.#door.write(batch, options, () => this.#check("write"));
+  }
+
+  /** What `write` would make of each object. Changes nothing; throws what `write` would be rejected with. */
+  rehearse(batch: Batch): readonly Change[] {
+    this.#check("rehearse");
+    return this.#door.rehearse(batch);
   }
 
   /** Resolves when what was applied so far is in the kernel, but for who is degraded or stuck, and every thread answers from it. */
@@ -151,7 +149,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
    */
   async ready(): Promise<void> {
     this.#check("ready");
-    await this.#opened;
+    await this.#door.opened;
     await this.#attachments.ready();
     await this.#balancing?.settled({ patient: false }); // a service manager waits for it, and not for long
     this.#check("ready");
@@ -187,6 +185,11 @@ export class ElevenNode extends Emitter<NodeEvents> {
     this.#names.inOrder(this.#compiler.changeUpstreams(this.#registry.state, { upstreams, ndots }));
   }
 
+  /** Who is asked beside what objects say: the node's own upstreams, those that sandboxes' resolv.conf name; and who does not answer. */
+  get upstreams(): KnownUpstreams {
+    return { node: this.#compiler.upstreams, found: this.#compiler.found, down: this.#news.down };
+  }
+
   /** Answers a dns2 packet as the sandbox would be answered: put any dns2 server in front, DNS over HTTPS included. */
   async answer(packet: DNS2.Packet, sandbox: SandboxId): Promise<DNS2.Packet> {
     this.#check("answer");
@@ -206,7 +209,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     const hurried = hurry();
     const restore = this.#inheritance === undefined;
     await inTurn([
-      () => this.#closeStore(),
+      () => this.#door.close(),
       () => restore || this.#leaveSockets(),
       () => this.#attachments.close({ restore }),
       () => this.#balancing?.close({ clear: restore }),
@@ -219,12 +222,6 @@ export class ElevenNode extends Emitter<NodeEvents> {
   async #leaveSockets(): Promise<void> {
     this.#inheritance!.ending = true;
     await this.#plane.drain();
-  }
-
-  async #closeStore(): Promise<void> {
-    this.#opening.abort(new NodeError("closed", "close", "the node was closed before its store was open"));
-    await this.#opened?.catch(() => {});
-    await this.#store?.close();
   }
 
   #check(op: string): void {
@@ -260,11 +257,10 @@ export class ElevenNode extends Emitter<NodeEvents> {
 
   #createPlane(options: NodeOptions, policy: Policy, calls: boolean, onNotice: Notice): DataPlane {
     const { forwarder, id, workers, transport } = options;
-    const news = new UpstreamNews((upstream) => this.emit("upstream", upstream));
     return createPlane({
       ...{ policy, forwarder, id, workers, transport, calls, onNotice },
       inheritance: this.#inheritance,
-      onHealth: (server, up) => news.heard(server, up),
+      onHealth: (server, up) => this.#news.heard(server, up),
       onProblem: (sandboxes) => sandboxes.forEach((sandbox) => void this.#tellProblem(sandbox)),
     });
   }

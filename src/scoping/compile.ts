@@ -3,7 +3,7 @@
  * that differ are combined again. So a patch is what the whole would compile to, whatever the order things came in.
  */
 import { isServable, nameKey } from "../model/name.ts";
-import type { Found, NetworkId, ReadonlyState, Sandbox, SandboxId, Touched } from "../model/types.ts";
+import type { Found, NetworkId, ReadonlyState, Sandbox, SandboxId, Touched, Upstream } from "../model/types.ts";
 import { type RRSet, rdataOf, rrset } from "../wire/rrset.ts";
 import { type Claim, containerClaims, serviceClaims, taskClaims } from "./claims.ts";
 import { type FlatNames, NamesWriter } from "./flat-names.ts";
@@ -50,6 +50,16 @@ export class Compiler {
       this.#claim("container", id, container ? containerClaims(container, state, this.#policy) : NONE, dirty);
     }
     return { revision: state.revision, names: this.#emit(dirty), zones, ...this.#compileScopes(state, t) };
+  }
+
+  /** The node's own. */
+  get upstreams(): readonly Upstream[] {
+    return this.#policy.upstreams;
+  }
+
+  /** What sandboxes' own resolv.conf say. */
+  get found(): ReadonlyMap<SandboxId, Found> {
+    return this.#foundOf;
   }
 
   /** The patch after the node's upstreams changed: for sandboxes that have none of their own and none from their networks. */

@@ -26,6 +26,9 @@ export function queryPacket(name: string, type: string): DNS2.Packet {
   return packet;
 }
 
+/** Of each type that a question can be made of. */
+export const typeNumbers: Readonly<Record<string, number>> = DNS2.Packet.TYPE;
+
 /** The answers in one line, or why there are none. */
 export function packetText({ header, answers, authorities }: DNS2.Packet): string {
   if (answers.length > 0) return answers.map((a) => rdataText(a as unknown as Record<string, unknown>)).join("  ");
