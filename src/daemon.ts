@@ -115,6 +115,11 @@ export class ElevenNode extends Emitter<NodeEvents> {
     return this.#door.rehearse(batch);
   }
 
+  /** Every reason why `write` would refuse these changes, not the first one alone. */
+  refusals(...asked: Parameters<Registry["refusals"]>): ReturnType<Registry["refusals"]> {
+    return this.#registry.refusals(...asked);
+  }
+
   /** Resolves when what was applied so far is in the kernel, but for who is degraded or stuck, and every thread answers from it. */
   async applied(): Promise<void> {
     this.#check("applied");
@@ -144,13 +149,13 @@ export class ElevenNode extends Emitter<NodeEvents> {
   }
 
   /**
-   * Resolves when what is stored is applied and all sandboxes put so far listen. Rejects if the store can't be opened, or if a sandbox
-   * in this process's own namespace can't listen; those in other namespaces are in `problems`. All of them are tried again.
+   * Resolves when what is stored is applied and all sandboxes put so far listen. Rejects if the store can't be opened, or (unless that is
+   * `tolerated`) if one in this process's own namespace can't listen; others are in `problems`. All of them are tried again.
    */
-  async ready(): Promise<void> {
+  async ready({ tolerated = false }: { readonly tolerated?: boolean } = {}): Promise<void> {
     this.#check("ready");
     await this.#door.opened;
-    await this.#attachments.ready();
+    await this.#attachments.ready().catch((problem) => tolerated || Promise.reject(problem));
     await this.#balancing?.settled({ patient: false }); // a service manager waits for it, and not for long
     this.#check("ready");
     await this.#names.become(this.state.revision);
@@ -175,9 +180,8 @@ export class ElevenNode extends Emitter<NodeEvents> {
   }
 
   /**
-   * Replaces the node's own upstreams (resolv.conf changed, say). Answers in flight are not touched. `ndots`: the file has that
-   * option, so unknown names of one label are not forwarded (Docker's rule; the C library then goes on with its search list).
-   * Throws an OptionsError.
+   * Replaces the node's own upstreams, or throws an OptionsError. Answers in flight are not touched. `ndots`: resolv.conf has that option,
+   * so unknown names of one label are not forwarded (Docker's rule; the C library then goes on with its search list).
    */
   setUpstreams(upstreams: readonly Upstream[], { ndots = false }: { readonly ndots?: boolean } = {}): void {
     this.#check("setUpstreams");

@@ -37,16 +37,7 @@ interface ReduceOptions {
 
 export function reduce(state: State, changes: readonly ChangeInput[], { stored = false }: ReduceOptions = {}): Reduced {
   const given = readAll(changes);
-  const step: Step = {
-    state,
-    undo: new Undo(),
-    touched: nothingTouched(),
-    spoken: spokenFor(given),
-    subnets: subnetsOf(given),
-    joined: new Map(),
-    stored,
-    index: 0,
-  };
+  const step = stepFor(state, given, stored);
   const done: Change[] = [];
   try {
     for (; step.index < given.length; step.index++) {
@@ -61,6 +52,17 @@ export function reduce(state: State, changes: readonly ChangeInput[], { stored =
   return { touched: step.touched, changes: done, undo: () => step.undo.rollback() };
 }
 
+export const stepFor = (state: State, given: readonly Given[], stored: boolean): Step => ({
+  state,
+  undo: new Undo(),
+  touched: nothingTouched(),
+  spoken: spokenFor(given),
+  subnets: subnetsOf(given),
+  joined: new Map(),
+  stored,
+  index: 0,
+});
+
 /** Members are looked for at the end of the batch: a sandbox may come before its container in it. */
 function checkMembers(step: Step): void {
   for (const [id, index] of step.joined) {
@@ -70,7 +72,7 @@ function checkMembers(step: Step): void {
 }
 
 /** The error, with the change that it is about. */
-function located(error: unknown, given: readonly Given[], index: number): unknown {
+export function located(error: unknown, given: readonly Given[], index: number): unknown {
   if (!(error instanceof RegistryError)) return error;
   const change = given[index]!;
   if (error.path !== undefined) {
@@ -82,7 +84,7 @@ function located(error: unknown, given: readonly Given[], index: number): unknow
 }
 
 /** The change as it came to be, or undefined if nothing changed. */
-function one(step: Step, change: Given): Change | undefined {
+export function one(step: Step, change: Given): Change | undefined {
   switch (change.kind) {
     case "network.put":
       return put("network", putNetwork(step, change.network));

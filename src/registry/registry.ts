@@ -4,7 +4,9 @@ import type { ChangeInput } from "../model/input.ts";
 import { listenerThrew } from "../model/thrown.ts";
 import type { Change, ReadonlyState, Touched } from "../model/types.ts";
 import { became } from "./became.ts";
+import type { RegistryError } from "./error.ts";
 import { reduce } from "./reduce.ts";
+import { type Missing, refusals } from "./refusals.ts";
 import { State } from "./state.ts";
 
 /** What one batch came to. */
@@ -94,6 +96,14 @@ export class Registry extends Emitter<RegistryEvents> {
     });
     for (const takeBack of undo.reverse()) takeBack();
     return rehearsed;
+  }
+
+  /**
+   * Every reason why `apply` would refuse the batch, where it would say the first one: each change is tried on what went well before it.
+   * What is refused only because something else is, is left out; so is what asks for something that is `missing`, which its owner knows.
+   */
+  refusals(changes: readonly ChangeInput[], missing?: Missing): RegistryError[] {
+    return refusals(this.#state, changes, missing);
   }
 
   /** Resolves when the registry has reached the revision; rejects with the signal's reason if that comes first. */

@@ -15,9 +15,15 @@ export class Undo {
     this.#log.push(step, undefined, undefined);
   }
 
-  /** Takes everything back, last thing first. */
-  rollback(): void {
-    for (let i = this.#log.length - 3; i >= 0; i -= 3) {
+  /** Where it stands now, for a rollback to here: what has been noted before is noted anew when it is next changed. */
+  mark(): number {
+    this.#noted.clear();
+    return this.#log.length;
+  }
+
+  /** Takes everything back that came since the mark, last thing first. */
+  rollback(mark = 0): void {
+    for (let i = this.#log.length - 3; i >= mark; i -= 3) {
       const [target, key, before] = this.#log.slice(i, i + 3);
       if (target instanceof Map) {
         if (before === NOTHING) target.delete(key);
@@ -27,7 +33,7 @@ export class Undo {
         else target.add(key);
       } else (target as () => void)();
     }
-    this.#log.length = 0;
+    this.#log.length = mark;
     this.#noted.clear();
   }
 

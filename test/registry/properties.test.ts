@@ -64,6 +64,27 @@ function addresses(s: ReadonlyState): string[] {
   return [...vips, ...own].filter((a) => a !== undefined);
 }
 
+test("every reason for a refusal is found, the first one among them, and looking for them leaves no trace", () => {
+  fc.assert(
+    fc.property(batches, (all) => {
+      const r = new Registry();
+      r.apply(changes(NETS));
+      for (const batch of all) {
+        const before = text(r.state);
+        const reasons = r.refusals(batch).map((e) => `${e.index} ${e.message}`);
+        expect(text(r.state)).toBe(before);
+        try {
+          r.apply(batch);
+          expect(reasons).toEqual([]);
+        } catch (error) {
+          const { index, message } = error as RegistryError;
+          expect(reasons[0]).toBe(`${index} ${message}`);
+        }
+      }
+    }),
+  );
+});
+
 test("refused batches leave no trace, no address has two owners, and nothing leaks", () => {
   fc.assert(
     fc.property(batches, (all) => {

@@ -39,6 +39,26 @@ test("everything is taken back, last thing first, and once", () => {
   expect([map.get("later"), steps]).toEqual([5, ["last", "first"]]);
 });
 
+test("back to a mark: what came before it stays, and is taken back later", () => {
+  const [undo, map, noted] = [new Undo(), new Map([["a", 1]]), { n: 1 }];
+  const note = (n: number) => {
+    const before = noted.n;
+    if (undo.first(noted)) undo.push(() => Object.assign(noted, { n: before }));
+    noted.n = n;
+  };
+  undo.set(map, "a", 2);
+  note(2);
+  const mark = undo.mark();
+  undo.set(map, "a", 3);
+  note(3);
+  note(4);
+  undo.rollback(mark);
+  expect([map.get("a"), noted.n]).toEqual([2, 2]);
+  note(5);
+  undo.rollback();
+  expect([map.get("a"), noted.n]).toEqual([1, 1]);
+});
+
 test("the first time that an object is named, until all is taken back", () => {
   const [undo, a, b] = [new Undo(), {}, {}];
   expect([undo.first(a), undo.first(a), undo.first(b)]).toEqual([true, false, true]);
