@@ -1,8 +1,8 @@
 /** `eleven-dns`: the resolver, its config and its errors. Re-exports only; backends and what tests need have entries of their own. */
 
 export { ConfigError, loadConfig, parseConfig } from "./config/load.ts";
-export type { BalanceFile, Config, Options, Path, PlaceFile } from "./config/options.ts";
-export type { Problem } from "./config/problems.ts";
+export type { BalanceFile, Config, ControlFile, Options, PlaceFile } from "./config/options.ts";
+export type { Path, Problem } from "./config/problems.ts";
 export { createNode, type ElevenNode, type NodeOptions } from "./daemon.ts";
 export type { CacheLimits } from "./forwarder/core/cache.ts";
 export type { ForwarderCounters } from "./forwarder/core/counters.ts";

@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { ConfigError } from "../config/load.ts";
 import { version } from "../version.ts";
+import { runAgent } from "./agent.ts";
 import { checkConfig, printSchema } from "./config.ts";
 import { demo } from "./demo.ts";
 import { complain, print } from "./print.ts";
@@ -22,7 +23,9 @@ export async function command(argv: readonly string[]): Promise<number> {
 
 const HELP = `eleven ${version}: container names, as Docker's embedded DNS answers them
 
-  eleven serve FILE           answer for the sandboxes of a config file, until SIGTERM, SIGINT, SIGHUP or SIGQUIT
+  eleven agent                as a service: keeps what it is told by config files (and read again when they change)
+    --config FILE|DIR|-       each of them, as often as it is given
+  eleven serve FILE|DIR|-     answer for the sandboxes of a config, until SIGTERM or SIGINT; edits are followed
     --netns NAME|PATH|PID     the file's one sandbox listens on 127.0.0.11:53 in this network namespace
   eleven config check FILE    say whether the file is good, and if not, what is wrong where
   eleven config schema        print the JSON Schema of the file, for editors
@@ -45,6 +48,9 @@ async function run(argv: readonly string[]): Promise<number> {
   switch (command) {
     case "serve":
       return serveFile(one(rest, "eleven serve FILE"), { netns: values.netns });
+    case "agent":
+      if (rest.length > 0) throw new UsageError("usage: eleven agent [--config FILE|DIR|-]...");
+      return runAgent({ config: values.config });
     case "config":
       if (rest[0] === "check") return checkConfig(one(rest.slice(1), "eleven config check FILE"));
       if (rest[0] === "schema") return printSchema();
@@ -75,6 +81,7 @@ function readArguments(argv: readonly string[]) {
         help: { type: "boolean", short: "h" },
         version: { type: "boolean", short: "V" },
         netns: { type: "string" },
+        config: { type: "string", multiple: true },
         once: { type: "boolean" },
         "state-dir": { type: "string" },
       },

@@ -77,10 +77,10 @@ async function swarmDemo(once: boolean, stopped: Promise<void>): Promise<string 
 }
 
 async function loopbackDemo(missing: string, once: boolean, stopped: Promise<void>): Promise<number> {
-  const { node, stop } = await startFile(fileURLToPath(new URL("../../examples/swarm.yaml", import.meta.url)));
+  const agent = await startFile(fileURLToPath(new URL("../../examples/swarm.yaml", import.meta.url)));
   const invited = once ? "What they answer:" : "Try these from another terminal:";
   console.log(`A resolver for two sandboxes of examples/swarm.yaml. ${invited}\n`);
-  for (const [sandbox, question, why] of TOUR) await show(node, sandbox, question, why);
+  for (const [sandbox, question, why] of TOUR) await show(agent.node, sandbox, question, why);
   console.log(
     `\nAs root, where the kernel has it all, this would be a whole swarm with virtual IPs (here: ${missing}).`,
   );
@@ -88,7 +88,7 @@ async function loopbackDemo(missing: string, once: boolean, stopped: Promise<voi
     console.log("Ctrl-C ends it.");
     await stopped;
   }
-  await stop();
+  await agent.close();
   return 0;
 }
 

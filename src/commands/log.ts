@@ -9,6 +9,11 @@ export const log: Notice = (message, level = "warn") => {
   wakeLater();
 };
 
+/** Lines that were asked for: all of them, however often. */
+export function report(lines: readonly string[]): void {
+  write(lines.map((message) => ({ level: "info", message: message.slice(0, LONGEST) })));
+}
+
 /** From now on, what ends the process is said in the log, and so is what node would write to standard error in its own way. */
 export function logEverything(): void {
   process.removeAllListeners("warning").on("warning", ({ name, message }) => log(`${name}: ${message}`));

@@ -2,13 +2,15 @@
 import { DEFAULT_NODE } from "../model/defaults.ts";
 import { netnsPath } from "../model/netns.ts";
 import { brief } from "../model/quote.ts";
-import type { BalanceFile, Complain, PlaceFile } from "./options.ts";
+import type { BalanceFile, PlaceFile } from "./options.ts";
+import type { Complain } from "./problems.ts";
 import type { ConfigFile } from "./schema.ts";
 
-/** Connections are balanced wherever there is a namespace to do it in, unless the file says "none". */
-export function balanceOf(file: ConfigFile): BalanceFile | undefined {
+/** Connections are balanced wherever there is a namespace to do it in (`more`: others may come), unless the file says "none". */
+export function balanceOf(file: ConfigFile, more: boolean): BalanceFile | undefined {
   const { backend = "auto", placement = "sandbox", idle, networks = {}, mesh } = file.balance ?? {};
-  const anywhere = file.balance !== undefined || Object.values(file.sandboxes ?? {}).some((s) => s.netns !== undefined);
+  const anywhere =
+    more || file.balance !== undefined || Object.values(file.sandboxes ?? {}).some((s) => s.netns !== undefined);
   if (backend === "none" || !anywhere) return undefined;
   return {
     backend,
@@ -46,7 +48,8 @@ export function checkBalance(file: ConfigFile, complain: Complain): void {
     complain(["balance", "placement"], "needs balance.networks: this node's load-balancer sandbox of each network");
   for (const [name, { ip, ip6 }] of Object.entries(networks)) {
     const path = ["balance", "networks", name];
-    if (!Object.hasOwn(file.networks ?? {}, name)) complain(path, `there is no network "${brief(name)}" in this file`);
+    if (!Object.hasOwn(file.networks ?? {}, name))
+      complain(path, `there is no network "${brief(name)}" in this file`, ["network", name]);
     else if (ip === undefined && ip6 === undefined) complain(path, "needs its ip or ip6: tasks answer to it");
   }
   if (mesh !== undefined && mesh.ip === undefined && mesh.ip6 === undefined)

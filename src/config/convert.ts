@@ -1,7 +1,7 @@
 /** The file's words to those of `apply`: short forms written out, ids made up. What the file leaves out is left out there, too. */
 import { createHash } from "node:crypto";
 import { canonicalAddress, parseCidr } from "../model/address.ts";
-import { DEFAULT_NODE, DNS_PORT, slotOrNode } from "../model/defaults.ts";
+import { DNS_PORT, slotOrNode } from "../model/defaults.ts";
 import type {
   ChangeInput,
   ContainerInput,
@@ -18,8 +18,8 @@ import type {
 import { brief } from "../model/quote.ts";
 import type { Member, Upstream } from "../model/types.ts";
 import { balanceOf, checkBalance, needsMesh } from "./balance.ts";
-import type { Complain, Options, Path } from "./options.ts";
-import { placeText } from "./problems.ts";
+import type { ControlFile, Options } from "./options.ts";
+import type { Complain, Path } from "./problems.ts";
 import type { ConfigFile } from "./schema.ts";
 import { splitHostPort, splitPort } from "./words.ts";
 
@@ -29,10 +29,11 @@ export interface Located {
   readonly path: Path;
 }
 
-export function convertOptions(file: ConfigFile): Options {
-  const { ttl, forwarder, upstreams } = file;
+/** `more`: sandboxes may come that are not in the file. */
+export function convertOptions(file: ConfigFile, more = false): Options {
+  const { ttl, forwarder, upstreams, control } = file;
   const cache = forwarder?.cache ?? true;
-  const balance = balanceOf(file);
+  const balance = balanceOf(file, more);
   return {
     compat: file.compat ?? "none",
     ttl: { stable: ttl?.stable ?? 600, dynamic: ttl?.dynamic ?? 5, negative: ttl?.negative ?? 5 },
@@ -48,16 +49,26 @@ export function convertOptions(file: ConfigFile): Options {
     workers: file.workers ?? 1,
     transport: file.transport ?? "batched",
     ...(file.state_dir !== undefined && { stateDir: file.state_dir }),
+    ...(control && { control: controlOf(control) }),
   };
 }
+
+const controlOf = ({ socket, group, mode }: NonNullable<ConfigFile["control"]>): ControlFile => ({
+  ...(socket !== undefined && { socket }),
+  ...(group !== undefined && { group }),
+  ...(mode !== undefined && { mode: Number.parseInt(mode, 8) }),
+});
 
 /** Everything in the file as changes, in the order a registry takes them. What is wrong goes to `complain`. */
 export function convertObjects(file: ConfigFile, complain: Complain): Located[] {
   checkBalance(file, complain);
   const tasks = new Map<string, string>();
-  const all = [...networksIn(file), ...servicesIn(file, tasks, complain), ...containersIn(file)];
-  checkUnique(all, complain);
-  return [...all, ...sandboxesIn(file, tasks, complain)];
+  return [
+    ...networksIn(file),
+    ...servicesIn(file, tasks, complain),
+    ...containersIn(file),
+    ...sandboxesIn(file, tasks, complain),
+  ];
 }
 
 const entries = <T>(map: Record<string, T> | undefined): [string, T][] => Object.entries(map ?? {});
@@ -69,7 +80,7 @@ const networkIds =
 function networksIn(file: ConfigFile): Located[] {
   // As Docker, which makes it with the swarm: published ports need it.
   const ingress = { ...network("ingress", null, "ingress"), ingress: true };
-  const mesh: Located = { path: ["services"], change: { kind: "network.put", network: ingress } };
+  const mesh: Located = { path: ["balance", "mesh"], change: { kind: "network.put", network: ingress } };
   const given = entries(file.networks).map(
     ([name, given]): Located => ({
       path: ["networks", name],
@@ -119,36 +130,20 @@ const containersIn = (file: ConfigFile): Located[] =>
 
 const sandboxesIn = (file: ConfigFile, tasks: ReadonlyMap<string, string>, complain: Complain): Located[] =>
   entries(file.sandboxes).flatMap(([name, given]): Located[] => {
+    const path = ["sandboxes", name];
+    if (given.netns === undefined && (given.bind === "redirect" || given.resolv_conf !== undefined))
+      complain(path, "bind: redirect and resolv_conf need a netns");
     const member = memberOf(file, given, tasks);
-    if (member !== undefined)
-      return [{ path: ["sandboxes", name], change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } }];
+    if (member !== undefined) return [{ path, change: { kind: "sandbox.put", sandbox: sandbox(name, given, member) } }];
     const what = given.task ? "task" : "container";
-    complain(["sandboxes", name, what], `there is no ${what} "${brief(`${given[what]}`)}" in this file`);
+    const missing = given.task ? ["service", given.task.replace(/\.[^.]*$/, "")] : ["container", `${given.container}`];
+    complain(
+      [...path, what],
+      `there is no ${what} "${brief(`${given[what]}`)}" in this file`,
+      missing as [string, string],
+    );
     return [];
   });
-
-/** The later of two with one id would take the place of the other. */
-function checkUnique(all: readonly Located[], complain: Complain): void {
-  const seen = new Map<string, Path>();
-  const once = (what: string, path: Path): void => {
-    const other = seen.get(what);
-    if (other !== undefined) complain(path, `has the same ${brief(what)} as ${placeText(other)}`);
-    else seen.set(what, path);
-  };
-  for (const { change, path } of all) {
-    if (change.kind === "network.put") once(`network id "${change.network.id}"`, path);
-    else if (change.kind === "service.put") once(`service id "${change.service.id}"`, path);
-    else if (change.kind === "container.put") once(`container id "${change.container.id}"`, path);
-    else if (change.kind === "task.put") {
-      const { id, service, slot, node = DEFAULT_NODE } = change.task;
-      once(`task id "${id}"`, path);
-      once(
-        slot === undefined ? `node "${node}" in service "${service}"` : `slot ${slot} in service "${service}"`,
-        path,
-      );
-    }
-  }
-}
 
 type Identified<T> = T & { readonly id: string };
 type Networks = ConfigFile["networks"];

@@ -2,6 +2,7 @@
 import type { BackendName } from "../model/backends.ts";
 import type { ChangeInput } from "../model/input.ts";
 import type { Upstream } from "../model/types.ts";
+import type { ConfigError } from "./problems.ts";
 
 export interface Options {
   readonly compat: "none" | "docker";
@@ -21,6 +22,8 @@ export interface Options {
   readonly transport: "batched" | "dgram";
   /** Missing: where the system keeps such things. */
   readonly stateDir?: string;
+  /** The control API's socket, for an agent. Missing: everything has its default. */
+  readonly control?: ControlFile;
 }
 
 /** How connections are balanced, in the model's words; networks by id. */
@@ -36,6 +39,13 @@ export interface BalanceFile {
   };
 }
 
+export interface ControlFile {
+  readonly socket?: string;
+  /** Name of the group that may use it. */
+  readonly group?: string;
+  readonly mode?: number;
+}
+
 export interface PlaceFile {
   readonly netns: string;
   readonly device: string;
@@ -43,17 +53,14 @@ export interface PlaceFile {
   readonly ip6?: string;
 }
 
-/** A place in the file: what a problem is about. */
-export type Path = readonly (string | number)[];
-
-/** Takes what is wrong with a place. */
-export type Complain = (path: Path, message: string) => void;
-
 export interface Config {
+  /** As people named it: a file, a directory, "-"; several of them with commas between. */
   readonly file: string;
+  /** The files it is written in, by absolute path; "-" is standard input. */
+  readonly files: readonly string[];
   readonly options: Options;
   /** Everything that exists, in an order that a registry takes: networks, services, tasks, containers, sandboxes. */
   readonly changes: readonly ChangeInput[];
   /** What is wrong with the change of this index, at its place in the file: for a registry that refuses it. */
-  problem(index: number, message: string): Error;
+  problem(index: number, message: string): ConfigError;
 }

@@ -1,6 +1,14 @@
 /** What is wrong with a config file: every problem with file, line, column, path and what would be right. */
 import { brief } from "../model/quote.ts";
-import type { Path } from "./options.ts";
+
+/** A place in the file: what a problem is about. */
+export type Path = readonly (string | number)[];
+
+/**
+ * Takes what is wrong with a place. `missing`: because this object ("network", "front") is not there; if that is so because something
+ * is wrong with it, too, one complaint is enough.
+ */
+export type Complain = (path: Path, message: string, missing?: readonly [kind: string, name: string]) => void;
 
 export interface Problem {
   readonly file: string;
@@ -16,7 +24,10 @@ export class ConfigError extends Error {
   readonly problems: readonly Problem[];
 
   constructor(found: readonly Problem[]) {
-    const problems = [...found].sort((a, b) => a.line - b.line || a.column - b.column);
+    const files = new Map(found.map(({ file }, i) => [file, i] as const).reverse()); // in the order in which they were read
+    const problems = [...found].sort(
+      (a, b) => files.get(a.file)! - files.get(b.file)! || a.line - b.line || a.column - b.column,
+    );
     super(
       problems
         .map(({ file, line, column, path, message }) =>

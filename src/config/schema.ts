@@ -210,9 +210,6 @@ const sandbox = z
         "rewritten to point at 127.0.0.11, as Docker does: a path without links, or a path in a container's root",
       ),
   })
-  .refine((s) => s.netns !== undefined || (s.bind !== "redirect" && s.resolv_conf === undefined), {
-    error: "bind: redirect and resolv_conf need a netns",
-  })
   .refine((s) => (s.container === undefined) !== (s.task === undefined), {
     error: "must name either a container or a task",
   });
@@ -256,6 +253,20 @@ const balanceNode = z.strictObject({
     .describe("the routing mesh on this node: its ingress sandbox, and the host that leads to it"),
 });
 
+const control = z.strictObject({
+  socket: z
+    .string()
+    .regex(/^\//, "must be an absolute path")
+    .optional()
+    .describe("of the control API; default /run/eleven/eleven.sock"),
+  group: z.string().min(1).optional().describe("whose members may use it, too"),
+  mode: z
+    .string()
+    .regex(/^0?[0-7]{3}$/, 'must be octal, in quotes: "0660"')
+    .optional()
+    .describe('who may use it; default "0600", with a group "0660"'),
+});
+
 export const schema = z.strictObject({
   compat: z.enum(["none", "docker"]).optional().describe("docker: TTL 600, no AA, no SOA, no OPT, hostnames are names"),
   ttl: ttl.extend({ negative: seconds.optional().describe("seconds a missing name or type is remembered") }).optional(),
@@ -279,6 +290,7 @@ export const schema = z.strictObject({
     .optional()
     .describe("what is remembered over restarts; root's alone. Default /var/lib/eleven"),
   transport: z.enum(["batched", "dgram"]).optional().describe("dgram: node's own sockets. Default batched, on Linux"),
+  control: control.optional().describe("the control API of eleven agent"),
   networks: z.record(spacedName, network).optional(),
   services: z.record(z.string(), service).optional(),
   containers: z.record(name, container).optional(),

@@ -4,8 +4,7 @@
  */
 import { type Document, isCollection, isMap, isScalar, LineCounter, type Node, parseDocument } from "yaml";
 import { brief } from "../model/quote.ts";
-import type { Path } from "./options.ts";
-import { ConfigError, type Problem } from "./problems.ts";
+import { ConfigError, type Path, type Problem } from "./problems.ts";
 
 /** No file that means anything goes deeper than a dozen; what recurses over values is safe up to here. */
 const DEEPEST = 64;

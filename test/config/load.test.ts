@@ -1,11 +1,11 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { applyConfig } from "../../src/commands/serve.ts";
 import { configJsonSchema } from "../../src/config/json-schema.ts";
 import { ConfigError, loadConfig, parseConfig } from "../../src/config/load.ts";
 import type { Config } from "../../src/config/options.ts";
 import { type Given, readChange } from "../../src/model/change.ts";
 import { Registry } from "../../src/registry/registry.ts";
+import { applyConfig } from "../support/apply-config.ts";
 
 /** What is said of a file, or "good". The registry has its say, too, as in `eleven config check`. */
 function complaint(text: string): string {

@@ -4,12 +4,12 @@
  */
 import fc from "fast-check";
 import { stringify } from "yaml";
-import { applyConfig } from "../../src/commands/serve.ts";
 import { ConfigError, parseConfig } from "../../src/config/load.ts";
 import { nameKey } from "../../src/model/name.ts";
 import { Registry } from "../../src/registry/registry.ts";
 import { Compiler } from "../../src/scoping/compile.ts";
 import { Tables } from "../../src/scoping/tables.ts";
+import { applyConfig } from "../support/apply-config.ts";
 import { damaged, text } from "./arbitraries.ts";
 import { fuzz, must } from "./fuzz.ts";
 

@@ -3,7 +3,6 @@
  * takes, it echoes the question, and what is denied denies nothing that exists.
  */
 import fc from "fast-check";
-import { applyConfig } from "../../src/commands/serve.ts";
 import { parseConfig } from "../../src/config/load.ts";
 import { keyName, nameLabels } from "../../src/model/name.ts";
 import { Registry } from "../../src/registry/registry.ts";
@@ -20,6 +19,7 @@ import {
   type Serving,
   serve,
 } from "../../src/server/serve.ts";
+import { applyConfig } from "../support/apply-config.ts";
 import { told } from "../support/packets.ts";
 import { damaged } from "./arbitraries.ts";
 import { fuzz, must } from "./fuzz.ts";

@@ -1,0 +1,25 @@
+/** What a reload came to, in lines of the log. */
+import { ConfigError } from "../config/problems.ts";
+import type { Notice } from "../model/notice.ts";
+import type { Reloaded } from "./config-status.ts";
+
+/** Problems that are said one by one; `eleven status` has all of them. */
+const MOST = 20;
+
+export function tellReload(reloaded: Reloaded, say: Notice): void {
+  if ("refused" in reloaded) {
+    const lines = new ConfigError(reloaded.refused).message.split("\n");
+    say(`config refused, and what was in force stays; problems: ${lines.length}`);
+    for (const line of lines.slice(0, MOST)) say(line);
+    if (lines.length > MOST) say(`and ${lines.length - MOST} more`);
+    return;
+  }
+  const { revision, changed, restart } = reloaded;
+  say(
+    changed === 0
+      ? "config read again: nothing is another"
+      : `config: objects that changed: ${changed} (revision ${revision})`,
+    "info",
+  );
+  if (restart.length > 0) say(`config: in force after a restart only: ${restart.join(", ")}`);
+}

@@ -1,0 +1,72 @@
+/** One file of a config: what it says, as far as that is right, and every problem of its form. */
+import type { FileText } from "./files.ts";
+import { schemaProblems } from "./issues.ts";
+import { ConfigError, type Path, type Problem } from "./problems.ts";
+import { type ConfigFile, schema } from "./schema.ts";
+import { Source } from "./source.ts";
+
+/** The mappings whose entries are objects, and what one of these is called. */
+export const SECTIONS = {
+  networks: "network",
+  services: "service",
+  containers: "container",
+  sandboxes: "sandbox",
+} as const;
+
+export interface Part {
+  readonly file: string;
+  readonly source: string;
+  /** What is right of it. */
+  readonly values: ConfigFile;
+  readonly problems: readonly Problem[];
+  /** Objects that are left out, because something is wrong with them, as [kind, name]; of a kind without a name all may be. */
+  readonly left: readonly (readonly [kind: string, name?: string])[];
+  /** A problem at a place in it; of the key there, or of what stands behind it. */
+  problem(path: Path, message: string, key?: boolean): Problem;
+}
+
+export function readPart(given: FileText, environment: NodeJS.ProcessEnv): Part {
+  const { file, text, problem } = given;
+  if (problem !== undefined) return unreadable(given, [nowhere(file, problem)]);
+  try {
+    const source = new Source(text, file);
+    return partOf(given, source, source.values(environment) ?? {});
+  } catch (error) {
+    if (error instanceof ConfigError) return unreadable(given, error.problems);
+    throw error;
+  }
+}
+
+function partOf({ file, source }: FileText, text: Source, raw: unknown): Part {
+  const part = { file, source, problem: text.problem.bind(text) };
+  const parsed = schema.safeParse(raw);
+  if (parsed.success) return { ...part, values: parsed.data, problems: [], left: [] };
+  const problems = schemaProblems(parsed.error.issues, text);
+  const rest = structuredClone(raw) as Record<string, unknown>;
+  const left = problems.map(({ path }) => leaveOut(rest, path));
+  const again = schema.safeParse(rest);
+  return again.success
+    ? { ...part, values: again.data, problems, left }
+    : { ...part, values: {}, problems, left: NOTHING_KNOWN };
+}
+
+/** Takes away what the place is in: an object, or an option. */
+function leaveOut(raw: Record<string, unknown>, [section = "", name]: Path): readonly [string, string?] {
+  const objects = raw[section];
+  const kind = Object.hasOwn(SECTIONS, section) ? SECTIONS[section as keyof typeof SECTIONS] : "";
+  if (kind === "" || name === undefined || typeof objects !== "object" || objects === null) {
+    delete raw[section];
+    return [kind];
+  }
+  delete (objects as Record<string, unknown>)[name];
+  return [kind, String(name)];
+}
+
+const NOTHING_KNOWN = Object.values(SECTIONS).map((kind) => [kind] as const);
+
+const unreadable = ({ file, source }: FileText, problems: readonly Problem[]): Part => ({
+  ...{ file, source, problems, values: {}, left: NOTHING_KNOWN },
+  problem: (_, message) => nowhere(file, message),
+});
+
+const nowhere = (file: string, message: string): Problem => ({ file, line: 0, column: 0, path: [], message });
