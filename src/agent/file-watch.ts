@@ -28,7 +28,7 @@ export class FileWatch {
   #told: string | undefined;
   #seen: string | undefined;
 
-  /** What is there at the first look is what it begins with. */
+  /** `changed` is called after the first look, too: what is there then may be newer than what was read before. */
   constructor(paths: readonly string[], changed: () => void, { every = 1_000, quiet = 50 }: FileWatchOptions = {}) {
     this.#paths = paths.filter((path) => path !== STANDARD_INPUT);
     this.#changed = changed;
@@ -71,13 +71,13 @@ export class FileWatch {
     const now = await fingerprint(this.#paths);
     this.#looking = false;
     if (this.#closed) return;
-    const [told, seen] = [this.#told, this.#seen];
+    const quiet = now === this.#seen || this.#told === undefined;
     this.#seen = now;
-    this.#told ??= now;
-    if (told === undefined || now === told) return;
-    if (now !== seen) return this.#lookSoon();
-    this.#told = now;
-    this.#changed();
+    if (now === this.#told) return;
+    if (quiet) {
+      this.#told = now;
+      this.#changed();
+    } else this.#lookSoon();
   }
 }
 

@@ -1,4 +1,5 @@
 /** How everything stands, in lines for people: what SIGQUIT writes to the log. */
+import { ConfigError } from "../config/problems.ts";
 import type { ElevenNode } from "../daemon.ts";
 import { placeText } from "../model/address.ts";
 import type { ConfigStatus } from "./config-status.ts";
@@ -36,15 +37,10 @@ export function stateLines({ node, config, seconds }: Standing): string[] {
       "config",
       files.map((file) => `${file}, read ${loaded}`),
     ),
-    ...few(
-      "config",
-      restart.map((option) => `${option}: in force after a restart only`),
-    ),
+    `config: in force after a restart only: ${restart.join(", ") || "none"}`,
     ...few(
       "config refused",
-      (refused?.problems ?? []).map(
-        ({ file, line, message }) => `${refused!.at}: ${file}${line > 0 ? `:${line}` : ""}: ${message}`,
-      ),
+      (refused?.problems ?? []).map((problem) => `${refused!.at}: ${new ConfigError([problem]).message}`),
     ),
   ];
 }

@@ -32,6 +32,8 @@ export interface Served {
   /** What it printed when it was ready. */
   readonly line: string;
   readonly pid: number;
+  /** The config file. */
+  readonly file: string;
   /** What it wrote to standard error so far. */
   errors(): string;
   /** Descriptors it has open. */
@@ -54,11 +56,21 @@ export interface ServeOptions {
 
 /** `eleven serve` on a config text; resolves when it says where it listens. */
 export async function serve(config: string, options: ServeOptions = {}): Promise<Served> {
-  const { stderr = "pipe", env, within = [], args: more = [], started } = options;
   const file = join(mkdtempSync(join(tmpdir(), "eleven-")), "config.yaml");
   writeFileSync(file, config);
-  const [command, ...args] = [...within, process.execPath, "dist/main.js", "serve", file, ...more];
-  const child = spawn(command!, args, { stdio: ["ignore", "pipe", stderr], env: { ...process.env, ...env } });
+  return { ...(await stays(["serve", file], options)), file };
+}
+
+/** `eleven` with these words, a command that stays; resolves when it says that it is there. `input`: its standard input. */
+export async function stays(
+  words: readonly string[],
+  options: ServeOptions & { readonly input?: string } = {},
+): Promise<Omit<Served, "file">> {
+  const { stderr = "pipe", env, within = [], args: more = [], started, input } = options;
+  const [command, ...args] = [...within, process.execPath, "dist/main.js", ...words, ...more];
+  const stdin = input === undefined ? "ignore" : "pipe";
+  const child = spawn(command!, args, { stdio: [stdin, "pipe", stderr], env: { ...process.env, ...env } });
+  child.stdin?.end(input);
   started?.(child);
   let errors = "";
   child.stderr?.on("data", (text) => {
@@ -66,7 +78,9 @@ export async function serve(config: string, options: ServeOptions = {}): Promise
   });
   const line = await new Promise<string>((resolve, reject) => {
     child.stdout!.once("data", (text) => resolve(String(text).trim()));
-    child.once("exit", (code, signal) => reject(new Error(`eleven serve ended with ${code ?? signal}: ${errors}`)));
+    child.once("exit", (code, signal) =>
+      reject(new Error(`eleven ${words[0]} ended with ${code ?? signal}: ${errors}`)),
+    );
   });
   return {
     line,
