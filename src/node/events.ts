@@ -7,6 +7,8 @@ import type { SandboxId } from "../model/types.ts";
 import type { Applied } from "../registry/registry.ts";
 import type { UpstreamStatus } from "../server/upstream-news.ts";
 
+export type { TargetStatus };
+
 export interface NodeEvents {
   /** State is another: what was changed, with addresses and ports filled in, and the ids of all that this touched. */
   change: [applied: Applied];

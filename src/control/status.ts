@@ -1,0 +1,32 @@
+/** How the agent stands, on one page. */
+import { version } from "../version.ts";
+import type { Control } from "./control.ts";
+import { degradedOf } from "./waits.ts";
+
+export function statusOf({ node, config, started, ready }: Control): object {
+  const { state, balance, problems, upstreams } = node;
+  const { networks, services, tasks, containers, sandboxes } = state;
+  const inState = (wanted: string): number => balance.filter((target) => target.state === wanted).length;
+  return {
+    version,
+    revision: state.revision,
+    uptime: Math.round((Date.now() - started) / 1_000),
+    ready: ready(),
+    ...(config && { config: config.status() }),
+    problems: [...problems].map(([sandbox, { message }]) => ({ sandbox, problem: message })),
+    balance: {
+      targets: balance.length,
+      equal: inState("equal"),
+      working: inState("working"),
+      degraded: degradedOf(balance),
+    },
+    upstreams: { down: upstreams.down },
+    counts: {
+      networks: networks.size,
+      services: services.size,
+      tasks: tasks.size,
+      containers: containers.size,
+      sandboxes: sandboxes.size,
+    },
+  };
+}
