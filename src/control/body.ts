@@ -1,5 +1,6 @@
 /** Bodies of requests: read up to a bound, each and all together, and taken for nothing but JSON. */
 import type { IncomingMessage } from "node:http";
+import { parseJson } from "./json.ts";
 import { Problem } from "./problem.ts";
 
 /** Octets. A batch of 100 000 tasks as short as they can be takes about 10 MB. */
@@ -68,16 +69,8 @@ function parsed(octets: Buffer): unknown {
   }
   if (text.trim() === "") throw new Problem("invalid", "the body is empty, and must be JSON");
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch (error) {
-    throw new Problem("invalid", `the body is not JSON: ${where((error as Error).message, text)}`);
+    throw new Problem("invalid", `the body is not JSON: ${(error as Error).message}`);
   }
-}
-
-/** V8 says what it found, and mostly at which character. */
-function where(message: string, text: string): string {
-  const at = /^(.*?)(?: in JSON)? at position (\d+)/s.exec(message);
-  if (at === null) return /end of JSON/.test(message) ? "it ends too early" : "what stands there is none";
-  const before = text.slice(0, Number(at[2])).split("\n");
-  return `line ${before.length}, column ${before.at(-1)!.length + 1}: ${at[1]!.slice(0, 100)}`;
 }

@@ -56,7 +56,13 @@ const degraded = z
 const waited = z.enum(["applied", "drained", "timeout"]).describe("what was waited for, or that the time was up");
 
 export const written = (what: z.ZodRawShape): z.ZodObject =>
-  z.object({ revision, ...what, waited: waited.optional(), degraded: degraded.optional() });
+  z.object({
+    revision,
+    dry_run: z.literal(true).optional(),
+    ...what,
+    waited: waited.optional(),
+    degraded: degraded.optional(),
+  });
 
 export const waitedSchema = z.object({ revision, waited, degraded: degraded.optional() });
 

@@ -43,6 +43,7 @@ export interface ControlServer {
 
 /** Milliseconds that an answer on its way may take at the end. */
 const PATIENCE = 1_000;
+const SWEEP = 10;
 const MOST_CONNECTIONS = 64;
 
 /** Resolves when it answers. Rejects with an Error that says what to do. */
@@ -70,9 +71,10 @@ export async function startControl(options: ControlOptions): Promise<ControlServ
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
     control.waits.close();
     readers.close();
-    server.closeIdleConnections();
+    const idle = setInterval(() => server.closeIdleConnections(), SWEEP); // as soon as each is answered
     const late = setTimeout(() => server.closeAllConnections(), PATIENCE);
     await closed;
+    clearInterval(idle);
     clearTimeout(late);
     unfollow();
   };

@@ -39,7 +39,7 @@ export async function listenAt(server: Server, options: SocketOptions, notice: N
   const lock = lockFor(path, notice);
   try {
     checkPlace(path);
-    const own = mkdtempSync(join(folder, ".")); // of this user alone: whoever can't enter it can't connect
+    const own = mkdtempSync(join(folder, ".new-")); // of this user alone: whoever can't enter it can't connect
     try {
       const made = join(own, "s");
       if (Buffer.byteLength(made) > LONGEST)
