@@ -23,8 +23,8 @@ test.each([
 });
 
 test.each([
-  [["serve", "f.yaml", "--netsn", "x"], "Unknown option '--netsn'; eleven --help lists what there is\n"],
-  [["serv"], 'there is no command "serv"; eleven --help lists them\n'],
+  [["serve", "f.yaml", "--netsn", "x"], "Unknown option '--netsn'; did you mean --netns? eleven serve --help lists what there is\n"],
+  [["serv"], 'there is no command "serv"; did you mean serve? eleven --help lists them\n'],
   [["config"], "usage: eleven config check FILE, or eleven config schema\n"],
   [["serve"], "usage: eleven serve FILE\n"],
 ])("a command that is wrong: %j", (words, said) => {

@@ -1,0 +1,38 @@
+/** What the API says is wrong (RFC 9457), as text for people and an exit code for scripts. */
+
+import { EXIT, type ExitCode, Failure } from "../exit.ts";
+import type { Json } from "../text/json.ts";
+import { plain, plainLines } from "../text/plain.ts";
+
+/** The API was reached, and has refused. */
+export class Refusal extends Failure {
+  readonly status: number;
+
+  constructor(code: ExitCode, message: string, status: number) {
+    super(code, message);
+    this.status = status;
+  }
+}
+
+/** `body` is undefined if it was no JSON object. */
+export function problemFailure(status: number, body: Json | undefined): Refusal {
+  const { detail, title, errors, type } = body ?? {};
+  const about = [detail, title].find((text) => typeof text === "string" && text !== "");
+  const lines = [plainLines(`${about ?? `eleven agent answers ${status}, and does not say why`}`)];
+  for (const error of Array.isArray(errors) ? errors : []) lines.push(...errorLine(error as Json, `${about}`));
+  return new Refusal(exitCode(status, `${type ?? ""}`), lines.join("\n"), status);
+}
+
+/** "  /ports/0/target: must be ..."; what the detail has said is not said again, only where. */
+function errorLine({ pointer, detail }: Json, said: string): string[] {
+  const place = typeof pointer === "string" ? plain(pointer) : "";
+  if (detail === said) return place === "" ? [] : [`  at ${place}`];
+  return [`  ${place === "" ? "" : `${place}: `}${plain(`${detail ?? "is wrong"}`)}`];
+}
+
+function exitCode(status: number, type: string): ExitCode {
+  if (type.endsWith(":exhausted")) return EXIT.failed;
+  if (status === 404) return EXIT.unknown;
+  if (status === 409 || status === 412) return EXIT.conflict;
+  return status >= 400 && status < 500 ? EXIT.wrong : EXIT.failed;
+}
