@@ -89,6 +89,7 @@ async function whatFits(place: Place, typed: string, namesOf: NamesOf): Promise<
     return optionsOf(command).flatMap(({ long, description, hidden }) =>
       long && !hidden ? [{ word: long, about: description }] : [],
     );
+  if (command.commands.length > 0 && passed > 0) return []; // a word that is no command: nothing fits behind it
   if (command.commands.length > 0)
     return command
       .createHelp()

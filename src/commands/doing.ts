@@ -3,6 +3,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Call } from "./client/call.ts";
 import type { ExitCode } from "./exit.ts";
 import type { Shell } from "./shell.ts";
+import { checkFormat } from "./text/output-format.ts";
 
 export type Act = (call: Call) => Promise<number>;
 
@@ -14,6 +15,8 @@ export const doingFor =
   (shell: Shell, finished: (code: ExitCode | number) => void): Doing =>
   (command, load) =>
     command.action(async () => {
+      const { format } = command.opts();
+      if (format !== undefined) checkFormat(format); // before anything is done, not after
       const act = await load();
       finished(await act({ shell, words: command.args, options: command.optsWithGlobals() }));
     });

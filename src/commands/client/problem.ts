@@ -23,16 +23,19 @@ export function problemFailure(status: number, body: Json | undefined): Refusal 
   return new Refusal(exitCode(status, `${type ?? ""}`), lines.join("\n"), status);
 }
 
-/** "  /ports/0/target: must be ..."; what the detail has said is not said again, only where. */
-function errorLine({ pointer, detail }: Json, said: string): string[] {
-  const place = typeof pointer === "string" ? plain(pointer) : "";
+/** "  /ports/0/target: must be ...", of config files "  /etc/eleven.yaml:3:5: ..."; what the detail has said is not said again, only where. */
+function errorLine({ pointer, place: file, detail }: Json, said: string): string[] {
+  const place = plain(([pointer, file].find((where) => typeof where === "string") as string | undefined) ?? "");
   if (detail === said) return place === "" ? [] : [`  at ${place}`];
   return [`  ${place === "" ? "" : `${place}: `}${plain(`${detail ?? "is wrong"}`)}`];
 }
+
+/** What was sent is not what the API takes; others (gone, busy, ending) are nobody's fault. */
+const WRONG: ReadonlySet<number> = new Set([400, 405, 413, 415, 422]);
 
 function exitCode(status: number, type: string): ExitCode {
   if (type.endsWith(":exhausted")) return EXIT.failed;
   if (status === 404) return EXIT.unknown;
   if (status === 409 || status === 412) return EXIT.conflict;
-  return status >= 400 && status < 500 ? EXIT.wrong : EXIT.failed;
+  return WRONG.has(status) ? EXIT.wrong : EXIT.failed;
 }

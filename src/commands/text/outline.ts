@@ -34,7 +34,10 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 const isFlat = (value: unknown): boolean =>
   typeof value !== "object" || value === null || (Array.isArray(value) && value.every((v) => typeof v !== "object"));
 
-const flat = (value: unknown): string => (Array.isArray(value) ? value.map(shown).join(" ") : shown(value));
+function flat(value: unknown): string {
+  if (!Array.isArray(value)) return shown(value);
+  return value.length === 0 ? "none" : value.map(shown).join(" ");
+}
 
 function shown(value: unknown): string {
   if (value === true) return "yes";

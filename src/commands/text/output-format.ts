@@ -31,6 +31,11 @@ export function formatRows<Row extends object>(
   return table([head, ...lines].map((line) => line.split("\t")));
 }
 
+/** Throws a UsageError if it can't be read. */
+export function checkFormat(format: string): void {
+  if (format !== "json" && format !== "table") template(unescaped(format));
+}
+
 /** One thing, not a list of them: JSON to be read by people, or a line of a template. */
 export function formatOne(value: object, format: string): string {
   return format === "json" ? plainJson(value, 2) : template(unescaped(format))(value);
