@@ -9,18 +9,18 @@ const PATIENCE = 1_000;
 /** More are no choice. */
 const MOST = 1_000;
 
-/** Names of a kind of object, from the agent at this socket, or the usual one. */
-export type NamesOf = (kind: Kind, socket: string | undefined) => Promise<readonly string[]>;
+/** Names of a kind of object that begin so, from the agent at this socket, or the usual one. */
+export type NamesOf = (kind: Kind, begin: string, socket: string | undefined) => Promise<readonly string[]>;
 
 export const namesFromAgent =
   (call: Call): NamesOf =>
-  async (kind, socket) => {
+  async (kind, begin, socket) => {
     const client = agentOf(socket === undefined ? call : { ...call, options: { ...call.options, socket } });
     try {
       const asking = { signal: AbortSignal.timeout(PATIENCE) };
       const { body } = await client.ask("GET", pathTo(NOUNS[kind].plural), asking);
       const names = list(body["items"]).map(({ id, name }) => `${name ?? id}`);
-      return [...new Set(names)].filter((name) => /^[\w.-]+$/.test(name)).slice(0, MOST);
+      return [...new Set(names)].filter((name) => name.startsWith(begin) && /^[\w.-]+$/.test(name)).slice(0, MOST);
     } catch {
       return [];
     }

@@ -7,7 +7,7 @@ import type { NamesOf } from "./complete-names.ts";
 import { SCRIPTS } from "./completion-scripts.ts";
 import type { Doing } from "./doing.ts";
 import { EXIT } from "./exit.ts";
-import { KINDS, NOUNS } from "./objects/nouns.ts";
+import { KINDS, type Kind, NOUNS } from "./objects/nouns.ts";
 
 export interface Candidate {
   readonly word: string;
@@ -84,7 +84,7 @@ const optionsOf = (command: Command): Option[] =>
 
 async function whatFits(place: Place, typed: string, namesOf: NamesOf): Promise<Candidate[]> {
   const { command, passed, option, socket } = place;
-  if (option !== undefined) return values(option.argChoices, option.flags, socket, namesOf);
+  if (option !== undefined) return values(option.argChoices, option.flags, (kind) => namesOf(kind, typed, socket));
   if (typed.startsWith("-"))
     return optionsOf(command).flatMap(({ long, description, hidden }) =>
       long && !hidden ? [{ word: long, about: description }] : [],
@@ -97,20 +97,19 @@ async function whatFits(place: Place, typed: string, namesOf: NamesOf): Promise<
       .map((sub) => ({ word: sub.name(), about: sub.description() }));
   const argument = command.registeredArguments[Math.min(passed, command.registeredArguments.length - 1)];
   if (argument === undefined || (passed >= command.registeredArguments.length && !argument.variadic)) return [];
-  return values(argument.argChoices, `<${argument.name()}>`, socket, namesOf);
+  return values(argument.argChoices, `<${argument.name()}>`, (kind) => namesOf(kind, typed, socket));
 }
 
 /** Of "--from <SANDBOX>" sandboxes; of "<SERVICE=REPLICAS>" services, and what stands behind them. */
 async function values(
   choices: readonly string[] | undefined,
   term: string,
-  socket: string | undefined,
-  namesOf: NamesOf,
+  namesOf: (kind: Kind) => Promise<readonly string[]>,
 ): Promise<Candidate[]> {
   if (choices !== undefined) return choices.map((word) => ({ word }));
   const [, placeholder = "", more = ""] = /<([A-Z]+)(=)?/.exec(term) ?? [];
   const kind = KINDS.find((one) => one.toUpperCase() === placeholder);
   if (kind === undefined) return [];
-  const names = await namesOf(kind, socket);
+  const names = await namesOf(kind);
   return names.map((name) => ({ word: name + more, about: NOUNS[kind].kind }));
 }

@@ -15,11 +15,12 @@ export async function followEvents(call: Call): Promise<ExitCode> {
   const line = lineFor(formatOf(call));
   const query = { ...(since !== undefined && { since: String(since) }) };
   let last: string | undefined;
-  for await (const event of agentOf(call).events(query)) {
+  for await (const event of agentOf(call).events({ query, signal: call.shell.unread })) {
     last = event.id ?? last;
     const seen = asSeen(event);
     if (wanted.every(([key, value]) => has(seen, key, value))) call.shell.print(line(seen));
   }
+  if (call.shell.unread?.aborted) return EXIT.done;
   const again = last === undefined ? "" : `; eleven events --since ${last} goes on from here`;
   call.shell.complain(`eleven: eleven agent has ended, or took us for too slow${again}`);
   return EXIT.failed;

@@ -1,5 +1,5 @@
 /** What a command has to do with whoever runs it: where it writes, and what it is told beside its words. Tests hand in their own. */
-import { complain, print } from "./print.ts";
+import { complain, print, unread } from "./print.ts";
 
 export interface Shell {
   /** A text and a line end, to standard output. */
@@ -9,13 +9,15 @@ export interface Shell {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Each call writes over what the last one wrote; "" leaves nothing. Missing where nobody looks. */
   readonly progress?: (text: string) => void;
+  /** Aborted when nobody reads standard output any more. */
+  readonly unread?: AbortSignal;
   /** Columns of the terminal that standard output is. */
   readonly width?: number | undefined;
 }
 
 export function processShell(): Shell {
   const { stdout, stderr, env } = process;
-  const shell = { print, complain, env, width: stdout.isTTY ? stdout.columns : undefined };
+  const shell = { print, complain, env, unread, width: stdout.isTTY ? stdout.columns : undefined };
   return stderr.isTTY && env["TERM"] !== "dumb" ? { ...shell, progress: overwrite } : shell;
 }
 

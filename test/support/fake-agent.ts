@@ -11,6 +11,10 @@ export interface Reply {
   readonly body: unknown;
   /** As it is, not as JSON. */
   readonly text?: string;
+  /** Not before that. */
+  readonly after?: Promise<unknown>;
+  /** It is begun, and never ended. */
+  readonly open?: boolean;
 }
 
 /** By "GET /v1/services"; of several, each is said once and the last again and again. What has none is a 404. */
@@ -30,14 +34,16 @@ export async function fakeAgent(): Promise<FakeAgent> {
   const said = new Map<string, number>();
   let replies: Replies = {};
   const server = createServer((request, response) => {
-    void line(request).then((text) => {
+    void line(request).then(async (text) => {
       agent.asked.push(text);
       const key = `${request.method} ${request.url!.replace(/\?.*/, "")}`;
-      const { status = 200, etag, body, text: raw } = next(key);
+      const { status = 200, etag, body, text: raw, after, open } = next(key);
+      await after;
       const type =
         raw === undefined ? (status < 400 ? "application/json" : "application/problem+json") : "text/event-stream";
       response.writeHead(status, { "content-type": type, ...(etag && { etag: `"${etag}"` }) });
-      response.end(raw ?? JSON.stringify(body));
+      response.write(raw ?? JSON.stringify(body));
+      if (open !== true) response.end();
     });
   });
   const next = (key: string): Reply => {

@@ -54,14 +54,14 @@ export class Client {
     return { status, etag: response.headers.etag, body: read };
   }
 
-  /** Until the agent ends it. */
-  async *events(query: Asking["query"] = {}): AsyncGenerator<StreamEvent> {
-    const response = await this.#send("GET", "/v1/events", { query }, "text/event-stream");
+  /** Until the agent ends it, or the signal does. */
+  async *events(asking: Pick<Asking, "query" | "signal">): AsyncGenerator<StreamEvent> {
+    const response = await this.#send("GET", "/v1/events", asking, "text/event-stream");
     if (response.statusCode !== 200) throw problemFailure(response.statusCode!, asJson(await wholeBody(response)));
     try {
       yield* readEvents(response);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== "ECONNRESET") throw error; // as good an end as any
+      if ((error as NodeJS.ErrnoException).code !== "ECONNRESET" && !asking.signal?.aborted) throw error; // as good an end as any
     } finally {
       response.destroy();
     }
