@@ -39,7 +39,8 @@ async function helpOf(path: readonly string[]): Promise<string> {
   const own = said.replace(/\nGlobal Options:\n(?: .*\n?)*/, "").replace(`eleven ${version}:`, "eleven:");
   return own
     .replace(/^ {2}-h, --help .*\n(?! {3})/m, "")
-    .replace(/\nOptions:\n(?=\n|$)/, "").replace(/\n{3,}/g, "\n\n")
+    .replace(/\nOptions:\n(?=\n|$)/, "")
+    .replace(/\n{3,}/g, "\n\n")
     .trimEnd();
 }
 

@@ -2,6 +2,7 @@
 import { agentOf, type Call, formatOf } from "./client/call.ts";
 import { pathTo } from "./client/client.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
+import { NOUNS } from "./objects/nouns.ts";
 import { fields, type Json, list } from "./text/json.ts";
 
 import { formatOne, table } from "./text/output-format.ts";
@@ -20,12 +21,7 @@ function statusText(status: Json): string {
   const facts: [string, string][] = [
     ["eleven", `${version}, up ${duration(Number(uptime))}${ready === true ? "" : ", not ready yet"}`],
     ["revision", `${revision}`],
-    [
-      "objects",
-      Object.entries(fields(counts))
-        .map(([kind, count]) => `${count} ${kind}`)
-        .join(", "),
-    ],
+    ["objects", countsText(fields(counts))],
     ["config", configText(fields(status["config"]))],
     ["balance", balanceText(fields(status["balance"]))],
   ];
@@ -36,6 +32,13 @@ function statusText(status: Json): string {
     ...(wrong.length === 0 ? ["no problems"] : ["", "problems", ...wrong.map((line) => `  ${plain(line)}`)]),
   ].join("\n");
 }
+
+/** "1 network, 2 services". */
+const countsText = (counts: Json): string =>
+  Object.values(NOUNS)
+    .filter(({ plural }) => counts[plural] !== undefined)
+    .map(({ kind, plural }) => `${counts[plural]} ${counts[plural] === 1 ? kind : plural}`)
+    .join(", ");
 
 const configText = ({ files, loaded }: Json): string =>
   files === undefined

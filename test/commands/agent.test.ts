@@ -21,7 +21,7 @@ const STATUS = {
   ...{ version: "0.1.0", revision: 12, uptime: 93_784, ready: true, problems: [] },
   balance: { targets: 3, equal: 3, working: 0, degraded: [] },
   upstreams: { down: [] },
-  counts: { networks: 1, services: 2 },
+  counts: { networks: 1, services: 2, sandboxes: 0 },
 };
 
 test.each<[words: string, replies: Replies, asked: string, said: string]>([
@@ -79,6 +79,15 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
     },
     "GET /v1/sandboxes/cleint/query?name=web&type=A\nGET /v1/sandboxes",
     '! eleven: there is no sandbox "cleint"; did you mean client?\nexit 3',
+  ],
+  [
+    "query web --from client",
+    {
+      "GET /v1/sandboxes": sandboxes("client"),
+      "GET /v1/sandboxes/client/query": { status: 404, body: { detail: "there is no such route" } },
+    },
+    "GET /v1/sandboxes/client/query?name=web&type=A\nGET /v1/sandboxes",
+    "! eleven: there is no such route\nexit 3",
   ],
   [
     "explain web --from client",
@@ -273,7 +282,7 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
     text`
       eleven    0.1.0, up 1 d 2 h
       revision  12
-      objects   1 networks, 2 services
+      objects   1 network, 2 services, 0 sandboxes
       config    /etc/e.yaml, read 2026-11-22T09:00:00Z
       balance   3 of 3 namespaces as they should be
       no problems
@@ -305,7 +314,7 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
     text`
       eleven    0.1.0, up 3 s, not ready yet
       revision  12
-      objects   1 networks, 2 services
+      objects   1 network, 2 services, 0 sandboxes
       config    /e.yaml, read L
 
       problems

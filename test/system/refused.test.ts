@@ -23,7 +23,10 @@ test.each([
 });
 
 test.each([
-  [["serve", "f.yaml", "--netsn", "x"], "Unknown option '--netsn'; did you mean --netns? eleven serve --help lists what there is\n"],
+  [
+    ["serve", "f.yaml", "--netsn", "x"],
+    "Unknown option '--netsn'; did you mean --netns? eleven serve --help lists what there is\n",
+  ],
   [["serv"], 'there is no command "serv"; did you mean serve? eleven --help lists them\n'],
   [["config"], "usage: eleven config check FILE, or eleven config schema\n"],
   [["serve"], "usage: eleven serve FILE\n"],

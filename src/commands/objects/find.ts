@@ -26,6 +26,7 @@ export const isUnknown = (error: unknown): error is Refusal => error instanceof 
 export async function suggesting(client: Client, noun: Noun, name: string, error: Refusal): Promise<Refusal> {
   const { body } = await client.ask("GET", pathTo(noun.plural));
   const names = list(body["items"]).flatMap((item) => [item["name"], item["id"]].filter((n) => typeof n === "string"));
+  if (names.includes(name)) return error; // it is there, and the error is about something else
   const like = closest(name, names);
   const next = like === undefined ? `eleven ${noun.kind} ls lists them` : `did you mean ${plain(like)}?`;
   return new Refusal(error.code, `${error.message}; ${next}`, error.status);
