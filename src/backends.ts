@@ -13,15 +13,8 @@ export type { PlanContext } from "./lb-programmer/plan/context.ts";
 export { Planner } from "./lb-programmer/plan/planner.ts";
 export type { Told } from "./lb-programmer/plan/touched-services.ts";
 export type { Intervals } from "./lb-programmer/reconcile/keeper-options.ts";
-export {
-  createReconciler,
-  type Installed,
-  type InstalledOptions,
-  type Reconciler,
-  type ReconcilerEvents,
-  type ReconcilerOptions,
-  type TargetStatus,
-} from "./lb-programmer/reconcile/reconciler.ts";
+export { createReconciler, type Reconciler } from "./lb-programmer/reconcile/reconciler.ts";
+export type * from "./lb-programmer/reconcile/reconciler-options.ts";
 export type * from "./lb-programmer/state.ts";
 export { EMPTY } from "./lb-programmer/state.ts";
 export type { Lock } from "./os/lock.ts";

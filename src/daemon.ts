@@ -8,7 +8,7 @@ import type { ForwarderCounters } from "./forwarder/core/counters.ts";
 import { Balancing } from "./lb-programmer/order/balancing.ts";
 import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import type { Traffic } from "./lb-programmer/order/traffic.ts";
-import type { TargetStatus } from "./lb-programmer/reconcile/reconciler.ts";
+import type { TargetStatus } from "./lb-programmer/reconcile/reconciler-options.ts";
 import { Emitter } from "./model/emitter.ts";
 import type { ChangeInput } from "./model/input.ts";
 import { harmless, type Notice, warn } from "./model/notice.ts";
@@ -19,9 +19,11 @@ import { type Batch, Door, type WriteOptions } from "./node/door.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
 import { inTurn } from "./node/in-turn.ts";
+import { NodeInspection } from "./node/inspect.ts";
 import { Names } from "./node/names.ts";
 import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
+import { ProblemNews } from "./node/problem-news.ts";
 import { frozen, viewOf } from "./node/view.ts";
 import { checkNodeOptions, checkUpstreams } from "./options.ts";
 import { hurry } from "./os/held-up.ts";
@@ -52,12 +54,15 @@ export class ElevenNode extends Emitter<NodeEvents> {
   readonly #attachments: Attachments;
   readonly #inheritance: Inheritance | undefined;
   readonly #balancing: Balancing | undefined;
+  readonly #inspection: NodeInspection;
   readonly #door: Door;
   readonly #namesFailed: (error: unknown) => void;
   readonly #names: Names;
   readonly #news = new UpstreamNews((upstream) => this.emit("upstream", upstream));
-  /** What "problem" was emitted with last. */
-  readonly #told = new Map<SandboxId, string>();
+  readonly #problemNews = new ProblemNews(
+    (id) => this.#attachments.problemOf(id) ?? this.#plane.problems.get(id),
+    (id, problem) => this.emit("problem", id, problem),
+  );
   #closing: Promise<void> | undefined;
 
   constructor(given: NodeOptions = {}) {
@@ -77,12 +82,20 @@ export class ElevenNode extends Emitter<NodeEvents> {
     this.#namesFailed = (error) => onNotice(`names stay what they were until the next change: ${thrownText(error)}`);
     this.#balancing = options.balance && this.#createBalancing(options.balance, stateDir, onNotice);
     this.#attachments = this.#createAttachments(stateDir, onNotice);
+    const [plane, compiler, balancing] = [this.#plane, this.#compiler, this.#balancing];
+    this.#inspection = new NodeInspection({ state: this.#registry.state, plane, compiler, balancing });
     this.#door = new Door(this.#registry, options.store, onNotice);
   }
 
   /** Everything that exists, live. Nobody can change it here, nor what is taken out of it: that is what `apply` and `write` are for. */
   get state(): ReadonlyState {
     return this.#view;
+  }
+
+  /** For people who look: why a name is answered so, what is behind a VIP, whether the kernel is as it should be. */
+  get inspect(): NodeInspection {
+    this.#check("inspect");
+    return this.#inspection;
   }
 
   get counters(): { readonly serve: Readonly<ServeCounters>; readonly forward: Readonly<ForwarderCounters> } {
@@ -140,7 +153,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
   /** Connections to services that this node has balanced, and what they carried, by service and network; none where the backend does not count. */
   async traffic(): Promise<readonly Traffic[]> {
     this.#check("traffic");
-    return (await this.#balancing?.traffic()) ?? [];
+    return (await this.#balancing?.inspection?.traffic()) ?? [];
   }
 
   /** How the kernel stands in each namespace that is balanced in. */
@@ -214,18 +227,13 @@ export class ElevenNode extends Emitter<NodeEvents> {
     const restore = this.#inheritance === undefined;
     await inTurn([
       () => this.#door.close(),
-      () => restore || this.#leaveSockets(),
+      () => this.#inheritance?.end(),
+      () => restore || this.#plane.drain(),
       () => this.#attachments.close({ restore }),
       () => this.#balancing?.close({ clear: restore }),
       () => this.#plane.close(),
       () => this.#attachments.leave(),
     ]).finally(hurried);
-  }
-
-  /** What is bound from here on stays for the next process. */
-  async #leaveSockets(): Promise<void> {
-    this.#inheritance!.ending = true;
-    await this.#plane.drain();
   }
 
   #check(op: string): void {
@@ -251,21 +259,13 @@ export class ElevenNode extends Emitter<NodeEvents> {
     if (![...sandboxes.values()].some((s) => s.netns === left.netns)) await this.#balancing?.clear(left.netns);
   }
 
-  #tellProblem(id: SandboxId): void {
-    const problem = this.#attachments.problemOf(id) ?? this.#plane.problems.get(id);
-    if (problem?.message === this.#told.get(id)) return;
-    if (problem === undefined) this.#told.delete(id);
-    else this.#told.set(id, problem.message);
-    this.emit("problem", id, problem);
-  }
-
   #createPlane(options: NodeOptions, policy: Policy, calls: boolean, onNotice: Notice): DataPlane {
     const { forwarder, id, workers, transport } = options;
     return createPlane({
       ...{ policy, forwarder, id, workers, transport, calls, onNotice },
       inheritance: this.#inheritance,
       onHealth: (server, up) => this.#news.heard(server, up),
-      onProblem: (sandboxes) => sandboxes.forEach((sandbox) => void this.#tellProblem(sandbox)),
+      onProblem: (sandboxes) => sandboxes.forEach((sandbox) => void this.#problemNews.look(sandbox)),
     });
   }
 
@@ -291,7 +291,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
       onDetach: async (id) => this.#balancing?.remove(id),
       onFound: (id, found) =>
         this.#names.inOrder(this.#compiler.changeSandboxUpstreams(this.#registry.state, id, found)),
-      onProblem: (id) => this.#tellProblem(id),
+      onProblem: (id) => this.#problemNews.look(id),
     });
   }
 }

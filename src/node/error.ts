@@ -2,9 +2,9 @@
 
 /**
  * "closed": `close` was called. "unknown": there is no sandbox of that id. "stored": the node has a store, so state changes by `write`
- * only.
+ * only. "invalid": what it was given is no name or no type.
  */
-export type NodeCode = "closed" | "unknown" | "stored";
+export type NodeCode = "closed" | "unknown" | "stored" | "invalid";
 
 export class NodeError extends Error {
   readonly code: NodeCode;

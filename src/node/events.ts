@@ -2,7 +2,7 @@
  * What a node says without being asked. Listeners are called in the step in which it happens, after everything of the node's own; what
  * one throws is a notice, and neither the node nor other listeners see anything of it.
  */
-import type { TargetStatus } from "../lb-programmer/reconcile/reconciler.ts";
+import type { TargetStatus } from "../lb-programmer/reconcile/reconciler-options.ts";
 import type { SandboxId } from "../model/types.ts";
 import type { Applied } from "../registry/registry.ts";
 import type { UpstreamStatus } from "../server/upstream-news.ts";

@@ -17,6 +17,7 @@ export interface Inherited extends Pick<Sockets, "udp" | "tcp" | "port"> {
 }
 
 export class Inheritance {
+  #ending = false;
   readonly #manager: string;
   /** By name: a pair of sockets each. */
   readonly #found: Map<string, number[]>;
@@ -35,8 +36,15 @@ export class Inheritance {
     this.#onNotice = onNotice;
   }
 
-  /** Set before everything is closed for a restart: what is let go from then on is for the next process. */
-  ending = false;
+  /** Everything is being closed for a restart: what is let go from now on is for the next process. */
+  get ending(): boolean {
+    return this.#ending;
+  }
+
+  /** Before everything is closed. */
+  end(): void {
+    this.#ending = true;
+  }
 
   /**
    * The pair that was left for this address, if there is one. A pair that is in another namespace than the one that the path leads to

@@ -62,6 +62,20 @@ export class Compiler {
     return this.#foundOf;
   }
 
+  /** Who claims the name on this network, and what each says of it. Looks through everything: for people who ask why. */
+  claimants(network: NetworkId, key: string): Claimant[] {
+    const found = this.#claimants.get(network)?.get(key);
+    if (found === undefined) return [];
+    const wanted = new Set(Array.isArray(found) ? found : [found]);
+    const claimants: Claimant[] = [];
+    for (const kind of ["service", "task", "container"] as const)
+      for (const [id, claims] of this.#claims[kind]) {
+        const its = claims.filter((claim) => wanted.has(claim));
+        if (its.length > 0) claimants.push({ kind, id, records: its.flatMap((claim) => claim.records) });
+      }
+    return claimants;
+  }
+
   /** The patch after the node's upstreams changed: for sandboxes that have none of their own and none from their networks. */
   changeUpstreams(state: ReadonlyState, { upstreams, ndots }: Found): ScopePatch {
     this.#policy = { ...this.#policy, upstreams, ndots };
@@ -196,6 +210,13 @@ export class Compiler {
 }
 
 type Kind = "service" | "task" | "container";
+
+/** Who says something of a name. */
+export interface Claimant {
+  readonly kind: Kind;
+  readonly id: string;
+  readonly records: readonly RRSet[];
+}
 
 const NONE: readonly Claim[] = [];
 const NO_IDS: readonly SandboxId[] = [];

@@ -39,16 +39,16 @@ export class Scope {
   readonly id: SandboxId;
   readonly upstreams: readonly Upstream[];
   readonly internal: boolean;
-  readonly #views: readonly View[];
+  /** Its networks in order of precedence. */
+  readonly views: readonly View[];
   readonly #ndots: boolean;
   readonly #subnets: readonly string[];
   readonly #docker: boolean;
   /** Keys of the domains that have an upstream of their own. */
   readonly #domains: ReadonlySet<string> | undefined;
 
-  /** `views` in order of precedence. */
   constructor(views: readonly View[], options: Omit<ScopeSpec, "zones" | "links">) {
-    this.#views = views;
+    this.views = views;
     this.id = options.id;
     this.upstreams = options.upstreams;
     this.internal = options.internal;
@@ -85,7 +85,7 @@ export class Scope {
   /** True if a network's name, or a name on an internal network, is at or below `key`: NXDOMAIN for it would deny that, too (RFC 8020). */
   isAbove(key: string): boolean {
     if (key.length === 0) return true;
-    for (const { zone, links } of this.#views) {
+    for (const { zone, links } of this.views) {
       const { suffix, above } = zone;
       if (above?.has(key) || (suffix.length > 0 && under(suffix, key))) return true;
       if (suffix.length > 0 && key.endsWith(suffix) && above?.has(key.slice(0, -suffix.length))) return true;
@@ -99,7 +99,7 @@ export class Scope {
    * label lengths, so a suffix that matches in the middle of a label leaves a prefix that is no name.
    */
   #find(key: string): Entry | undefined {
-    const views = this.#views;
+    const views = this.views;
     for (let i = 0; i < views.length; i++) {
       const { links, zone } = views[i]!;
       const target = links?.get(key);
@@ -120,7 +120,7 @@ export class Scope {
   #qualified(key: string, search: (zone: Zone, key: string) => Entry | undefined): Entry | undefined {
     let found: Entry | undefined;
     let shortest = Number.POSITIVE_INFINITY;
-    for (const { links, zone } of this.#views) {
+    for (const { links, zone } of this.views) {
       const { suffix } = zone;
       if (suffix.length === 0 || suffix.length >= key.length || suffix.length >= shortest || !key.endsWith(suffix))
         continue;
@@ -135,7 +135,7 @@ export class Scope {
 
   #wildcard(key: string): Entry | undefined {
     let any = false;
-    for (const { zone } of this.#views) {
+    for (const { zone } of this.views) {
       if (zone.wildcards === 0) continue;
       any = true;
       const entry = byWildcard(zone, key);
@@ -211,11 +211,16 @@ const exactly = (zone: Zone, key: string): Entry | undefined => zone.names.get(k
 
 /** RFC 4592: the wildcard directly below the closest ancestor that exists; an existing ancestor without one ends the search. */
 function byWildcard(zone: Zone, key: string): Entry | undefined {
+  const wildcard = wildcardFor(zone, key);
+  return wildcard === undefined ? undefined : zone.names.get(wildcard);
+}
+
+export function wildcardFor(zone: Zone, key: string): string | undefined {
   if (zone.wildcards === 0) return undefined;
   for (let rest = key; rest.length > 0; ) {
     rest = rest.slice(rest.charCodeAt(0) + 1);
-    const entry = zone.names.get(`\x01*${rest}`);
-    if (entry !== undefined) return entry;
+    const wildcard = `\x01*${rest}`;
+    if (zone.names.has(wildcard)) return wildcard;
     if (rest.length > 0 && zone.names.has(rest)) return undefined;
   }
   return undefined;

@@ -16,6 +16,10 @@ export class Tables {
     return this.#scopes.get(id);
   }
 
+  spec(id: SandboxId): ScopeSpec | undefined {
+    return this.#specs.get(id);
+  }
+
   /** Brings the tables to the patch's revision. Answers see either all of it or nothing: no query runs in between. */
   apply(patch: ScopePatch): void {
     this.#applyNames(patch.names);

@@ -3,6 +3,7 @@
 import type { ForwarderCounters } from "../forwarder/core/counters.ts";
 import type { Listen, SandboxId } from "../model/types.ts";
 import type { ScopePatch } from "../scoping/patch.ts";
+import type { Tables } from "../scoping/tables.ts";
 import type { ServeCounters } from "./serve.ts";
 
 export interface DataPlane {
@@ -16,8 +17,12 @@ export interface DataPlane {
   applied(revision: number): Promise<void>;
   /** Answers one query without a socket. */
   ask(query: Uint8Array, sandbox: SandboxId): Promise<Uint8Array>;
+  /** Forgets all answers of upstreams that are kept. */
+  flush(): Promise<void>;
   /** Before a restart that keeps the sockets: reads no more where it can help it, and resolves when nobody waits for an upstream. */
   drain(): Promise<void>;
+  /** What is in force on this thread; others have the same, a moment earlier or later. */
+  readonly tables: Tables;
   readonly counters: { readonly serve: Readonly<ServeCounters>; readonly forward: Readonly<ForwarderCounters> };
   /** Sandboxes whose sockets are open and that are not answered reliably all the same, and why. */
   readonly problems: ReadonlyMap<SandboxId, Error>;

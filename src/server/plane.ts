@@ -13,7 +13,7 @@ import type { ServeCounters } from "./serve.ts";
 import { LAST_FLIGHT, LONGEST_FLIGHT, until } from "./until.ts";
 
 /** Threads beside this one. */
-export interface Threads extends Pick<DataPlane, "update" | "applied" | "problems" | "close"> {
+export interface Threads extends Pick<DataPlane, "update" | "applied" | "flush" | "problems" | "close"> {
   /** Reads no more; resolves when nobody waits for an upstream, after `ms` in any case. */
   drain(ms: number): Promise<void>;
   addCounters(serve: ServeCounters, forward: ForwarderCounters): void;
@@ -34,6 +34,10 @@ export class Plane implements DataPlane {
   constructor(parts: PlaneParts) {
     this.#parts = parts;
     this.#listeners = new Listeners(parts);
+  }
+
+  get tables(): DataPlane["tables"] {
+    return this.#parts.answerer.tables;
   }
 
   get counters(): DataPlane["counters"] {
@@ -69,6 +73,11 @@ export class Plane implements DataPlane {
 
   ask(query: Uint8Array, sandbox: SandboxId): Promise<Uint8Array> {
     return this.#parts.answerer.ask(query, sandbox);
+  }
+
+  async flush(): Promise<void> {
+    this.#parts.forwarder.flush();
+    await this.#parts.threads?.flush();
   }
 
   drain(): Promise<void> {

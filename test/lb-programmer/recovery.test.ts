@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
 import { diff } from "../../src/lb-programmer/diff.ts";
-import type { Installed } from "../../src/lb-programmer/reconcile/reconciler.ts";
+import type { Installed } from "../../src/lb-programmer/reconcile/reconciler-options.ts";
 import { EMPTY, type LbState } from "../../src/lb-programmer/state.ts";
 import { FakeClock, rest } from "./fake-clock.ts";
 import { randomState } from "./random-state.ts";

@@ -1,11 +1,8 @@
 /** A reconciler over the fake kernel and a clock of the test's own; what each target must hold is set as text. */
 import { FakeBackend } from "../../src/lb-programmer/backends/fake.ts";
 import { Marks } from "../../src/lb-programmer/marks.ts";
-import {
-  createReconciler,
-  type ReconcilerOptions,
-  type TargetStatus,
-} from "../../src/lb-programmer/reconcile/reconciler.ts";
+import { createReconciler } from "../../src/lb-programmer/reconcile/reconciler.ts";
+import type { ReconcilerOptions, TargetStatus } from "../../src/lb-programmer/reconcile/reconciler-options.ts";
 import type { LbState, LbTarget } from "../../src/lb-programmer/state.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { opText, parseState, stateText } from "./state-text.ts";

@@ -37,6 +37,12 @@ export class Cache {
     return this.#young.size + this.#old.size;
   }
 
+  clear(): void {
+    this.#young.clear();
+    this.#old.clear();
+    this.#youngBytes = 0;
+  }
+
   /** The entry, fresh or not. */
   get(key: string): Entry | undefined {
     const entry = this.#young.get(key);

@@ -148,6 +148,11 @@ class Core implements ForwarderCore {
     return Math.min(this.#flights.wakeAt, this.#lanes.sweepAt);
   }
 
+  flush(): void {
+    this.#cache?.clear();
+    this.#failures?.clear();
+  }
+
   close(): void {
     this.#closed = true;
     this.#flights.close(SHUTTING_DOWN);

@@ -19,6 +19,10 @@ const MOST = 2_048;
 export class Failures {
   readonly #all = new Map<string, Failure>();
 
+  clear(): void {
+    this.#all.clear();
+  }
+
   /** What to tell whoever asks again so soon. */
   get(key: string, now: number): Outcome | undefined {
     if (this.#all.size === 0) return undefined;

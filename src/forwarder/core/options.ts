@@ -39,6 +39,8 @@ export interface ForwarderCore {
   tick(): void;
   /** On the clock of `now`; Infinity if nothing is waited for. */
   nextDeadline(): number;
+  /** Forgets answers and failures that are kept, stale ones, too. What is in flight goes on. */
+  flush(): void;
   /** Fails what is in flight and closes all lanes. */
   close(): void;
   readonly counters: Readonly<ForwarderCounters>;

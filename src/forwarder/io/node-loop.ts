@@ -9,7 +9,7 @@ import { createNodeExchange, type NetnsSockets } from "./sockets.ts";
 export type { ForwarderOptions } from "../core/options.ts";
 
 /** What can be read for metrics beside forwarding. */
-export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers">;
+export type NodeForwarder = Forwarder & Pick<ForwarderCore, "counters" | "inFlight" | "servers" | "flush">;
 
 /** `threw` is told of exceptions in the core, whatever caused them (a packet, a socket's error, a timer): that one event is lost, and nothing else. */
 export const createForwarder = (
@@ -44,6 +44,10 @@ class EventLoopForwarder implements NodeForwarder {
   forward(request: ForwardRequest, reply: ForwardReply): void {
     this.#core.forward(request, reply);
     this.#arm();
+  }
+
+  flush(): void {
+    this.#core.flush();
   }
 
   close(): void {

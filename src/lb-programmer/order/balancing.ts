@@ -15,24 +15,23 @@ import { isGone, type LbBackend, sysctlsOf } from "../backends/backend.ts";
 import { Found } from "../backends/common/found.ts";
 import { Planner } from "../plan/planner.ts";
 import type { Told } from "../plan/touched-services.ts";
-import { createReconciler, type Reconciler, type TargetStatus } from "../reconcile/reconciler.ts";
+import { createReconciler, type Reconciler } from "../reconcile/reconciler.ts";
+import type { TargetStatus } from "../reconcile/reconciler-options.ts";
 import type { LbState, LbTarget } from "../state.ts";
 import { type Choice, chooseBackend } from "./choose.ts";
 import { fixedTargets } from "./fixed-targets.ts";
+import { Inspection } from "./inspection.ts";
 import { KeptMarks } from "./kept-marks.ts";
 import type { BalanceOptions } from "./options.ts";
 import { PortReservations } from "./ports.ts";
 import { SayOnce } from "./say-once.ts";
 import { SharedNamespaces } from "./shared-namespaces.ts";
 import { Start } from "./start.ts";
-import { type Traffic, traffic } from "./traffic.ts";
 
 /** Milliseconds in which none of the namespaces that are waited for gets done. */
 const STUCK = 5_000;
-
 /** Names wait no longer than this for the kernel, in milliseconds. */
 const PATIENCE = 1_000;
-
 /** Milliseconds until names that could not be changed are tried again. */
 const RETRY = 1_000;
 
@@ -144,9 +143,9 @@ export class Balancing {
     while (leaving()) await setTimeout(50);
   }
 
-  async traffic(): Promise<readonly Traffic[]> {
-    const targets = [...this.#targets.values()];
-    return this.#backend === undefined ? [] : traffic(this.#backend, targets, this.#hooks.state());
+  /** For people who look; undefined as long as there is no backend. */
+  get inspection(): Inspection | undefined {
+    return this.#reconciler && new Inspection(this.#backend!, this.#reconciler, this.#hooks.state);
   }
 
   /** How each namespace stands. The host is degraded, too, if published ports are somebody else's. */

@@ -120,6 +120,11 @@ export class Keeper {
     return this.state === "degraded" && !this.#passes.busy;
   }
 
+  /** What the last pass left there; undefined if that is not known. */
+  get there(): LbState | undefined {
+    return this.#kernel.state;
+  }
+
   /** Servers that are wanted, and those that are there; undefined if it is not known which are. */
   get servers(): readonly (readonly VirtualServer[])[] | undefined {
     const there = this.#kernel.state;

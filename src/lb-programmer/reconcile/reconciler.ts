@@ -7,66 +7,21 @@
  * so that a name never leads to where nothing is yet, and nothing goes that a name still leads to.
  */
 import { EventEmitter } from "eventemitter3";
-import type { LbBackend, LbError } from "../backends/backend.ts";
+import type { LbError } from "../backends/backend.ts";
 import { type Clock, systemClock, Timers } from "../clock.ts";
-import type { Marks } from "../marks.ts";
-import type { LbState, LbTarget, VirtualServer } from "../state.ts";
+import type { LbTarget, VirtualServer } from "../state.ts";
 import { Gate } from "./gate.ts";
 import { isOwn, Keeper } from "./keeper.ts";
 import type { Intervals, KeeperOptions } from "./keeper-options.ts";
 import { Limit } from "./limit.ts";
-
-export interface ReconcilerOptions {
-  readonly backend: LbBackend;
-  /** What the target must hold, as things are; called anew for each pass. No system calls. `Planner.plan`. */
-  readonly plan: (target: LbTarget) => LbState;
-  /** Of what is planned, that which can be had: takes what is needed beside the namespace, and leaves out what it does not get. */
-  readonly reserve?: (target: LbTarget, planned: LbState) => LbState;
-  /** What `plan` plans is of this revision, which may be ahead of what was requested. Default: the newest requested. */
-  readonly revision?: () => number;
-  /** Learns what marks are in the host's own namespaces, and which are free again. */
-  readonly marks?: Pick<Marks, "adopt"> & { readonly keep: (keys: ReadonlySet<string>) => void };
-  /** Told what a listener of ours has thrown; it has no other consequence. */
-  readonly onError?: (error: unknown) => void;
-  /** Default: the machine's. */
-  readonly clock?: Clock;
-  readonly intervals?: Partial<Intervals>;
-  /** Targets that are worked on at a time. Default 8. */
-  readonly concurrency?: number;
-}
-
-export interface TargetStatus {
-  readonly target: string;
-  /** Everything up to this revision is installed; -1: nothing yet. */
-  readonly revision: number;
-  readonly state: "equal" | "working" | "degraded";
-  /** Why it is degraded. */
-  readonly reason?: string;
-  /** Entries that are still there without being wanted: they drain, or wait for `release`. */
-  readonly leaving: number;
-}
-
-export interface Installed {
-  /** Targets that fail; they are tried again. */
-  readonly degraded: readonly TargetStatus[];
-  /** Targets that were still at it when the time was over. */
-  readonly late: readonly TargetStatus[];
-}
-
-export interface InstalledOptions {
-  readonly timeout?: number;
-  readonly slow?: boolean;
-  readonly patient?: boolean;
-}
-
-export interface ReconcilerEvents {
-  /** A target's state or reason is another. */
-  status: (status: TargetStatus) => void;
-  /** The kernel was found to be so many steps away from what it was left in, and has been put right. */
-  repaired: (target: string, steps: number) => void;
-  /** A sandbox's namespace is gone: the target was dropped. (Others are degraded: they are expected back.) */
-  gone: (target: string, error: LbError) => void;
-}
+import type {
+  Installed,
+  InstalledOptions,
+  Kept,
+  ReconcilerEvents,
+  ReconcilerOptions,
+  TargetStatus,
+} from "./reconciler-options.ts";
 
 const INTERVALS: Intervals = { min: 0, retry: [200, 30_000], drift: 30_000, check: 250, drain: 1_000 };
 
@@ -213,6 +168,14 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
 
   status(): TargetStatus[] {
     return [...this.#keepers].map(([id, keeper]) => this.#status(id, keeper));
+  }
+
+  /** What is kept, as its last pass left it. */
+  kept(): Kept[] {
+    return [...this.#keepers].map(([id, { target, there, busy }]) => ({
+      ...{ target, there, busy },
+      status: this.#status(id, this.#keepers.get(id)!),
+    }));
   }
 
   /** Looks at the kernel now, without waiting for the next time. */

@@ -46,6 +46,8 @@ export type ToWorker =
   | { readonly kind: "lane"; readonly lane: number; readonly fd: number }
   /** It can't be had, for this reason. */
   | { readonly kind: "noLane"; readonly lane: number; readonly reason: string }
+  /** Forget all answers of upstreams that are kept. */
+  | { readonly kind: "flush" }
   /** Say when everything before this is done. */
   | { readonly kind: "mark"; readonly token: number }
   /** Read no more, and say when no upstream is waited for; after `ms`, fail what is left. */

@@ -110,6 +110,11 @@ class Workers implements Threads {
     await Promise.all(this.#workers.map((w) => w.mark()));
   }
 
+  async flush(): Promise<void> {
+    for (const worker of this.#workers) worker.post({ kind: "flush" });
+    await this.applied();
+  }
+
   async drain(ms: number): Promise<void> {
     await Promise.all(this.#workers.map((w) => w.drain(ms)));
   }

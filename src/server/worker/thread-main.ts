@@ -132,6 +132,9 @@ function take(message: ToWorker): void {
     case "noLane":
       exchange.notOpened(message.lane, message.reason);
       return;
+    case "flush":
+      core.flush();
+      return;
     case "mark":
       say({ kind: "done", token: message.token });
       return;
