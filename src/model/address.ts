@@ -52,12 +52,18 @@ export const cidrText = ({ base, bits }: Cidr): string => `${addressText(base)}/
 
 /** Reads "10.0.1.0/24"; undefined if it is none or has host bits set. */
 export function parseCidr(text: string): Cidr | undefined {
+  const around = rangeAround(text);
+  return around?.base === addressBytes(text.split("/", 1)[0]!) ? around : undefined;
+}
+
+/** The range that an address with its prefix length is in: "10.0.1.5/24" is in 10.0.1.0/24. */
+export function rangeAround(text: string): Cidr | undefined {
   const [address = "", length = ""] = text.split("/", 2);
   const bytes = addressBytes(address);
   if (bytes === undefined || !/^\d{1,3}$/.test(length) || text.split("/").length !== 2) return undefined;
   const bits = Number(length);
-  if (bits > bytes.length * 8 || maskBytes(bytes, bits) !== bytes) return undefined;
-  return { base: bytes, bits, family: bytes.length === 4 ? 4 : 6 };
+  if (bits > bytes.length * 8) return undefined;
+  return { base: maskBytes(bytes, bits), bits, family: bytes.length === 4 ? 4 : 6 };
 }
 
 /** Canonical form of an address or a range, or undefined if the text is neither: "FD00::0/64" becomes "fd00::/64". */
