@@ -84,6 +84,7 @@ test("the version in the source is the package's", () => {
 test("zod is for what people write: changes, options, config files, requests", () => {
   const users = files.filter((path) => /from "zod"/.test(readFileSync(join(ROOT, path), "utf8")));
   expect([...new Set(users.map((path) => (path === "src/options.ts" ? path : dirname(path))))].sort()).toEqual([
+    "src/cni",
     "src/config",
     "src/control",
     "src/model",
