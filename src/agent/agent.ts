@@ -23,6 +23,8 @@ export interface ControlGiven {
   readonly config: LiveConfig;
   /** What the files say of its socket. */
   readonly options: ControlFile;
+  /** Resolves when the node is ready. */
+  readonly ready: Promise<void>;
   readonly onNotice: Notice;
 }
 
@@ -76,9 +78,11 @@ async function assembled(
   const onOptions = (wanted: Options) => upstreams.follow(wanted.upstreams);
   const config = await LiveConfig.begin({ ...options, node, onOptions }, texts, draft);
   parts.unshift(config);
-  const given = { node, config, options: draft.config.options.control ?? {}, onNotice };
+  const ready = node.ready({ tolerated: use === "agent" });
+  ready.catch(() => {}); // it is waited for below
+  const given = { node, config, options: draft.config.options.control ?? {}, ready, onNotice };
   if (startControl !== undefined) parts.unshift(await startControl(given));
-  await node.ready({ tolerated: use === "agent" }).catch((error) => {
+  await ready.catch((error) => {
     throw new Error(`can't listen: ${error instanceof Error ? error.message : error}`);
   });
   const began = performance.now();

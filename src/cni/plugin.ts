@@ -14,18 +14,24 @@ export interface Agent {
   containers(): Promise<readonly Container[]>;
   /** By name; its id. */
   network(name: string): Promise<string | undefined>;
-  /** All or none, in names and kernel when it resolves. With `at`, only if the container is as it was seen: else it resolves to false. */
-  change(changes: readonly ChangeInput[], at?: Seen<Container> | "absent"): Promise<boolean>;
+  /** All or none, in names and kernel when it resolves. With `at`, only if that container is as it was seen: else it resolves to false. */
+  change(changes: readonly ChangeInput[], at?: At): Promise<boolean>;
   /** Why it can't take any more, if so. */
   problem(): Promise<string | undefined>;
   /** Why this sandbox does not answer, if so. */
   sandboxProblem(id: string): Promise<string | undefined>;
 }
 
-/** An object, and what it is recognized by. */
+/** An object, and the revision of its last change. */
 export interface Seen<T> {
   readonly object: T;
-  readonly tag: string;
+  readonly revision: number;
+}
+
+/** A container as it was seen; null: there was none. */
+export interface At {
+  readonly id: string;
+  readonly revision: number | null;
 }
 
 /** Times that somebody else may be faster. */
@@ -74,7 +80,7 @@ async function add(attached: Attached, { ifname }: Request, agent: Agent): Promi
     };
     const sandbox: ChangeInput[] = [{ kind: "sandbox.put", sandbox: attached.sandbox }];
     const changes: ChangeInput[] = [{ kind: "container.put", container }, ...sandbox];
-    if (await agent.change(changes, seen ?? "absent")) return;
+    if (await agent.change(changes, { id: attached.container.id, revision: seen?.revision ?? null })) return;
   }
   throw new CniError(CODE.tryAgain, `container ${attached.container.id} is being changed by others all the time`);
 }
@@ -96,7 +102,7 @@ async function remove(id: string, ifname: string, agent: Agent): Promise<void> {
           { kind: "sandbox.remove", id },
           { kind: "container.remove", id },
         ];
-    if (await agent.change(changes, seen)) return;
+    if (await agent.change(changes, { id, revision: seen.revision })) return;
   }
   throw new CniError(CODE.tryAgain, `container ${id} is being changed by others all the time`);
 }

@@ -31,7 +31,7 @@ export async function showBalance(call: Call): Promise<ExitCode> {
 export async function diffBalance(call: Call, onlyWhether: boolean): Promise<ExitCode> {
   const asked = agentOf(call).ask("GET", pathTo("balance", "diff"), { patience: 60 });
   const { body } = await patiently(call.shell, "reading the kernel", asked);
-  const targets = list(body["items"]).filter((item) => stepsOf(item).length > 0 || item["reason"] !== undefined);
+  const targets = list(body["items"]).filter((item) => stepsOf(item).length > 0 || item["problem"] !== undefined);
   if (formatOf(call) !== undefined) call.shell.print(formatOne(body, formatOf(call)!));
   else if (targets.length === 0) call.shell.print("the kernel holds what it should");
   else for (const item of targets) call.shell.print(plainLines(onlyWhether ? whetherText(item) : diffText(item)));
@@ -41,20 +41,27 @@ export async function diffBalance(call: Call, onlyWhether: boolean): Promise<Exi
 export async function repairBalance(call: Call): Promise<ExitCode> {
   const asked = agentOf(call).ask("POST", pathTo("balance", "repair"), { patience: 60 });
   const { body } = await patiently(call.shell, "putting the kernel right", asked);
-  const { repaired, degraded } = body;
+  const targets = list(body["items"]);
+  const mended = targets.filter(({ repaired }) => count(repaired) > 0);
+  const wrong = targets.filter(({ left, problem }) => count(left) > 0 || problem !== undefined);
   if (formatOf(call) !== undefined) call.shell.print(formatOne(body, formatOf(call)!));
-  else call.shell.print(repaired === 0 ? "nothing had to be put right" : outline(repaired ?? "repaired").join("\n"));
-  for (const { target, reason } of list(degraded))
-    call.shell.complain(plainLines(`eleven: degraded: ${target}: ${reason}`));
-  return list(degraded).length === 0 ? EXIT.done : EXIT.failed;
+  else if (mended.length === 0 && wrong.length === 0) call.shell.print("nothing had to be put right");
+  else for (const { target, repaired } of mended) call.shell.print(plainLines(diffText({ target, steps: repaired })));
+  for (const { target, left, problem } of wrong)
+    call.shell.complain(
+      plainLines(`eleven: ${target}: ${problem ?? `${count(left)} steps from what it should be, still`}`),
+    );
+  return wrong.length === 0 ? EXIT.done : EXIT.failed;
 }
+
+const count = (steps: unknown): number => (Array.isArray(steps) ? steps.length : 0);
 
 const stepsOf = ({ steps }: Json): readonly unknown[] => (Array.isArray(steps) ? steps : []);
 
 const whetherText = (item: Json): string =>
-  `${item["target"]}: ${item["reason"] ?? `${stepsOf(item).length} ${stepsOf(item).length === 1 ? "step" : "steps"} from what it should be`}`;
+  `${item["target"]}: ${item["problem"] ?? `${stepsOf(item).length} ${stepsOf(item).length === 1 ? "step" : "steps"} from what it should be`}`;
 
 function diffText(item: Json): string {
   const steps = stepsOf(item).map((step) => `  ${typeof step === "string" ? step : JSON.stringify(step)}`);
-  return [`${item["target"]}${item["reason"] === undefined ? "" : `: ${item["reason"]}`}`, ...steps].join("\n");
+  return [`${item["target"]}${item["problem"] === undefined ? "" : `: ${item["problem"]}`}`, ...steps].join("\n");
 }

@@ -1,6 +1,7 @@
 /** The routes that are about no one object: batches, waiting, events, how the agent stands, its config, what would be answered. */
 import { z } from "zod";
 import type { ChangeInput } from "../model/input.ts";
+import { brief } from "../model/quote.ts";
 import type { Kind } from "../registry/kinds.ts";
 import { conditionsOf, tagOf } from "./conditions.ts";
 import type { Control } from "./control.ts";
@@ -63,12 +64,13 @@ const changesRoute = (control: Control): Route =>
     handle: async (asked) => {
       const { node } = control;
       const conditions = conditionsOf(asked.incoming);
-      const { changes } = asked.body as { readonly changes: readonly ChangeInput[] };
+      const { changes, if: seen = [] } = asked.body as Batch;
       const targets = changes.map(targetOf);
       const answer = await written(control, asked, {
-        conditions,
+        conditions: { ...conditions, any: conditions.any || seen.length > 0 },
         batch: (state) => {
           conditions.check("the state", state.revision);
+          for (const [i, one] of seen.entries()) checkSeen(control, i, one);
           for (const [i, { kind, id }] of targets.entries())
             checkOurs(control, i, kind, objectsOf(state, kind).get(id));
           return changes;
@@ -80,6 +82,24 @@ const changesRoute = (control: Control): Route =>
     pointerOf: ({ index, path }) =>
       index === undefined ? undefined : pointerTo(["changes", index, ...stepsOf(path ?? "")]),
   });
+
+interface Batch {
+  readonly changes: readonly ChangeInput[];
+  readonly if?: readonly Seen[];
+}
+
+interface Seen {
+  readonly kind: Kind;
+  readonly id: string;
+  readonly revision: number | null;
+}
+
+function checkSeen({ catalog }: Control, index: number, { kind, id, revision }: Seen): void {
+  const now = catalog.revisionOf(kind, id);
+  if ((now ?? null) === revision) return;
+  const detail = `${kind} "${brief(id)}" is not as it was seen: ${now === undefined ? "there is none" : `it is at ${tagOf(now)}`}; read it again`;
+  throw new Problem("precondition", detail, { errors: [{ pointer: `/if/${index}`, detail }] });
+}
 
 /** As `ours`, with the change that it is about. */
 function checkOurs(control: Control, index: number, kind: Kind, object: Held | undefined): void {

@@ -14,6 +14,7 @@ export type Controlled = Pick<
   | "applied"
   | "drained"
   | "answer"
+  | "inspect"
   | "on"
   | "off"
 >;

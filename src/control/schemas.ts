@@ -47,7 +47,20 @@ const change = z.discriminatedUnion(
   }) as unknown as [z.ZodObject, ...z.ZodObject[]],
 );
 
-export const changesSchema = z.strictObject({ changes: z.array(change).max(100_000) });
+export const changesSchema = z.strictObject({
+  changes: z.array(change).max(100_000),
+  if: z
+    .array(
+      z.strictObject({
+        kind: z.enum(KINDS as [Kind, ...Kind[]]),
+        id: z.string(),
+        revision: z.int().min(0).nullable().describe("of its last change; null: there is none"),
+      }),
+    )
+    .max(1_000)
+    .optional()
+    .describe("only if these objects are still as they were seen"),
+});
 
 const revision = z.int().min(0);
 const degraded = z

@@ -16,6 +16,7 @@ import type { Control } from "./control.ts";
 import type { Controlled, ControlledConfig } from "./controlled.ts";
 import { EventLog, type EventLogLimits } from "./event-log.ts";
 import { EventReaders } from "./event-readers.ts";
+import { inspectionRoutes } from "./inspection-routes.ts";
 import { objectRoutes } from "./object-routes.ts";
 import { openapi } from "./openapi.ts";
 import type { Route } from "./route.ts";
@@ -88,7 +89,11 @@ export async function startControl(options: ControlOptions): Promise<ControlServ
 
 /** All of them, and the one that says what they are. */
 export function routesOf(control: Control, readers: EventReaders): Route[] {
-  const routes = [...agentRoutes(control, readers), ...KINDS.flatMap((kind) => objectRoutes(control, kind))];
+  const routes = [
+    ...agentRoutes(control, readers),
+    ...inspectionRoutes(control),
+    ...KINDS.flatMap((kind) => objectRoutes(control, kind)),
+  ];
   let text: string | undefined;
   const document: Route = {
     method: "get",

@@ -20,3 +20,6 @@ export const slotOrNode = ({
 
 /** An attachment of which nothing is known but the network. */
 export const bareEndpoint = (network: string): Endpoint => ({ network, aliases: [], links: [], priority: 0 });
+
+/** Where an agent's control API listens. */
+export const CONTROL_SOCKET = "/run/eleven/eleven.sock";

@@ -1,32 +1,36 @@
 /** Requests of runtimes, and what becomes of them in a registry. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { CniError, CODE } from "../../src/cni/error.ts";
-import { type Agent, plugin, type Seen, versions } from "../../src/cni/plugin.ts";
+import { type Agent, plugin, versions } from "../../src/cni/plugin.ts";
 import { commandIn, readRequest } from "../../src/cni/request.ts";
-import type { Container } from "../../src/model/types.ts";
 import { RegistryError } from "../../src/registry/error.ts";
 import { Registry } from "../../src/registry/registry.ts";
 
 let registry: Registry;
 let between: () => void;
+let changed: Map<string, number>;
 beforeEach(() => {
   registry = new Registry();
   between = () => {};
+  changed = new Map();
+  registry.on("change", ({ revision, touched }) => {
+    for (const id of touched.containers)
+      if (registry.state.containers.has(id)) changed.set(id, revision);
+      else changed.delete(id);
+  });
 });
 
-/** An agent without a process around it: its tags are what the container is, as text. */
+/** An agent without a process around it. */
 const agent: Agent = {
   container: async (id) => {
     const object = registry.state.containers.get(id);
-    return object && { object, tag: JSON.stringify(object) };
+    return object && { object, revision: changed.get(id)! };
   },
   containers: async () => [...registry.state.containers.values()],
   network: async (name) => [...registry.state.networks.values()].find((n) => n.name === name)?.id,
-  change: async (changes, at?: Seen<Container> | "absent") => {
+  change: async (changes, at) => {
     between();
-    const [id] = changes.flatMap((c) => (c.kind === "container.put" ? c.container.id! : "id" in c ? c.id : []));
-    const now = JSON.stringify(registry.state.containers.get(id ?? ""));
-    if (at !== undefined && now !== (at === "absent" ? undefined : at.tag)) return false;
+    if (at !== undefined && (changed.get(at.id) ?? null) !== at.revision) return false;
     try {
       registry.apply(changes);
     } catch (error) {

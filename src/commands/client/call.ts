@@ -1,5 +1,6 @@
 /** One call of a command: its words and options, and who made it. */
 
+import { CONTROL_SOCKET } from "../../model/defaults.ts";
 import type { Shell } from "../shell.ts";
 import { Client } from "./client.ts";
 
@@ -13,10 +14,11 @@ export interface Call {
   readonly options: Given;
 }
 
-export const DEFAULT_SOCKET = "/run/eleven/eleven.sock";
+/** Where that agent listens. */
+export const socketOf = ({ options, shell }: Call): string =>
+  (options["socket"] as string | undefined) ?? (shell.env["ELEVEN_SOCKET"] || CONTROL_SOCKET);
 
 /** The agent that is meant: --socket, else ELEVEN_SOCKET, else where agents listen. */
-export const agentOf = ({ options, shell }: Call): Client =>
-  new Client((options["socket"] as string | undefined) ?? (shell.env["ELEVEN_SOCKET"] || DEFAULT_SOCKET));
+export const agentOf = (call: Call): Client => new Client(socketOf(call));
 
 export const formatOf = ({ options }: Call): string | undefined => options["format"] as string | undefined;
