@@ -16,6 +16,7 @@ const suites = [
   "balanced-sandboxes",
   "balance",
   "nftables",
+  "control",
   "hostile",
   "peers",
 ];

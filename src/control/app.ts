@@ -2,6 +2,7 @@
 import type { HttpBindings } from "@hono/node-server";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import { Hono } from "hono";
+import { TrieRouter } from "hono/router/trie-router";
 import type { Notice } from "../model/notice.ts";
 import { brief } from "../model/quote.ts";
 import { type Bodies, mediaOf } from "./body.ts";
@@ -15,7 +16,7 @@ export type App = Hono<{ Bindings: HttpBindings }>;
 const JSON_MEDIA = ["application/json"];
 
 export function createApp(routes: readonly Route[], bodies: Bodies, notice: Notice): App {
-  const app: App = new Hono({ strict: true });
+  const app: App = new Hono({ router: new TrieRouter() });
   const load = new Load();
   for (const path of new Set(routes.map((route) => route.path))) {
     const at = routes.filter((route) => route.path === path);

@@ -12,16 +12,21 @@ export interface Waited {
   readonly degraded?: readonly Pick<TargetStatus, "target" | "reason">[];
 }
 
-/** What the node is asked to wait for at a time; those that were given up by whoever asked count until they are over. */
+/** What the node is asked to wait for at a time; what was given up by whoever asked counts until it is over. */
 const MOST = 512;
+
+type Ended = For | "timeout" | "closing";
 
 export class Waits {
   readonly #node: Pick<Controlled, "state" | "balance" | "applied" | "drained">;
-  readonly #ending = new AbortController();
+  /** Called if the server ends. */
+  readonly #ends = new Set<() => void>();
+  /** Called when this revision is there. */
   readonly #revisions = new Map<() => void, number>();
   /** Connections that are silent for a reason. */
   readonly patient = new WeakSet<object>();
   #under = 0;
+  #closed = false;
 
   constructor(node: Pick<Controlled, "state" | "balance" | "applied" | "drained">) {
     this.#node = node;
@@ -37,61 +42,52 @@ export class Waits {
     if (this.#under >= MOST) throw new Problem("busy", `${MOST} wait already`, { headers: { "retry-after": "1" } });
     const { socket } = outgoing;
     if (socket) this.patient.add(socket);
-    const over = new AbortController();
-    try {
-      const done = this.#reached(revision, over.signal).then(() => this.#done(what));
-      const ended = await Promise.race([done, this.#over(seconds, outgoing, over)]);
-      if (ended === "closing") throw new Problem("closing", "the agent is ending");
-      const degraded = degradedOf(this.#node.balance);
-      return { waited: ended, ...(degraded.length > 0 && { degraded }) };
-    } finally {
-      over.abort();
-      if (socket) this.patient.delete(socket);
-    }
+    const ended = await this.#ended(what, revision, seconds, outgoing);
+    if (socket) this.patient.delete(socket);
+    if (ended === "closing") throw new Problem("closing", "the agent is ending");
+    const degraded = degradedOf(this.#node.balance);
+    return { waited: ended, ...(degraded.length > 0 && { degraded }) };
   }
 
   close(): void {
-    this.#ending.abort();
+    this.#closed = true;
+    for (const end of this.#ends) end();
   }
 
-  #reached(revision: number, over: AbortSignal): Promise<void> {
-    if (this.#node.state.revision >= revision) return Promise.resolve();
-    return new Promise((resolve) => {
+  #ended(what: For, revision: number, seconds: number, outgoing: ServerResponse): Promise<Ended> {
+    return new Promise((resolve, reject) => {
+      const settle = (end: () => void): void => {
+        clearTimeout(timer);
+        outgoing.off("close", late);
+        this.#ends.delete(closing);
+        this.#revisions.delete(reached);
+        end();
+      };
+      const late = (): void => settle(() => resolve("timeout"));
+      const closing = (): void => settle(() => resolve("closing"));
       const reached = (): void => {
         this.#revisions.delete(reached);
-        resolve();
+        this.#done(what).then(
+          () => settle(() => resolve(what)),
+          (error) => settle(() => reject(error)),
+        );
       };
-      this.#revisions.set(reached, revision);
-      over.addEventListener("abort", reached, { once: true });
+      const timer = setTimeout(late, seconds * 1_000);
+      outgoing.once("close", late);
+      this.#ends.add(closing);
+      if (this.#closed) closing();
+      else if (this.#node.state.revision >= revision) reached();
+      else this.#revisions.set(reached, revision);
     });
   }
 
-  async #done(what: For): Promise<For> {
-    if (this.#ending.signal.aborted) return what;
+  async #done(what: For): Promise<void> {
     this.#under++;
     try {
       await this.#node[what]();
     } finally {
       this.#under--;
     }
-    return what;
-  }
-
-  #over(seconds: number, outgoing: ServerResponse, over: AbortController): Promise<"timeout" | "closing"> {
-    return new Promise((resolve) => {
-      const late = (): void => resolve("timeout");
-      const end = (): void => resolve("closing");
-      const timer = setTimeout(late, seconds * 1_000);
-      outgoing.once("close", late);
-      this.#ending.signal.addEventListener("abort", end);
-      over.signal.addEventListener("abort", () => {
-        clearTimeout(timer);
-        outgoing.off("close", late);
-        this.#ending.signal.removeEventListener("abort", end);
-        late();
-      });
-      if (this.#ending.signal.aborted) end();
-    });
   }
 }
 

@@ -15,7 +15,7 @@ interface Listening {
 
 function listen(socketPath: string, since = "", headers: Record<string, string> = {}): Promise<Listening> {
   return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, path: `/v1/events${since}`, headers });
+    const asked = request({ agent: false, socketPath, path: `/v1/events${since}`, headers });
     onTestFinished(() => void asked.destroy());
     asked.on("error", reject);
     asked.on("response", (response) => {

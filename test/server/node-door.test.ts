@@ -91,6 +91,85 @@ describe("write", () => {
   });
 });
 
+describe("turns", () => {
+  /** A store that writes when it is told; "a!" is a write that is alone. What is begun and done, in order. */
+  const run = async (writes: string): Promise<string> => {
+    const store = memoryStore();
+    const said: string[] = [];
+    const due: (() => void)[] = [];
+    const write: typeof store.write = async (changes) => {
+      const { name } = (changes[0] as { readonly network: { readonly name: string } }).network;
+      await new Promise<void>((resolve) => due.push(resolve));
+      said.push(`${name})`);
+      return store.write(changes);
+    };
+    const node = make({ store: { ...store, write } });
+    await node.ready();
+    const all = writes.split(" ").map((word) => {
+      const name = word.replace("!", "");
+      const batch = () => {
+        said.push(`(${name}`);
+        return [{ kind: "network.put" as const, network: { name } }];
+      };
+      return node.write(batch, { alone: word.endsWith("!") });
+    });
+    let over = false;
+    const done = Promise.all(all).finally(() => {
+      over = true;
+    });
+    while (!over) {
+      await new Promise(setImmediate);
+      due.shift()?.();
+    }
+    await done;
+    return said.join(" ");
+  };
+
+  test.each([
+    ["a b c", "(a (b (c a) b) c)"],
+    ["a! b c", "(a a) (b (c b) c)"],
+    ["a b! c", "(a a) (b b) (c c)"],
+    ["a b c! d e", "(a (b a) b) (c c) (d (e d) e)"],
+    ["a! b! c", "(a a) (b b) (c c)"],
+  ])("%s: %s", async (writes, said) => {
+    expect(await run(writes)).toBe(said);
+  });
+
+  test("a batch that refuses itself takes nobody's turn", async () => {
+    const node = make({ store: memoryStore() });
+    const refused = node.write(raise, { alone: true });
+    const next = node.write(({ revision }) => [{ kind: "network.put", network: { name: `n${revision}` } }]);
+    await expect(refused).rejects.toThrow("boom");
+    expect(await next).toBe(1);
+    expect([...node.state.networks.keys()]).toEqual(["n0"]);
+  });
+
+  test("what waits for its turn when the node closes is refused", async () => {
+    const store = memoryStore();
+    let go = (): void => {};
+    const slow = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const node = make({ store: { ...store, write: (changes) => slow.then(() => store.write(changes)) } });
+    await node.ready();
+    const [first, second] = [node.write(changes(NET), { alone: true }), node.write(changes("container c on n"))];
+    const closed = node.close();
+    go();
+    await expect(second).rejects.toMatchObject({ code: "closed" });
+    await Promise.allSettled([first, closed]);
+  });
+
+  test("rehearsed, it says what would become of each object, and nothing does", async () => {
+    const node = make({ store: memoryStore() });
+    await node.write(changes(NET));
+    expect(node.rehearse(changes("service web on n"))).toMatchObject([
+      { service: { networks: [{ vip4: "10.0.1.2" }] } },
+    ]);
+    expect(() => node.rehearse(changes("service web on m"))).toThrow(/there is no network "m"/);
+    expect([node.state.revision, node.state.services.size]).toEqual([1, 0]);
+  });
+});
+
 describe("close", () => {
   test("a store that can't be closed keeps nothing else from its end", async () => {
     const node = make({ store: { ...memoryStore(), close: () => Promise.reject(new Error("the disk is gone")) } });
