@@ -18,6 +18,7 @@ export type { Emitter } from "./model/emitter.ts";
 export type * from "./model/input.ts";
 export type { Notice } from "./model/notice.ts";
 export type * from "./model/types.ts";
+export type { Batch, WriteOptions } from "./node/door.ts";
 export { type NodeCode, NodeError } from "./node/error.ts";
 export type { NodeEvents } from "./node/events.ts";
 export type { AskedName, Explanation } from "./node/explain.ts";
@@ -33,4 +34,4 @@ export { type ResolvConfChange, type ResolvConfWatch, watchResolvConf } from "./
 export type { Policy } from "./scoping/policy.ts";
 export type { Bound } from "./server/data-plane.ts";
 export type { ServeCounters } from "./server/serve.ts";
-export type { UpstreamStatus } from "./server/upstream-news.ts";
+export type { KnownUpstreams, UpstreamStatus } from "./server/upstream-news.ts";
