@@ -4,6 +4,16 @@ import type { Call } from "./client/call.ts";
 import { another, type Doing, examples, formatOption } from "./doing.ts";
 
 export function addLocalCommands(root: Command, doing: Doing): void {
+  addAgent(root, doing);
+  addServe(root, doing);
+  addConfig(root, doing);
+  addState(root, doing);
+  addDoctor(root, doing);
+  addCni(root, doing);
+  addDemo(root, doing);
+}
+
+function addAgent(root: Command, doing: Doing): void {
   const agent = root
     .command("agent")
     .description("as a service: keeps what it is told by config files, which are followed, and through its API")
@@ -22,6 +32,9 @@ export function addLocalCommands(root: Command, doing: Doing): void {
       });
   });
   examples(agent, "sudo eleven agent --config /etc/eleven", "sudo eleven agent");
+}
+
+function addServe(root: Command, doing: Doing): void {
   const serve = root
     .command("serve")
     .description("answer for the sandboxes of a config, until SIGTERM or SIGINT; edits are followed")
@@ -35,29 +48,6 @@ export function addLocalCommands(root: Command, doing: Doing): void {
     return ({ words, options }) => serveFile(words[0]!, { netns: options["netns"] as string | undefined });
   });
   examples(serve, "eleven serve examples/swarm.yaml", "sudo eleven serve one.yaml --netns web");
-  const doctor = root
-    .command("doctor")
-    .description(
-      "what this machine has for an agent, what is in the way, and what to do about it; exit code 1 for a problem",
-    )
-    .option("--state-dir <DIR>", "the agent's state directory, if its config names one")
-    .addOption(formatOption());
-  doing(doctor, async () => (await import("./doctor.ts")).doctor);
-  const cni = root.command("cni").description("the CNI plugin, which container runtimes start: docs/cni.md");
-  doing(cni, async () => {
-    const { cni } = await import("./cni.ts");
-    return ({ shell }) => cni(shell);
-  });
-  addConfig(root, doing);
-  addState(root, doing);
-  const demo = root
-    .command("demo")
-    .description("as root, a swarm on one machine, live; else a resolver on loopback to try dig on")
-    .option("--once", "end when everything has been shown");
-  doing(demo, async () => {
-    const { demo } = await import("./demo.ts");
-    return ({ options }) => demo({ once: options["once"] as boolean | undefined });
-  });
 }
 
 function addConfig(root: Command, doing: Doing): void {
@@ -102,5 +92,35 @@ function addState(root: Command, doing: Doing): void {
   doing(restore.argument("<FILE>", "the backup"), async () => {
     const { restoreState } = await import("./state.ts");
     return (call) => restoreState(call.words[0]!, dir(call));
+  });
+}
+
+function addDoctor(root: Command, doing: Doing): void {
+  const doctor = root
+    .command("doctor")
+    .description(
+      "what this machine has for an agent, what is in the way, and what to do about it; exit code 1 for a problem",
+    )
+    .option("--state-dir <DIR>", "the agent's state directory, if its config names one")
+    .addOption(formatOption());
+  doing(doctor, async () => (await import("./doctor.ts")).doctor);
+}
+
+function addCni(root: Command, doing: Doing): void {
+  const cni = root.command("cni").description("the CNI plugin, which container runtimes start: docs/cni.md");
+  doing(cni, async () => {
+    const { cni } = await import("./cni.ts");
+    return ({ shell }) => cni(shell);
+  });
+}
+
+function addDemo(root: Command, doing: Doing): void {
+  const demo = root
+    .command("demo")
+    .description("as root, a swarm on one machine, live; else a resolver on loopback to try dig on")
+    .option("--once", "end when everything has been shown");
+  doing(demo, async () => {
+    const { demo } = await import("./demo.ts");
+    return ({ options }) => demo({ once: options["once"] as boolean | undefined });
   });
 }

@@ -112,20 +112,20 @@ const balanceRoute = ({ node }: Control): Route => ({
 
 const targetRoute = ({ node }: Control): Route => ({
   method: "get",
-  path: "/v1/balance/{target}",
+  path: "/v1/balance/{name}",
   id: "balanceIn",
   summary: "What is balanced in one namespace",
-  params: { target: "its name, such as sandbox/ID (the slash written %2F)" },
+  params: { name: "its name, such as sandbox/ID (the slash written %2F)" },
   responses: { 200: { description: "now", schema: view } },
   handle: async ({ params }) => {
-    const [body] = await node.inspect.balance(params["target"]!);
+    const [body] = await node.inspect.balance(params["name"]!);
     if (body !== undefined) return { status: 200, body };
     const known = node.balance.map(({ target }) => target).slice(0, 8);
     const there =
       known.length === 0
         ? "nothing is balanced anywhere"
         : `there are ${known.join(", ")}${node.balance.length > 8 ? ", …" : ""}`;
-    throw new Problem("unknown", `nothing is balanced in "${params["target"]}"; ${there}`);
+    throw new Problem("unknown", `nothing is balanced in "${params["name"]}"; ${there}`);
   },
 });
 

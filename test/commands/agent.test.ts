@@ -162,7 +162,7 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
         body: {
           items: [
             { target: "host", steps: ["add x"] },
-            { target: "c", steps: [], reason: "gone" },
+            { target: "c", steps: [], problem: "gone" },
           ],
         },
       },
@@ -178,7 +178,7 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
   ],
   [
     "lb repair",
-    { "POST /v1/balance/repair": { body: { repaired: 0 } } },
+    { "POST /v1/balance/repair": { body: { items: [{ target: "host", repaired: [], left: [] }] } } },
     "POST /v1/balance/repair",
     "nothing had to be put right",
   ],
@@ -186,11 +186,17 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
     "lb repair",
     {
       "POST /v1/balance/repair": {
-        body: { repaired: [{ target: "host", steps: 2 }], degraded: [{ target: "c", reason: "no" }] },
+        body: {
+          items: [
+            { target: "host", repaired: ["address.add 10.0.1.2 lo"], left: [] },
+            { target: "c", repaired: [], left: ["snat.add x", "snat.add y"] },
+            { target: "d", repaired: [], left: [], problem: "d: gone" },
+          ],
+        },
       },
     },
     "POST /v1/balance/repair",
-    "TARGET  STEPS\nhost    2\n! eleven: degraded: c: no\nexit 1",
+    "host\n  address.add 10.0.1.2 lo\n! eleven: c: 2 steps from what it should be, still\n! eleven: d: d: gone\nexit 1",
   ],
   [
     "upstream ls",

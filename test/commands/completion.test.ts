@@ -36,7 +36,7 @@ test.each([
   [["no", "such", ""], ""],
   [
     [""],
-    "serve config demo network service task container sandbox query explain lb status events upstream cache wait reload completion help",
+    "agent serve config state doctor cni demo network service task container sandbox query explain lb status events upstream cache wait reload completion help",
   ],
 ])("%j", async (words, expected) => {
   const said = await eleven(["__complete", "--", ...words], agent.socket);

@@ -30,6 +30,12 @@ test("it is an OpenAPI 3.1 document, and says all that there is", async () => {
     "POST /v1/reload",
     "GET /v1/sandboxes/{name}/query",
     "GET /v1/upstreams",
+    "GET /v1/sandboxes/{name}/explain",
+    "GET /v1/balance/diff",
+    "POST /v1/balance/repair",
+    "GET /v1/balance",
+    "GET /v1/balance/{name}",
+    "POST /v1/cache/flush",
     "GET /v1/services",
     "GET /v1/services/{name}",
     "PUT /v1/services/{name}",
@@ -45,7 +51,8 @@ test("it is an OpenAPI 3.1 document, and says all that there is", async () => {
 
 test("1 000 requests as it allows are accepted, or refused with a reason", async () => {
   const { byStatus } = await tryValid(1_000, 1);
-  expect([...byStatus.keys()]).toEqual(expect.arrayContaining([200, 201, 400, 404, 412]));
+  expect([...byStatus.keys()]).toEqual(expect.arrayContaining([200, 400, 404, 412]));
+  expect((byStatus.get(201) ?? 0) + (byStatus.get(202) ?? 0)).toBeGreaterThan(0); // made, and perhaps not waited for to the end
 });
 
 test("1 000 that break it in one place are refused with a reason", async () => {
