@@ -10,6 +10,7 @@ import { RegistryError, within } from "./error.ts";
 import { type Kind, putOf, remove } from "./kinds.ts";
 import { putNetwork, releaseNetwork } from "./networks.ts";
 import { patched } from "./patch.ts";
+import { Ranges } from "./ranges.ts";
 import { read, readAll } from "./read.ts";
 import { checkMember, putSandbox, releaseSandbox } from "./sandboxes.ts";
 import { putService, releaseService } from "./services.ts";
@@ -27,39 +28,62 @@ export interface Reduced {
   readonly undo: () => void;
 }
 
-interface ReduceOptions {
-  /**
-   * The changes are objects as a store kept them. So sandboxes may come without the container or task that they belong to, which has gone
-   * since, and a service without a place on the mesh had none. Default false.
-   */
-  readonly stored?: boolean;
-}
-
-export function reduce(state: State, changes: readonly ChangeInput[], { stored = false }: ReduceOptions = {}): Reduced {
+export function reduce(state: State, changes: readonly ChangeInput[]): Reduced {
   const given = readAll(changes);
-  const step = stepFor(state, given, stored);
+  const step = stepFor(state, given);
   const done: Change[] = [];
   try {
     for (; step.index < given.length; step.index++) {
       const applied = one(step, given[step.index]!);
       if (applied !== undefined) done.push(applied);
     }
-    if (!stored) checkMembers(step);
+    checkMembers(step);
   } catch (error) {
     step.undo.rollback();
-    throw located(error, given, step.index);
+    throw located(error, given[step.index], step.index);
   }
   return { touched: step.touched, changes: done, undo: () => step.undo.rollback() };
 }
 
-export const stepFor = (state: State, given: readonly Given[], stored: boolean): Step => ({
+/**
+ * The same for objects as a store kept them. So sandboxes may come without the container or task that they belong to, which has gone since; a
+ * service without a place on the mesh had none; and nothing has to be allocated. Each object is read when its turn comes: there may be a
+ * hundred thousand, and they need not be here twice.
+ */
+export function reduceStored(state: State, stored: Iterable<Change>): Omit<Reduced, "undo"> {
+  const step = { ...stepOn(state), stored: true };
+  const done: Change[] = [];
+  let given: Given | undefined;
+  try {
+    for (const object of stored) {
+      given = undefined;
+      given = read(object);
+      const applied = one(step, given);
+      if (applied !== undefined) done.push(applied);
+      step.index++;
+    }
+  } catch (error) {
+    step.undo.rollback();
+    throw located(error, given, step.index);
+  }
+  return { touched: step.touched, changes: done };
+}
+
+/** For a batch that was read. */
+export const stepFor = (state: State, given: readonly Given[]): Step => ({
+  ...stepOn(state),
+  spoken: spokenFor(given),
+  subnets: subnetsOf(given),
+});
+
+const stepOn = (state: State): Step => ({
   state,
   undo: new Undo(),
   touched: nothingTouched(),
-  spoken: spokenFor(given),
-  subnets: subnetsOf(given),
+  spoken: new Set(),
+  subnets: new Ranges(),
   joined: new Map(),
-  stored,
+  stored: false,
   index: 0,
 });
 
@@ -72,9 +96,9 @@ function checkMembers(step: Step): void {
 }
 
 /** The error, with the change that it is about. */
-export function located(error: unknown, given: readonly Given[], index: number): unknown {
+export function located(error: unknown, change: Given | undefined, index: number): unknown {
   if (!(error instanceof RegistryError)) return error;
-  const change = given[index]!;
+  if (change === undefined) return Object.assign(error, { index }); // it could not be read
   if (error.path !== undefined) {
     error.path = placeAsGiven(change, error.path);
     const [field = ""] = error.path.split(/[.[]/, 1);

@@ -26,7 +26,6 @@ export function refusals(
   const step = stepFor(
     state,
     given.map(([change]) => change),
-    false,
   );
   const attempt = (at: number, work: (change: Given) => void): void => {
     const [change, index] = given[at]!;
@@ -36,7 +35,7 @@ export function refusals(
       work(change);
     } catch (error) {
       step.undo.rollback(mark);
-      const told = refusal(located(error, [change], 0));
+      const told = refusal(located(error, change, 0));
       const follows = asked(change).some(([kind, id]) => refused.has(`${kind} ${id}`) || missing(kind, id));
       const stays = change.kind === "network.remove" && refused.size > 0; // because whoever should have left it is still there
       if (!follows && !stays) found.push(Object.assign(told, { index }));

@@ -5,7 +5,8 @@ import { listenerThrew } from "../model/thrown.ts";
 import type { Change, ReadonlyState, Touched } from "../model/types.ts";
 import { became } from "./became.ts";
 import type { RegistryError } from "./error.ts";
-import { reduce } from "./reduce.ts";
+import { KINDS, MAPS, putOf } from "./kinds.ts";
+import { reduce, reduceStored } from "./reduce.ts";
 import { type Missing, refusals } from "./refusals.ts";
 import { State } from "./state.ts";
 
@@ -60,12 +61,22 @@ export class Registry extends Emitter<RegistryEvents> {
     return this.#done(touched, done);
   }
 
+  /** How many objects there are. */
+  get size(): number {
+    return KINDS.reduce((sum, kind) => sum + this.#state[MAPS[kind]].size, 0);
+  }
+
+  /** A put for each of them, in an order that an empty registry accepts. */
+  objects(): Change[] {
+    return KINDS.flatMap((kind) => [...this.#state[MAPS[kind]].values()].map((object) => putOf(kind, object)));
+  }
+
   /**
    * As `apply`, for what a store kept at a revision: that is what there is then, or the next one if the registry has been there already.
    * Its sandboxes may have outlived their container or task.
    */
-  restore(changes: readonly ChangeInput[], revision = 0): number {
-    const { touched, changes: done } = reduce(this.#state, changes, { stored: true });
+  restore(stored: Iterable<Change>, revision = 0): number {
+    const { touched, changes: done } = reduceStored(this.#state, stored);
     return this.#done(touched, done, revision);
   }
 

@@ -223,9 +223,14 @@ async function opened(store: Store, options: OpenOptions = {}) {
       fed.push(batch);
       return result;
     },
-    restore(stored: readonly ChangeInput[], revision: number) {
-      fed.push(stored);
-      return registry.restore(stored, revision);
+    get size() {
+      return registry.size;
+    },
+    objects: () => registry.objects(),
+    restore(stored: Iterable<Change>, revision: number) {
+      const all = [...stored];
+      fed.push(all);
+      return registry.restore(all, revision);
     },
     rehearse: (batches: readonly (readonly ChangeInput[])[]) => registry.rehearse(batches),
   };

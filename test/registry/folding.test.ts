@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { Change, ReadonlyState, Touched } from "../../src/model/types.ts";
 import { RegistryError } from "../../src/registry/error.ts";
-import { reduce } from "../../src/registry/reduce.ts";
+import { reduce, reduceStored } from "../../src/registry/reduce.ts";
 import { State } from "../../src/registry/state.ts";
 
 const pick = <T>(...values: T[]) => fc.constantFrom(...values);
@@ -143,11 +143,11 @@ test("whatever came before, the state is that of loading the survivors, and putt
       const state = new State();
       for (const batch of all) fold(state, batch);
       const fresh = new State();
-      reduce(fresh, everything(state), { stored: true });
+      reduceStored(fresh, everything(state));
       expect(dump(fresh)).toEqual(dump(state));
       // A service that was published before there was a mesh joins it when it is put again.
       const meshless = [...state.services.values()].some((s) => s.mesh === undefined && s.ports.length > 0);
-      expect(reduce(state, everything(state), { stored: meshless }).changes).toEqual([]);
+      expect((meshless ? reduceStored : reduce)(state, everything(state)).changes).toEqual([]);
     }),
     { numRuns: 300 },
   );

@@ -27,6 +27,10 @@ const feeding =
           get revision() {
             return feed.revision;
           },
+          get size() {
+            return feed.size;
+          },
+          objects: () => feed.objects(),
           feed: (changes, keep) => feed.feed(changes, keep),
           restore: (stored, revision) => feed.restore(stored, revision),
           rehearse: (batches) => feed.rehearse(batches),
@@ -135,16 +139,16 @@ test.each<[string, Sabotage, string[]]>([
   ["what goes along with others is kept", storing((all) => all.filter((c) => c.kind !== "task.remove")), [TASKS]],
   [
     "what is stored is fed in another order",
-    feeding((feed) => ({ restore: (s, revision) => feed.restore(s.toReversed(), revision) })),
+    feeding((feed) => ({ restore: (s, revision) => feed.restore([...s].reverse(), revision) })),
     [AGAIN],
   ],
   ["revisions begin anew", feeding((feed) => ({ restore: (s) => feed.restore(s, 0) })), [GOES_ON, EMPTIED]],
   [
     "nothing is fed where nothing is left",
-    feeding((feed) => ({ restore: (s, revision) => (s.length > 0 ? feed.restore(s, revision) : 0) })),
+    feeding((feed) => ({ restore: (s, revision) => ([...s].length > 0 ? feed.restore(s, revision) : 0) })),
     [EMPTIED],
   ],
-  ["what is stored is fed like a write", feeding((feed) => ({ restore: (s) => feed.feed(s).revision })), [ORPHAN]],
+  ["what is stored is fed like a write", feeding((feed) => ({ restore: (s) => feed.feed([...s]).revision })), [ORPHAN]],
 ])("%s", async (_, sabotage, expected) => {
   const failed = await failing(sabotage);
   if (expected.length === 0) expect(failed).toEqual([]);

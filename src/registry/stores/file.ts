@@ -48,7 +48,6 @@ interface Write {
 /** What there is while the store is open. */
 interface Opened {
   readonly feed: Feed;
-  readonly objects: Objects;
   readonly log: Log;
   readonly lock: Lock | undefined;
   readonly notice: Notice;
@@ -117,14 +116,14 @@ class FileStore implements Store {
       const log = await Log.open(logIn(this.#directory), ({ changes }) => objects.keep(changes), notice);
       try {
         if (log.doubtful) await this.#convert(log, objects, notice);
-        if (log.revision > 0) feed.restore(objects.all(), log.revision);
+        if (log.revision > 0) feed.restore(objects.drain(), log.revision);
       } catch (error) {
         await log.close();
         throw error;
       }
       const abort = (): void => void this.close().catch((error) => notice(`the store was not closed: ${error}`));
       signal?.addEventListener("abort", abort, { once: true });
-      return { feed, objects, log, lock, notice, stopListening: () => signal?.removeEventListener("abort", abort) };
+      return { feed, log, lock, notice, stopListening: () => signal?.removeEventListener("abort", abort) };
     } catch (error) {
       lock?.release();
       throw error;
@@ -168,7 +167,7 @@ class FileStore implements Store {
   }
 
   /** Those that were refused know; the others are stored all of them, or none. */
-  async #together({ feed, objects, log }: Opened, writes: readonly Write[]): Promise<void> {
+  async #together({ feed, log }: Opened, writes: readonly Write[]): Promise<void> {
     const accepted: Write[] = [];
     const batches: (readonly Change[])[] = [];
     let { revision } = feed;
@@ -183,13 +182,12 @@ class FileStore implements Store {
     }
     const kept = batches.flat();
     try {
-      if (log.doubtful) await log.replace(objects.all());
+      if (log.doubtful) await log.replace(feed.objects());
       if (kept.length > 0) await log.append({ changes: kept, revision });
     } catch (error) {
       for (const { reject } of accepted) reject(error);
       return;
     }
-    objects.keep(kept);
     for (const { changes, resolve, reject } of accepted) {
       try {
         resolve(changes.length === 0 ? feed.revision : feed.feed(changes).revision);
@@ -200,11 +198,11 @@ class FileStore implements Store {
   }
 
   /** A log that can't be written anew goes on growing, and it is tried again when it has grown by half. */
-  async #tidy({ objects, log, notice }: Opened): Promise<void> {
-    if (log.entries <= 2 * objects.size + this.#slack || log.entries <= 1.5 * this.#triedAt) return;
+  async #tidy({ feed, log, notice }: Opened): Promise<void> {
+    if (log.entries <= 2 * feed.size + this.#slack || log.entries <= 1.5 * this.#triedAt) return;
     this.#triedAt = 0;
     try {
-      await log.replace(objects.all());
+      await log.replace(feed.objects());
     } catch (error) {
       this.#triedAt = log.entries;
       notice(`${(error as Error).message}; the log goes on growing`);

@@ -5,12 +5,6 @@ import { KINDS } from "../kinds.ts";
 export class Objects {
   readonly #kinds = new Map<string, Map<string, Change>>(KINDS.map((kind) => [kind, new Map()]));
 
-  get size(): number {
-    let size = 0;
-    for (const objects of this.#kinds.values()) size += objects.size;
-    return size;
-  }
-
   keep(changes: readonly Change[]): void {
     for (const change of changes) {
       const [kind = "", verb] = change.kind.split(".");
@@ -23,6 +17,15 @@ export class Objects {
   /** A put for each, in an order that an empty registry accepts. */
   all(): Change[] {
     return [...this.#kinds.values()].flatMap((objects) => [...objects.values()]);
+  }
+
+  /** The same, each forgotten here as it is taken: so that many are never there twice. */
+  *drain(): Generator<Change, void, undefined> {
+    for (const objects of this.#kinds.values())
+      for (const [id, change] of objects) {
+        objects.delete(id);
+        yield change;
+      }
   }
 }
 

@@ -7,6 +7,10 @@ import type { Fed, Rehearsed } from "../registry.ts";
 /** What a store feeds; a registry is one. Nobody else may change it as long as the store is open. */
 export interface Feed {
   readonly revision: number;
+  /** How many objects there are: for a store that is open, those that are stored. */
+  readonly size: number;
+  /** A put for each of them, in an order that an empty registry accepts. */
+  objects(): readonly Change[];
   /**
    * Takes a batch, all of it or (with an error) none, and says what has become of each object: that is what is kept. `keep` is told
    * before anybody else is, for they may write the next batch at once.
@@ -16,7 +20,7 @@ export interface Feed {
    * Takes what was stored before, in one batch, and goes on from the revision that it was stored at. Its sandboxes may have outlived their
    * container or task.
    */
-  restore(stored: readonly Change[], revision: number): number;
+  restore(stored: Iterable<Change>, revision: number): number;
   /** What `feed` would make of these batches, one after the other. For stores that must keep before they feed. */
   rehearse(batches: readonly (readonly ChangeInput[])[]): Rehearsed[];
 }
