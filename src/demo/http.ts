@@ -21,6 +21,8 @@ export function killWeb(server: Server): void {
 
 /** Milliseconds until a failure is told: who asks in a loop would else leave no moment for anything, not for a signal either. */
 const AFTER_FAILURE = 50;
+/** For all of a request. Node's own time-out is for sockets that node connects, and these are not. */
+const LONGEST = 2_000;
 
 /** Who answered on a new connection from a namespace, or what went wrong ("ECONNREFUSED"). Never rejects. */
 export function fetchFrom(netns: string, address: string, port: number): Promise<string> {
@@ -28,13 +30,14 @@ export function fetchFrom(netns: string, address: string, port: number): Promise
     const failed = (error: NodeJS.ErrnoException) =>
       void setTimeout(resolve, AFTER_FAILURE, error.code ?? error.message);
     const createConnection = () => new Socket({ fd: inNetns(netns, () => connectTcp(address, port)) });
-    const asked = request({ createConnection, host: address, port, timeout: 2_000 }, (response) => {
+    const asked = request({ createConnection, host: address, port }, (response) => {
       const parts: Buffer[] = [];
       response.on("data", (part: Buffer) => parts.push(part));
       response.on("end", () => resolve(Buffer.concat(parts).toString()));
       response.on("error", failed);
     });
-    asked.on("timeout", () => asked.destroy(Object.assign(new Error("timeout"), { code: "timeout" })));
+    const late = setTimeout(() => asked.destroy(Object.assign(new Error("timeout"), { code: "timeout" })), LONGEST);
+    asked.on("close", () => clearTimeout(late));
     asked.on("error", failed);
     asked.end();
   });

@@ -17,22 +17,25 @@ export async function play(swarm: Swarm, stopped: () => boolean): Promise<void> 
         for (const question of ["web", "tasks.web", "db", "2.web", `-x ${vip}`]) await dig(question);
       },
     ],
-    ["Thirty requests to the virtual IP, each on a new connection", () => spread("client", vip, 80)],
-    ["The same port published: from outside, through the routing mesh", () => spread("outside", "192.0.2.1", 8080)],
+    ["Thirty requests to the virtual IP, each on a new connection", () => spread("client", vip, 80, stopped)],
+    [
+      "The same port published: from outside, through the routing mesh",
+      () => spread("outside", "192.0.2.1", 8080, stopped),
+    ],
     [
       "Scale web to five, with requests all the while",
       () =>
-        under(vip, async () => {
+        under(vip, stopped, async () => {
           for (const slot of [4, 5]) await swarm.addTask("web", slot);
         }),
     ],
     ["", () => dig("tasks.web")],
-    ["", () => spread("client", vip, 80)],
+    ["", () => spread("client", vip, 80, stopped)],
     ["Kill web.2: it is gone from names and kernel at once", () => swarm.kill("web", 2)],
     ["", () => dig("tasks.web")],
-    ["", () => spread("client", vip, 80)],
-    ["Drain web.3 and take it away, with requests all the while", () => under(vip, () => drain(swarm, 3))],
-    ["", () => spread("client", vip, 80)],
+    ["", () => spread("client", vip, 80, stopped)],
+    ["Drain web.3 and take it away, with requests all the while", () => under(vip, stopped, () => drain(swarm, 3))],
+    ["", () => spread("client", vip, 80, stopped)],
   ];
   for (const [title, step] of steps) {
     if (stopped()) return;
@@ -55,10 +58,11 @@ async function dig(question: string): Promise<void> {
 
 const reverseOf = (ip4: string): string => `${ip4.split(".").reverse().join(".")}.in-addr.arpa`;
 
-/** Who answers how often. */
-async function spread(from: string, address: string, port: number): Promise<void> {
+/** Who answers how often. One request at the most is waited for when it is to stop: it may take its whole time-out. */
+async function spread(from: string, address: string, port: number, stopped: () => boolean): Promise<void> {
   const counts = new Map<string, number>();
   for (let i = 0; i < VIP_REQUESTS; i++) {
+    if (stopped()) return;
     const who = await fetchFrom(pathOf(from), address, port);
     counts.set(who, (counts.get(who) ?? 0) + 1);
   }
@@ -67,10 +71,10 @@ async function spread(from: string, address: string, port: number): Promise<void
 }
 
 /** Requests one after the other while `work` is done; none may fail. */
-async function under(vip: string, work: () => Promise<void>): Promise<void> {
+async function under(vip: string, stopped: () => boolean, work: () => Promise<void>): Promise<void> {
   let [done, failed, over] = [0, 0, false];
   const load = async () => {
-    while (!over) {
+    while (!over && !stopped()) {
       const who = await fetchFrom(pathOf("client"), vip, 80);
       if (/^web\.\d+$/.test(who)) done++;
       else failed++;
@@ -83,6 +87,7 @@ async function under(vip: string, work: () => Promise<void>): Promise<void> {
     over = true;
     await Promise.all(loads);
   }
+  if (stopped()) return;
   console.log(
     `${`client$ curl ${vip}:80  (x${done})`.padEnd(44)} ${failed === 0 ? "none failed" : `${failed} FAILED`}`,
   );

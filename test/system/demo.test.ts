@@ -1,6 +1,7 @@
 /** `eleven demo` as root: the front door. */
 import { execFile, execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -39,7 +40,7 @@ function started(command = process.execPath, words = ["dist/main.js", "demo"]) {
 describe.skipIf(withoutNamespaces() || !have("nft") || !have("script"))("eleven demo", () => {
   test("names, virtual IP, published port, scaling, killing, draining: nothing fails, nothing is left", async () => {
     const { stdout } = await run(process.execPath, ["dist/main.js", "demo", "--once"]);
-    const shares = stdout.split("\n").filter((l) => l.includes("(x30)"));
+    const shares = stdout.split("\n").filter((l) => l.includes("(x30)") && !l.includes("failed"));
     expect(shares.map((l) => [...l.matchAll(/web\.(\d) \d+/g)].map((m) => m[1]).join())).toEqual([
       "1,2,3",
       "1,2,3",
@@ -93,6 +94,19 @@ describe.skipIf(withoutNamespaces() || !have("nft") || !have("script"))("eleven 
     expect(errors()).toBe("");
   });
 
+  test("SIGTERM ends it soon while every request runs into its time-out", async () => {
+    const { child, said, output } = started();
+    await said("# Names");
+    const rules = "table inet deaf { chain out { type filter hook output priority 0; tcp dport 80 drop; }; }";
+    execFileSync("ip", ["netns", "exec", "eleven-client", "nft", rules]);
+    await said("# Thirty");
+    const signalled = performance.now();
+    child.kill("SIGTERM");
+    expect((await once(child, "exit"))[0], output()).toBe(0);
+    expect(performance.now() - signalled).toBeLessThan(10_000); // thirty requests would take a minute
+    expect(left()).toEqual([]);
+  });
+
   test("a terminal that is closed ends it, and nothing is left", async () => {
     // `script` gives it a terminal of its own, which goes when `script` is killed.
     const { child, said } = started("script", ["-qefc", `${process.execPath} dist/main.js demo`, "/dev/null"]);
@@ -143,4 +157,16 @@ test("requests that all fail at once leave time for everything else", async () =
   let failed = 0;
   while (!over && failed++ < 1_000) expect(await fetchFrom("/nowhere", "127.0.0.1", 80)).toBe("ENOENT");
   expect(failed).toBeLessThan(10);
+});
+
+test("a request that nobody answers fails after two seconds", async () => {
+  const server = createServer(() => {}).listen(0, "127.0.0.1"); // takes the connection, and says nothing
+  onTestFinished(() => void server.close());
+  await once(server, "listening");
+  const sockets: Socket[] = [];
+  server.on("connection", (socket) => sockets.push(socket));
+  const began = performance.now();
+  expect(await fetchFrom("/proc/self/ns/net", "127.0.0.1", (server.address() as AddressInfo).port)).toBe("timeout");
+  expect(performance.now() - began).toBeLessThan(5_000);
+  for (const socket of sockets) socket.destroy();
 });
