@@ -85,6 +85,8 @@ async function assembled(
   await ready.catch((error) => {
     throw new Error(`can't listen: ${error instanceof Error ? error.message : error}`);
   });
+  if (![...node.state.sandboxes.values()].some(({ listen }) => listen.length > 0))
+    onNotice("nothing listens yet: sandboxes come with files or through the API", "info");
   const began = performance.now();
   const state = () => stateLines({ node, config: config.status(), seconds: (performance.now() - began) / 1_000 });
   return { node, config, state, close: () => closeAll(parts) };

@@ -194,6 +194,9 @@ describe.skipIf(!have("dig"))("eleven agent", () => {
   test("starts with nothing at all", async () => {
     const served = await stays(["agent"], { env: { STATE_DIRECTORY: mkdtempSync(join(tmpdir(), "eleven-")) } });
     expect(served.line).toMatch(/no sandboxes, nothing listens$/);
+    await eventually(served.errors, (text) =>
+      text.includes("nothing listens yet: sandboxes come with files or through the API"),
+    );
     expect(await served.stop()).toBe(0);
   });
 
@@ -269,7 +272,7 @@ describe.skipIf(!have("dnsperf"))("while dnsperf asks", () => {
       "-Q",
       "2000",
       "-l",
-      "50",
+      "110",
     ]);
     let output = "";
     perf.stdout.on("data", (text) => {
@@ -286,7 +289,7 @@ describe.skipIf(!have("dnsperf"))("while dnsperf asks", () => {
     await once(perf, "close");
     expect(/Queries sent:\s+(\d+)/.exec(output)?.[1]).toMatch(/\d{4}/);
     expect(/Queries lost:\s+(\d+)/.exec(output)?.[1]).toBe("0");
-  });
+  }, 120_000);
 });
 
 /** Asks until the name is there; each question that is sent is answered first. */

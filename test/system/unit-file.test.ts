@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { type Confinement, capabilitiesOf, confined, readUnit } from "./confinement.ts";
-import { have, serve } from "./dig.ts";
+import { dig, freePort, have, serve, stays } from "./dig.ts";
 import { eventually, Namespaces, withoutNamespaces } from "./namespaces.ts";
 import { ownRedirectTable } from "./owned-table.ts";
 
@@ -86,6 +86,27 @@ sandboxes:
       expect(await served.stop()).toBe(0);
       expect(await ns.exec("redirect", "nft", "list", "ruleset")).toBe("");
       expect(readFileSync(conf, "utf8")).toBe("nameserver 192.0.2.53\n");
+    });
+
+    test("as an agent: keeps what it is told, and reads its file again", async () => {
+      const file = join(folder, "eleven.yaml");
+      const port = await freePort();
+      const text = (name: string) =>
+        `upstreams: []\nnetworks: { n: { subnet: 10.5.9.0/24 } }\ncontainers: { ${name}: { networks: [n] } }\nsandboxes: { s: { container: ${name}, listen: "127.0.0.1:${port}" } }\n`;
+      writeFileSync(file, text("one"));
+      const served = await stays(["agent", "--config", file], {
+        within: confined(unit, { writable: [join(folder, "state")] }),
+        env: { STATE_DIRECTORY: join(folder, "state") },
+        started: (child) => onTestFinished(() => void child.kill("SIGKILL")),
+      });
+      writeFileSync(file, text("two"));
+      process.kill(served.pid, "SIGHUP"); // as ExecReload= does
+      await eventually(
+        () => dig(port, "+short", "two"),
+        (said) => said !== "",
+      );
+      expect(await served.stop()).toBe(0);
+      expect(readFileSync(join(folder, "state", "objects", "objects.log"), "latin1")).toContain('"two"');
     });
 
     // What is left out of the unit's set, and what does not work then.
