@@ -48,7 +48,11 @@ export const wordOf = (argument: Argument): string => `${argument.name()}${argum
 
 function usageOfGroup(command: Command): string {
   const subcommands = command.commands.filter((sub) => sub.name() !== "help");
-  if (subcommands.length <= 2) return `usage: ${subcommands.map(usageOf).join(", or ")}`;
+  if (subcommands.length <= 3)
+    return `usage: ${subcommands
+      .map(usageOf)
+      .join(", ")
+      .replace(/, (?=[^,]*$)/, ", or ")}`;
   const path = pathOf(command);
   return `usage: ${path} ${subcommands.map((sub) => sub.name()).join("|")}; ${path} --help says more`;
 }

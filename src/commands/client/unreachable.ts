@@ -35,7 +35,7 @@ function whom(socket: string): string {
       return `root and group ${group}; use sudo, or be in it: sudo usermod -aG ${group} $USER, and log in anew`;
     }
   } catch {} // it is below a directory that can't be looked into
-  return `root alone; use sudo, or let a group in: control: { group: NAME, mode: "0660" } in the agent's config`;
+  return "root alone; use sudo, or let a group in: control: { group: NAME } in the agent's config";
 }
 
 function groupName(gid: number): string {
