@@ -26,6 +26,7 @@ const sandbox = {
   member: { kind: "container", id: "client" },
   listen: [{ address: "127.0.0.1", port: 5300 }],
 };
+const LONG = "abcdef0123456789".repeat(4);
 const mynet = { id: "mynet", name: "mynet", driver: "overlay", subnets: [{ cidr: "10.0.1.0/24" }], internal: true };
 
 const WORLD: Replies = {
@@ -115,6 +116,16 @@ describe("lists", () => {
   ])("%s asks %s", async (words, expected) => {
     await run(words);
     expect(agent.asked.join("\n")).toBe(expected);
+  });
+
+  test.each([
+    ["container ls", "abcdef012345"],
+    ["container ls --no-trunc", LONG],
+    ["container ls -q", LONG],
+    ["container ls --format '{{.ID}}'", LONG],
+  ])("%s shows a long id as %s", async (words, id) => {
+    agent.say({ "GET /v1/containers": { body: { items: [{ ...client, id: LONG }] } } });
+    expect((await run(words)).split("\n").at(-1)!.split(" ")[0]).toBe(id);
   });
 });
 
@@ -212,10 +223,11 @@ describe("writes", () => {
     ["sandbox create", "", "a sandbox is somebody's: --container NAME or --task ID"],
     ["container create a/b?c", "/v1/containers/a%2Fb%3Fc", {}],
   ])("%s", async (words, path, body) => {
-    agent.say({ [`PUT ${path}`]: written({ id: "it" }) });
+    agent.say({ [`PUT ${path}`]: written({ id: "it" }), "GET *": { body: {} } });
     const said = await run(words);
-    if (path === "") expect([said, agent.asked]).toEqual([`! ${body}\nexit 2`, []]);
-    else expect([said, agent.asked]).toEqual(["it", [`PUT ${path}${NEXT} If-None-Match: * ${JSON.stringify(body)}`]]);
+    const asked = agent.asked.filter((line) => !line.startsWith("GET"));
+    if (path === "") expect([said, asked]).toEqual([`! ${body}\nexit 2`, []]);
+    else expect([said, asked]).toEqual(["it", [`PUT ${path}${NEXT} If-None-Match: * ${JSON.stringify(body)}`]]);
   });
 
   test.each([
@@ -228,8 +240,8 @@ describe("writes", () => {
     ["service update web --network-rm mynet --unset balance", { networks: [], balance: null }],
     ["service update web --ttl-stable 5", { ttl: { stable: 5 } }],
   ])("%s", async (words, body) => {
-    agent.say({ ...WORLD, "PATCH /v1/services/web": written(web) });
-    expect([await run(words), agent.asked[1]]).toEqual([
+    agent.say({ ...WORLD, "PATCH /v1/services/web": written(web), "GET *": { body: {} } });
+    expect([await run(words), agent.asked.at(-1)]).toEqual([
       "web",
       `PATCH /v1/services/web${NEXT} If-Match: "5" ${JSON.stringify(body)}`,
     ]);
@@ -245,11 +257,16 @@ describe("writes", () => {
     ],
     [
       "service create new --network mynet --replicas 2",
-      { "GET /v1/services": { body: { revision: 7, items: [] } }, "POST /v1/changes": written([]) },
+      {
+        "GET /v1/networks/mynet": { body: { ...mynet, id: "n-1" } },
+        "GET /v1/services": { body: { revision: 7, items: [] } },
+        "POST /v1/changes": written([]),
+      },
       "new",
       [
+        "GET /v1/networks/mynet",
         "GET /v1/services?name=new",
-        `POST /v1/changes${NEXT} If-Match: "7" {"changes":[{"kind":"service.put","service":{"networks":[{"network":"mynet"}],"name":"new"}},{"kind":"task.put","task":{"service":"new","slot":1}},{"kind":"task.put","task":{"service":"new","slot":2}}]}`,
+        `POST /v1/changes${NEXT} If-Match: "7" {"changes":[{"kind":"service.put","service":{"networks":[{"network":"n-1"}],"name":"new"}},{"kind":"task.put","task":{"service":"new","slot":1}},{"kind":"task.put","task":{"service":"new","slot":2}}]}`,
       ],
     ],
     [
@@ -357,8 +374,50 @@ describe("writes", () => {
       ["PUT /v1/containers/c?wait=applied&timeout=2 If-None-Match: * {}"],
     ],
     [
+      "container create c --network mynte",
+      { "GET /v1/networks/mynte": { status: 404, body: { status: 404, detail: 'there is no network "mynte"' } } },
+      '! eleven: there is no network "mynte"; did you mean mynet?\nexit 3',
+      ["GET /v1/networks/mynte", "GET /v1/networks"],
+    ],
+    [
+      "sandbox create s --container client --no-wait",
+      { "GET /v1/containers/client": { body: { ...client, id: LONG } }, "PUT /v1/sandboxes/s": written(sandbox) },
+      "client",
+      [
+        "GET /v1/containers/client",
+        `PUT /v1/sandboxes/s If-None-Match: * {"member":{"kind":"container","id":"${LONG}"}}`,
+      ],
+    ],
+    [
+      "container update client --network-add lan --network-rm mynet --no-wait",
+      {
+        "GET /v1/containers/client": {
+          etag: "3",
+          body: { ...client, endpoints: [{ network: "n-1" }, { network: "n-2", ip4: "10.2.0.2" }] },
+        },
+        "GET /v1/networks/mynet": { body: { ...mynet, id: "n-1" } },
+        "GET /v1/networks/lan": { body: { id: "n-3" } },
+        "PATCH /v1/containers/client": written(client),
+      },
+      "client",
+      [
+        ...["GET /v1/networks/mynet", "GET /v1/containers/client", "GET /v1/networks/lan"],
+        'PATCH /v1/containers/client If-Match: "3" {"endpoints":[{"network":"n-2","ip4":"10.2.0.2"},{"network":"n-3"}]}',
+      ],
+    ],
+    [
+      "container rm abcdef012345 --no-wait",
+      {
+        "DELETE /v1/containers/abcdef012345": { status: 404, body: { status: 404, detail: "there is none" } },
+        "GET /v1/containers": { body: { items: [{ id: LONG, name: "client" }] } },
+      },
+      `! eleven: there is none; did you mean ${LONG}?\nexit 3`,
+      ["DELETE /v1/containers/abcdef012345", "GET /v1/containers"],
+    ],
+    [
       "container create c --network nte",
       {
+        "GET /v1/networks/nte": { body: { id: "nte" } },
         "PUT /v1/containers/c": {
           status: 400,
           body: {
@@ -377,7 +436,7 @@ describe("writes", () => {
         !   /hostname: must be a string, not 5
         exit 2
       `,
-      [`PUT /v1/containers/c${NEXT} If-None-Match: * {"endpoints":[{"network":"nte"}]}`],
+      ["GET /v1/networks/nte", `PUT /v1/containers/c${NEXT} If-None-Match: * {"endpoints":[{"network":"nte"}]}`],
     ],
   ])("%s", async (words, replies, expected, asked) => {
     agent.say({ ...WORLD, ...replies });

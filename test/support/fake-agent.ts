@@ -17,7 +17,7 @@ export interface Reply {
   readonly open?: boolean;
 }
 
-/** By "GET /v1/services"; of several, each is said once and the last again and again. What has none is a 404. */
+/** By "GET /v1/services"; of several, each is said once and the last again and again. What has none is a 404. With "GET *", objects are whatever is asked for. */
 export type Replies = Readonly<Record<string, Reply | readonly Reply[]>>;
 
 export interface FakeAgent {
@@ -47,6 +47,8 @@ export async function fakeAgent(): Promise<FakeAgent> {
     });
   });
   const next = (key: string): Reply => {
+    if (replies[key] === undefined && replies["GET *"] !== undefined && key.startsWith("GET /v1/"))
+      return { body: { id: decodeURIComponent(key.replace(/.*\//, "")) } };
     const known = replies[key] ?? { status: 404, body: { status: 404, detail: `no reply to ${key}` } };
     if (!Array.isArray(known)) return known as Reply;
     const at = said.get(key) ?? 0;

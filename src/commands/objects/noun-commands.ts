@@ -43,7 +43,8 @@ function addReading(group: Command, noun: Noun, doing: Doing): void {
     .description(`list ${plural}`)
     .addOption(filterOption("label=K[=V], name, network, service, source (a file, or api)"))
     .addOption(formatOption())
-    .addOption(quietOption("ids only"));
+    .addOption(quietOption("ids only"))
+    .option("--no-trunc", "ids of 64 digits as they are, not 12 of them");
   doing(
     ls,
     act(noun, ({ listObjects }) => listObjects),

@@ -14,6 +14,7 @@ import { draftOf } from "./draft.ts";
 import type { Draft } from "./filling.ts";
 import { isUnknown, objectNamed, suggesting } from "./find.ts";
 import type { Noun, Row } from "./nouns.ts";
+import { idsFrom, leaving, withIds } from "./references.ts";
 import { createWithTasks } from "./scale.ts";
 
 export async function listObjects(call: Call, noun: Noun): Promise<ExitCode> {
@@ -27,7 +28,7 @@ export async function listObjects(call: Call, noun: Noun): Promise<ExitCode> {
     return EXIT.done;
   }
   if (noun.kind === "service" && showsReplicas(format)) rows = await withTasks(client, rows);
-  const text = formatRows(rows, noun.columns, format);
+  const text = formatRows(rows, noun.columns, format, { whole: options["trunc"] === false });
   if (text !== "") shell.print(text);
   return EXIT.done;
 }
@@ -57,7 +58,7 @@ export async function inspectObjects(call: Call, noun: Noun): Promise<ExitCode> 
 }
 
 export async function createObject(call: Call, noun: Noun): Promise<ExitCode> {
-  const draft = draftOf(noun.kind, "create", call.options);
+  const draft = await withIds(draftOf(noun.kind, "create", call.options), {}, idsFrom(agentOf(call)));
   const name = call.words[0] ?? nameFor(noun, draft);
   const { replicas } = call.options;
   const { code, body } =
@@ -72,9 +73,11 @@ export async function createObject(call: Call, noun: Noun): Promise<ExitCode> {
 
 export async function updateObject(call: Call, noun: Noun): Promise<ExitCode> {
   const name = call.words[0]!;
+  const idOf = idsFrom(agentOf(call));
+  const networkRm = await leaving(call.options["networkRm"], idOf);
   const { code, body } = await unlessChanged(async () => {
     const { object, etag } = await objectNamed(agentOf(call), noun, name);
-    const patch = draftOf(noun.kind, "update", call.options, object);
+    const patch = await withIds(draftOf(noun.kind, "update", { ...call.options, networkRm }, object), object, idOf);
     if (Object.keys(patch).length === 0)
       throw new UsageError(`nothing to change; eleven ${noun.kind} update --help lists what can be`);
     return write(call, "PATCH", pathTo(noun.plural, `${object["id"]}`), { body: patch, ifMatch: etag });

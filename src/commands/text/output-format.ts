@@ -14,13 +14,15 @@ export interface Column<Row> {
   readonly hidden?: boolean;
 }
 
-/** "" and undefined: a table of all columns. A template sees a row's columns and its own fields, and `json .` the row itself. */
+/** "" and undefined: a table of all columns, long ids cut short unless `whole`. A template sees a row's columns and its own fields, and `json .` the row itself. */
 export function formatRows<Row extends object>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
   format: string | undefined,
+  { whole = false }: { readonly whole?: boolean } = {},
 ): string {
-  if (format === undefined || format === "" || format === "table") return allColumns(rows, columns);
+  if (format === undefined || format === "" || format === "table")
+    return allColumns(rows, columns, whole ? (cell) => cell : shortened);
   if (format === "json") return rows.map((row) => plainJson(row)).join("\n");
   const [, asTable, text] = /^(table\s+)?([\s\S]*)$/.exec(unescaped(format)) as unknown as [string, string?, string?];
   checkFields(text!, [...columns.map(({ name }) => name), ...rows.flatMap((row) => Object.keys(row))]);
@@ -55,9 +57,14 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join("\n");
 }
 
-function allColumns<Row>(rows: readonly Row[], columns: readonly Column<Row>[]): string {
+/** Of the ids that containers have, so much is shown. */
+export const SHORT = 12;
+
+const shortened = (cell: string): string => cell.replace(/\b[0-9a-f]{64}\b/g, (id) => id.slice(0, SHORT));
+
+function allColumns<Row>(rows: readonly Row[], columns: readonly Column<Row>[], cut: (cell: string) => string): string {
   const shown = columns.filter(({ hidden }) => !hidden);
-  return table([shown.map(({ head }) => head), ...rows.map((row) => shown.map(({ of }) => plain(of(row))))]);
+  return table([shown.map(({ head }) => head), ...rows.map((row) => shown.map(({ of }) => plain(cut(of(row)))))]);
 }
 
 /** A field that nothing has is a slip of the pen; one that this row lacks is empty. */
