@@ -428,11 +428,16 @@ test("a batch, octet by octet", () => {
 });
 
 test("what is written again is the same octets, wherever it stands and in whichever table", () => {
-  const first: Change = { kind: "set.add", set: { name: "s", key: ["ipv4_addr"] } };
+  const first = { kind: "set.add", set: { name: "s", key: ["ipv4_addr"] } } as const satisfies Change;
   const values = ["tcp", "udp"];
   const again: Change = {
     kind: "rule.add",
     rule: { chain: "c", statements: [{ kind: "one of", what: "meta l4proto", values }] },
+  };
+  const elements: Change = {
+    kind: "elements.add",
+    set: first.set,
+    elements: [{ key: "10.0.0.1" }, { key: "10.0.0.2" }],
   };
   const octets = (table: string, changes: readonly Change[], family?: Family): string =>
     writeBatch(table, changes, undefined, family).messages.octets.toString("hex");
@@ -440,6 +445,7 @@ test("what is written again is the same octets, wherever it stands and in whiche
     ["t", [again]],
     ["t", [first, again]],
     ["t", [again, first, again]],
+    ["t", [first, elements, again, elements]],
     ["other", [again]],
     ["t", [again], "ip"],
   ];

@@ -116,7 +116,7 @@ class BatchWriter {
     const kept = KEPT.get(change);
     if (kept !== undefined) this.#again(change, kept);
     else this.#write(change);
-    if (kept === undefined && !change.kind.startsWith("elements.")) KEPT.set(change, ONCE);
+    if (kept === undefined) KEPT.set(change, ONCE);
   }
 
   #again(change: Change, kept: Kept): void {

@@ -10,6 +10,8 @@ export interface Dialect {
   readonly led: { readonly ports: readonly Keyed[]; readonly declared: readonly Keyed[]; to(mark: string): string };
   /** From what is there to what shall be. */
   step(before: Installed | undefined, server: VirtualServer | undefined): Step;
+  /** What a new table has of the server that another new table may have otherwise: elements of maps of slots. */
+  turn(server: VirtualServer): { readonly installed: Installed; readonly slots: readonly Placed[] };
   /** The server as the table has it; undefined if it has something else. `there`: elements by where they are. */
   asFound(server: VirtualServer, there: ReadonlyMap<string, Placed>): Found | undefined;
   /** Mark of the server that may have left this behind, between two transactions of a step. */

@@ -39,6 +39,13 @@ export class Phase {
   }
 }
 
+/** Elements of maps that are there. */
+export function added(elements: readonly Placed[]): readonly Change[] {
+  const lists = new Map<Name, Element[]>();
+  for (const element of elements) put(lists, element);
+  return grouped("elements.add", lists);
+}
+
 function put(into: Map<Name, Element[]>, element: Placed): void {
   const list = into.get(element.in);
   if (list === undefined) into.set(element.in, [element]);

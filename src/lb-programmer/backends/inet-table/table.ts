@@ -9,6 +9,7 @@ import { mayHold } from "../common/own.ts";
 import { whereOf } from "../common/where.ts";
 import { changesOf, madeBy } from "./changes.ts";
 import type { Dialect, Installed } from "./dialect.ts";
+import { chunks, NewTables } from "./new-tables.ts";
 import { NOTHING, otherElements, type Parts } from "./parts.ts";
 import { lookAt, Refusal, readTable, rehearse, transaction } from "./transaction.ts";
 import { marksIn, understand, type Whole } from "./understand.ts";
@@ -28,6 +29,7 @@ const CHUNK = 1000;
 export class InetTable {
   readonly #dialect: Dialect;
   readonly #chunk: number;
+  readonly #tables: NewTables;
   /** By target and namespace (`whereOf`); missing: never looked. */
   readonly #known = new Map<string, { readonly known: Known }>();
   /** The kernel has all that we need. */
@@ -36,6 +38,7 @@ export class InetTable {
   constructor(dialect: Dialect, chunk: number = CHUNK) {
     this.#dialect = dialect;
     this.#chunk = chunk;
+    this.#tables = new NewTables(dialect, chunk);
   }
 
   /** Tries the whole skeleton without installing it, once: a kernel that lacks a piece says so. */
@@ -62,7 +65,8 @@ export class InetTable {
       return EMPTY;
     }
     const sets = new Set(table.sets.map(({ name }) => name));
-    this.#known.set(whereOf(target), { known: heldOf(found.state, found.servers, sets) });
+    const others: Parts = { ...NOTHING, elements: otherElements(found.state) };
+    this.#known.set(whereOf(target), { known: heldOf(others, found.servers, sets) });
     return found.state;
   }
 
@@ -109,6 +113,7 @@ export class InetTable {
 
   clear(): void {
     this.#known.clear();
+    this.#tables.clear();
   }
 
   async #change(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number> {
@@ -143,23 +148,15 @@ export class InetTable {
   /** Everything from nothing. The old table, if there is one, goes in the same transaction. */
   async #rebuild(target: LbTarget, desired: LbState): Promise<number> {
     if (!this.isKnown(target)) this.look(target);
-    let begin: readonly Change[] = [...this.#removal(target), { kind: "table.add" }];
-    const sets = new Set<string>();
-    const all: Installed[] = [];
+    let begin: readonly Change[] = [...this.#removal(target), NEW];
     this.forget(target);
-    const others: Parts = { ...NOTHING, elements: otherElements(desired) };
-    let first = [{ before: NOTHING, after: others }];
+    const { transactions, servers, sets, others } = this.#tables.of(desired);
     let changed = 0;
-    for (const servers of chunks(desired.servers, this.#chunk)) {
-      const steps = servers.map((server) => this.#dialect.step(undefined, server));
-      const changes = changesOf(this.#dialect.skeleton, [...first, ...steps], sets).flat(); // nobody is led yet: it is one
+    for (const changes of transactions) {
       changed += await transaction(target, [...begin, ...changes]);
-      for (const name of madeBy(changes)) sets.add(name);
-      all.push(...steps.flatMap(({ installed }) => installed ?? []));
       begin = [];
-      first = [];
     }
-    this.#known.set(whereOf(target), { known: heldOf(desired, all, sets) });
+    this.#known.set(whereOf(target), { known: heldOf(others, servers, sets) });
     return changed;
   }
 
@@ -184,14 +181,11 @@ function mostOf({ kind }: LbTarget, before: Known): number {
 const elementsIn = ({ servers, others }: Held): number =>
   [...servers.values()].reduce((sum, { server }) => sum + 2 * server.destinations.length + 8, others.elements.length);
 
-const heldOf = (state: LbState, servers: readonly Installed[], sets: Set<string>): Held => ({
-  sets,
+const heldOf = (others: Parts, servers: readonly Installed[], sets: ReadonlySet<string>): Held => ({
+  sets: new Set(sets),
   servers: new Map(servers.map((installed) => [installed.server.key, installed])),
-  others: { ...NOTHING, elements: otherElements(state) },
+  others,
 });
 
-/** At least one chunk, even of nothing. */
-function chunks<T>(items: readonly T[], size: number): readonly (readonly T[])[] {
-  const count = Math.max(1, Math.ceil(items.length / size));
-  return Array.from({ length: count }, (_, i) => items.slice(i * size, (i + 1) * size));
-}
+/** The same object each time, whose octets are kept. */
+const NEW: Change = { kind: "table.add" };

@@ -44,8 +44,22 @@ export function serverParts(server: VirtualServer, start = 0): Parts {
   if (ownsVip(server)) elements.push(...vipElements(server, goto, idle));
   elements.push(...portElements(server, goto, idle));
   for (const task of destinations) elements.push(taskElement(server, task));
-  const row = turned(server, slots(server), start);
+  const row = slots(server);
+  elements.push(...slotElements(server, start, row));
   return affinity === 0 ? turning(server, row, elements) : remembering(server, row, elements);
+}
+
+/** Of these elements, those that are others where its turns begin with another slot; nothing else is. */
+export function slotElements(server: VirtualServer, start: number, row = slots(server)): readonly Placed[] {
+  const { mark, affinity } = server;
+  const to = turned(server, row, start);
+  if (affinity > 0)
+    return numbered(
+      turnsName(server),
+      mark,
+      to.map((task) => `goto ${taskChain(mark, task)}`),
+    );
+  return row.length === 1 ? [] : numbered(slotsName(server), mark, to);
 }
 
 function vipElements(
@@ -85,18 +99,16 @@ const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destinat
 });
 
 /** Connections take turns. A single task needs no slots. */
-function turning(server: VirtualServer, row: readonly string[], others: readonly Placed[]): Parts {
+function turning(server: VirtualServer, row: readonly string[], elements: readonly Placed[]): Parts {
   const { mark, vip } = server;
-  const one = row.length === 1;
-  const elements = one ? [] : numbered(slotsName(server), mark, row);
-  const to = one ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
+  const to = row.length === 1 ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
   const rules = row.length === 0 ? [] : [[counted(server), dnat(familyOf(vip), to)]];
   const chains = new Map([[serverChain(mark), rules]]);
-  return { elements: [...others, ...elements], chains, sets: new Map(), ...named(server) };
+  return { elements, chains, sets: new Map(), ...named(server) };
 }
 
 /** Clients come back to the task they had. */
-function remembering(server: VirtualServer, row: readonly string[], others: readonly Placed[]): Parts {
+function remembering(server: VirtualServer, row: readonly string[], elements: readonly Placed[]): Parts {
   const { mark, affinity, vip } = server;
   const family = familyOf(vip);
   const saddr = [`${IP[family]} saddr`] as const;
@@ -115,12 +127,7 @@ function remembering(server: VirtualServer, row: readonly string[], others: read
     // Two rules: where the set is full, the first ends there, and the client is served without being remembered.
     chains.set(taskChain(mark, task), [[{ kind: "update", set: clients, key: saddr }], [dnat(family, task)]]);
   }
-  const turns = numbered(
-    turnsName(server),
-    mark,
-    row.map((task) => `goto ${taskChain(mark, task)}`),
-  );
-  return { elements: [...others, ...turns], chains, sets, ...named(server) };
+  return { elements, chains, sets, ...named(server) };
 }
 
 const counted = ({ mark }: VirtualServer): Statement => ({ kind: "count", counter: serverChain(mark) });

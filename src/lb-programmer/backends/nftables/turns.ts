@@ -8,7 +8,7 @@ import { idOf, keeping } from "../inet-table/changes.ts";
 import type { Dialect, Found, Installed, Step } from "../inet-table/dialect.ts";
 import { NOTHING, type Placed } from "../inet-table/parts.ts";
 import { isLeading, isSlotMap } from "../inet-table/sets.ts";
-import { leaverOf, serverChain, serverParts } from "./parts.ts";
+import { leaverOf, serverChain, serverParts, slotElements } from "./parts.ts";
 import { SKELETON } from "./skeleton.ts";
 import { ROOM } from "./slots.ts";
 
@@ -21,6 +21,10 @@ export const turning = (random: () => number = Math.random): Dialect => ({
     to: (mark) => `goto s-${mark}`,
   },
   step: (before, server) => stepTo(before, server, random),
+  turn: (server) => {
+    const form = drawn(random);
+    return { installed: { server, form }, slots: slotElements(server, form) };
+  },
   asFound,
   leaver,
 });
@@ -33,12 +37,13 @@ function stepTo(before: Installed | undefined, server: VirtualServer | undefined
     if (keeping(old, same)(serverChain(server.mark)))
       return { before: old, after: same, installed: { server, form: before.form } };
   }
-  const start = Math.floor(random() * MANY);
+  const start = drawn(random);
   return { before: old, after: serverParts(server, start), installed: { server, form: start } };
 }
 
 /** Many times more than slots, so that each is as likely. */
 const MANY = 2 ** 24;
+const drawn = (random: () => number): number => Math.floor(random() * MANY);
 
 /** Undefined if slots lead elsewhere. */
 function asFound(server: VirtualServer, there: ReadonlyMap<string, Placed>): Found | undefined {

@@ -34,6 +34,7 @@ export const MARKS: Dialect = {
     const form = formOf(server);
     return { before: old, after: serverParts(server, form === IDLE), installed: { server, form } };
   },
+  turn: (server) => ({ installed: { server, form: formOf(server) }, slots: [] }),
   // Where IPVS says otherwise, a step was interrupted between the two, or somebody changed IPVS.
   asFound: (server, there) => {
     const form = there.has(idOf(idleElement(server))) ? IDLE : SERVING;
