@@ -9,6 +9,7 @@ import { NftablesBackend } from "../../src/lb-programmer/backends/nftables/backe
 import { diff } from "../../src/lb-programmer/diff.ts";
 import { EMPTY, type LbState, type LbTarget } from "../../src/lb-programmer/state.ts";
 import { StateDir } from "../../src/os/state-dir.ts";
+import { parseState } from "../lb-programmer/state-text.ts";
 import { freshNamespace, type Namespace, privileged } from "./namespaces.ts";
 
 const FORWARD = "net/ipv4/ip_forward";
@@ -133,6 +134,16 @@ describe.skipIf(!privileged())("settings", () => {
     await second.clear(target);
     await expectLeft(`${FORWARD}=0 ${REDIRECTS}=1 ${TCP}=500`);
     for (const backend of [first, second]) backend.close();
+  });
+
+  test("one that can't be set is said when the rules are there: nothing is at work any more", async () => {
+    const text = "server web/mynet/4 10.0.1.4 mark 256 arriving rr\n10.0.1.5 1\nsysctl net/ipv4/no_such_thing 1";
+    const state = parseState(text);
+    const backend = new NftablesBackend({ found: start() });
+    onTestFinished(() => backend.close());
+    const applied = backend.apply(target, diff(await backend.read(target, []), state), state);
+    await expect(applied).rejects.toThrow("net/ipv4/no_such_thing");
+    expect((await backend.read(target, [])).servers).toEqual(state.servers);
   });
 
   test("what only another backend can set is remembered for that one, if this one comes in between", async () => {

@@ -75,10 +75,9 @@ export class NftablesBackend implements LbBackend {
 
   /** How often that has changed nftables' rules; undefined: more often than we know. */
   async #apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number | undefined> {
-    this.#found.set(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
     const publishing = ops.some(({ op }) => op.startsWith("published."));
     if (publishing) this.#localnet.close(target, desired.published);
-    const changed = await this.#table.change(target, ops, desired);
+    const changed = await this.#changeBoth(target, ops, desired);
     const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
     await changeAddresses(target, added, removed);
@@ -89,6 +88,18 @@ export class NftablesBackend implements LbBackend {
     }
     endConnections(target, ops, desired);
     return publishing ? undefined : changed; // iptables' rules may be nftables'
+  }
+
+  /** Rules, and settings while the kernel is at the rules: another thread waits for it. Both have ended when this resolves or rejects. */
+  async #changeBoth(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<number | undefined> {
+    const rules = this.#table.change(target, ops, desired);
+    let changed: number | undefined;
+    try {
+      this.#found.set(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+    } finally {
+      changed = await rules;
+    }
+    return changed;
   }
 
   async connections(target: LbTarget, server: VirtualServer, destination: Destination): Promise<number> {
