@@ -9,6 +9,7 @@ export function changed<T extends object>(
 ): Changed<T> {
   const out: Changed<T> = { added: [], replaced: [], removed: [] };
   const [olds, news] = withoutCommon(actual, desired);
+  if (olds.length === 0) return { added: [...news], replaced: [], removed: [] };
   const there = new Map(olds.map((entry) => [keyOf(entry), entry]));
   for (const entry of news) {
     const key = keyOf(entry);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { parseAttributes, parseMessages } from "../../src/os/netlink/read.ts";
 import { MessageWriter } from "../../src/os/netlink/write.ts";
-import { writeBatch } from "../../src/os/nftables/batch.ts";
+import { keepOctets, writeBatch } from "../../src/os/nftables/batch.ts";
 import { compile } from "../../src/os/nftables/compile.ts";
 import { idOf, octetsOf, sizeOf, type TypeName, textOf } from "../../src/os/nftables/datatype.ts";
 import { elementsOf, parseElements } from "../../src/os/nftables/element.ts";
@@ -449,6 +449,7 @@ test("what is written again is the same octets, wherever it stands and in whiche
     ["other", [again]],
     ["t", [again], "ip"],
   ];
+  keepOctets([first, again, elements]);
   for (let i = 0; i < 3; i++)
     for (const [table, changes, family] of batches) {
       const { messages } = writeBatch(table, changes, undefined, family);

@@ -90,8 +90,12 @@ interface Kept {
 }
 
 const KEPT = new WeakMap<Change, Kept>();
-/** Most changes are written once and never again. */
-const ONCE: Kept = { where: "", octets: Buffer.alloc(0), starts: [], ids: 0 };
+const NOT_YET: Kept = { where: "", octets: Buffer.alloc(0), starts: [], ids: 0 };
+
+/** These very objects are made in many namespaces: when they are written next, their octets are kept with them. */
+export function keepOctets(changes: readonly Change[]): void {
+  for (const change of changes) KEPT.set(change, NOT_YET);
+}
 
 class BatchWriter {
   readonly to = new MessageWriter(16_384);
@@ -111,12 +115,10 @@ class BatchWriter {
     });
   }
 
-  /** What is written again and again (the same object: part of every table of ours) is kept as octets. */
   change(change: Change): void {
     const kept = KEPT.get(change);
-    if (kept !== undefined) this.#again(change, kept);
-    else this.#write(change);
-    if (kept === undefined) KEPT.set(change, ONCE);
+    if (kept === undefined) this.#write(change);
+    else this.#again(change, kept);
   }
 
   #again(change: Change, kept: Kept): void {

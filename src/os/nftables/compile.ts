@@ -22,17 +22,23 @@ export interface OwnSet {
   readonly values: readonly string[];
 }
 
-/** Throws an Error if a value is not of its type. Rules that are always the same are compiled once. */
+/** Throws an Error if a value is not of its type. */
 export function compile(statements: readonly Statement[], family: Family = "inet"): readonly Compiled[] {
   const known = family === "inet" ? COMPILED.get(statements) : undefined;
-  if (known !== undefined) return known;
+  if (known !== undefined && known !== NOT_YET) return known;
   const facts: Facts = new Map(family === "inet" ? [] : [["meta nfproto", family === "ip" ? "ipv4" : "ipv6"]]);
   const made = statements.flatMap((statement) => compiled(statement, facts));
-  if (family === "inet") COMPILED.set(statements, made);
+  if (known === NOT_YET) COMPILED.set(statements, made);
   return made;
 }
 
+/** These very rules are in many tables: each is compiled when it is needed first, and never again. */
+export function compileOnce(rules: readonly (readonly Statement[])[]): void {
+  for (const statements of rules) COMPILED.set(statements, NOT_YET);
+}
+
 const COMPILED = new WeakMap<readonly Statement[], readonly Compiled[]>();
+const NOT_YET: readonly Compiled[] = [];
 
 /** In the order of their octets, so that what is read can be compared. */
 export const ownSet = (type: TypeName, values: readonly string[]): OwnSet => ({

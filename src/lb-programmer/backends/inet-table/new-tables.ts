@@ -2,6 +2,7 @@
  * Tables for namespaces that have none. Hundreds of sandboxes on one network get the same one, but for whose turn is first: what they have in
  * common is the same objects for all of them, of which the octets are kept (os/nftables/batch.ts), and only slots are made anew.
  */
+import { keepOctets } from "../../../os/nftables/batch.ts";
 import type { Change } from "../../../os/nftables/types.ts";
 import { isSame } from "../../diff.ts";
 import type { LbState, VirtualServer } from "../../state.ts";
@@ -92,6 +93,7 @@ export class NewTables {
       room += oldest.length;
     }
     this.#kept.set(servers, common);
+    keepOctets(common.changes);
   }
 
   #again(common: Common): NewTable {

@@ -8,6 +8,7 @@
  *
  * One table of family inet serves both address families: its nat chains take `dnat ip` and `dnat ip6` side by side.
  */
+import { compileOnce } from "../../../os/nftables/compile.ts";
 import type { Statement } from "../../../os/nftables/statement.ts";
 import type { Base, Change } from "../../../os/nftables/types.ts";
 import { SETS } from "./sets.ts";
@@ -19,6 +20,7 @@ export class Skeleton {
   /** `bases`: all that there can be, by name. */
   constructor(bases: Readonly<Record<string, BaseChain>>) {
     this.#all = Object.entries(bases).map(([name, { base, rules }]) => ({ name, base, rules: rules.map(placed) }));
+    for (const { rules } of Object.values(bases)) compileOnce(rules);
   }
 
   /** Those of a table with these sets. */
