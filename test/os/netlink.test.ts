@@ -270,6 +270,18 @@ describe.skipIf(libcProblem() !== undefined || withoutNamespaces())("in a namesp
   /** As the kernel would say it: generation 0xbadbad00, to the second question that a socket has. */
   const forged = hex("1c000000 0f0a 0000 02000000 00000000 0000 0000 0800 0100 badbad00");
 
+  test("what is not there is found missing; else an error is one", () => {
+    const netlink = open(NETLINK_NETFILTER);
+    const table = (name: string) =>
+      new MessageWriter().message((10 << 8) | 1, 0, [1, 0, 0, 0], (to) => to.text(1, name));
+    expect(netlink.find("table", table("none"))).toBeUndefined();
+    expect(netlink.find("generation", GENERATION)).toEqual(netlink.ask("generation", GENERATION));
+    expect(() => netlink.ask("table", table("none"), "none")).toThrow(/^table none: ENOENT/);
+    const unknown = new MessageWriter().message((99 << 8) | 1, 0, [0, 0, 0, 0]);
+    expect(() => netlink.find("table", unknown, "none")).toThrow(/^table none: EINVAL/);
+    netlink.close();
+  });
+
   test("others in the namespace can't send to our socket", () => {
     const netlink = open(NETLINK_NETFILTER);
     asks(netlink); // from now on it has a number that others know

@@ -50,10 +50,8 @@ export const readBack = (changes: readonly Change[]): Ruleset | undefined =>
 export function readOctets(octets: Buffer): Ruleset | undefined {
   const messages = parseMessages(octets);
   const kernel = {
-    ask: (_: string, request: MessageWriter) => {
-      const table = messages.find(({ type }) => type === NF_TABLES.NEWTABLE);
-      return requested(request).type === GET_GENERATION ? GENERATION : (table?.payload ?? Buffer.alloc(0));
-    },
+    ask: () => GENERATION,
+    find: () => messages.find(({ type }) => type === NF_TABLES.NEWTABLE)?.payload,
     dump: (_: string, request: MessageWriter, read: (entry: Buffer) => unknown) => {
       const { type, payload } = requested(request);
       const set = parseAttributes(payload.subarray(4)).text(2);
@@ -80,7 +78,6 @@ const withoutIds = (rule: ReadRule): ReadRule => ({
 });
 
 const OWN = "__set%d";
-const GET_GENERATION = (10 << 8) | 16;
 const GENERATION = new MessageWriter().message(0, 0, [0, 0, 0, 0], (to) => to.be32(1, 7)).octets.subarray(16);
 
 const requested = (request: MessageWriter): Message => parseMessages(request.octets)[0]!;

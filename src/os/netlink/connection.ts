@@ -36,7 +36,7 @@ const NLM_F_DUMP = 0x300;
 /** In an answer: what is listed has changed meanwhile. */
 const NLM_F_DUMP_INTR = 0x10;
 
-const [EINTR, E2BIG, EAGAIN, EBADMSG, EMSGSIZE, ENOBUFS] = [4, 7, 11, 74, 90, 105] as const;
+const [ENOENT, EINTR, E2BIG, EAGAIN, EBADMSG, EMSGSIZE, ENOBUFS] = [2, 4, 7, 11, 74, 90, 105] as const;
 
 /** Answers of so many requests fit into a socket's receive buffer (208 kB); the next ones are sent after they were read. */
 const BATCH = 100;
@@ -117,7 +117,15 @@ export class Netlink {
     return this.#answer(op, this.#send(op, message, 0), detail);
   }
 
-  /** The same by a thread of node's pool, where the kernel may let it wait; nothing else may be done with the connection until then. */
+  /** The same; undefined if there is none (ENOENT), which is an answer like others. */
+  find(op: string, message: MessageWriter, detail?: string): Buffer | undefined {
+    const answer = this.#answered(op, this.#send(op, message, 0));
+    if (!("errno" in answer)) return answer.payload;
+    if (answer.errno === ENOENT) return undefined;
+    throw refused(op, answer, detail);
+  }
+
+  /** As `ask`, by a thread of node's pool, where the kernel may let it wait; nothing else may be done with the connection until then. */
   async askElsewhere(op: string, message: MessageWriter, detail?: string): Promise<Buffer> {
     const sequence = this.#number(message, 0);
     await this.#sendElsewhere(op, message.octets);
@@ -125,13 +133,17 @@ export class Netlink {
   }
 
   #answer(op: string, sequence: number, detail?: string): Buffer {
-    for (;;) {
+    const answer = this.#answered(op, sequence);
+    if ("errno" in answer) throw refused(op, answer, detail);
+    return answer.payload;
+  }
+
+  #answered(op: string, sequence: number): Message | Refusal {
+    for (;;)
       for (const answer of this.#receive(op)) {
         if (answer.sequence !== sequence) continue;
-        if (answer.type === NLMSG_ERROR) throw refused(op, parseRefusal(answer), detail);
-        return answer.payload;
+        return answer.type === NLMSG_ERROR ? (parseRefusal(answer) ?? { errno: 0, why: "" }) : answer;
       }
-    }
   }
 
   /** Asks for a list; what `read` makes of each entry (of what follows its nlmsghdr), but for undefined. */

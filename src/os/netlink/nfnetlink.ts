@@ -158,8 +158,7 @@ export function hasTable(family: number, name: string): boolean {
   const to = new MessageWriter();
   to.message(GET_TABLE, 0, [family, 0, 0, 0], () => to.text(NFTA_TABLE_NAME, name));
   try {
-    withNetfilter(undefined, (netlink) => netlink.ask("nftables table", to));
-    return true;
+    return withNetfilter(undefined, (netlink) => netlink.find("nftables table", to)) !== undefined;
   } catch (error) {
     if (error instanceof OsError) return false;
     throw error;

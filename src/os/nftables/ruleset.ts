@@ -118,12 +118,8 @@ class Reading {
 
   #flags(): number | undefined {
     const to = new MessageWriter().message(NF_TABLES.GETTABLE, 0, INET, (to) => to.text(1, this.#table));
-    try {
-      return parseTable(attributesOf(this.#netlink.ask(OP, to, `table ${this.#table}`)));
-    } catch (error) {
-      if (error instanceof OsError && error.code === ENOENT) return undefined;
-      throw error;
-    }
+    const found = this.#netlink.find(OP, to, `table ${this.#table}`);
+    return found && parseTable(attributesOf(found));
   }
 
   #list = <T>(type: keyof typeof NF_TABLES, parse: (from: Attributes) => T | undefined): readonly T[] =>

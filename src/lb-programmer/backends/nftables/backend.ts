@@ -95,7 +95,8 @@ export class NftablesBackend implements LbBackend {
     const rules = this.#table.change(target, ops, desired);
     let changed: number | undefined;
     try {
-      this.#found.set(target, new Map(ops.flatMap((op) => (op.op === "sysctl.set" ? [[op.key, op.value]] : []))));
+      const settings = ops.filter((op) => op.op === "sysctl.set"); // of thousands, a few
+      this.#found.set(target, new Map(settings.map(({ key, value }) => [key, value])));
     } finally {
       changed = await rules;
     }
