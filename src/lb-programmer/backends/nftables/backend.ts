@@ -70,7 +70,6 @@ export class NftablesBackend implements LbBackend {
 
   async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
     await this.#watches.during(target, () => this.#apply(target, ops, desired));
-    this.#watches.settings(target, Object.keys(desired.sysctls));
   }
 
   /** How often that has changed nftables' rules; undefined: more often than we know. */
@@ -97,6 +96,7 @@ export class NftablesBackend implements LbBackend {
     try {
       const settings = ops.filter((op) => op.op === "sysctl.set"); // of thousands, a few
       this.#found.set(target, new Map(settings.map(({ key, value }) => [key, value])));
+      this.#watches.settings(target, Object.keys(desired.sysctls));
     } finally {
       changed = await rules;
     }
