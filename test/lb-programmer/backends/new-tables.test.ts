@@ -94,9 +94,9 @@ describe("new tables", () => {
     expect(common(next(tables, { ...state, sysctls: { "net/x": "1" } }).changes)[0]).toBe(third![0]);
   });
 
-  test("beyond 4 000 servers, those that were used least lately are forgotten", () => {
+  test("beyond 2 000 servers, those that were used least lately are forgotten", () => {
     const tables = new NewTables(turning(seeded(6)), 5_000);
-    const [first, second, third] = [some(1_500, 1), some(1_500, 1), some(1_500, 1)];
+    const [first, second, third] = [some(750, 1), some(750, 1), some(750, 1)];
     const isKept = (state: LbState): boolean => {
       const before = next(tables, state).changes[0];
       return before === next(tables, state).changes[0];
@@ -105,8 +105,9 @@ describe("new tables", () => {
     expect(isKept(first)).toBe(true);
     for (const state of [third, third]) next(tables, state);
     expect([isKept(third), isKept(first)]).toEqual([true, true]);
-    const large = some(4_001, 1);
-    expect([isKept(large), isKept(third)]).toEqual([false, true]);
+    const [large, none] = [some(2_001, 1), parseState(PING)];
+    for (const state of [large, none]) next(tables, state);
+    expect([isKept(large), isKept(none), isKept(third)]).toEqual([false, false, true]);
   });
 
   test("in parts, each is made when it is asked for", () => {

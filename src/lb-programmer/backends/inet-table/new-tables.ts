@@ -27,8 +27,8 @@ interface Common extends Pick<NewTable, "sets" | "others"> {
   readonly changes: readonly Change[];
 }
 
-/** Servers of all tables that are kept: about 2 kB each. */
-const KEPT = 4_000;
+/** Servers of all tables that are kept: 5 kB each, with three tasks. */
+const KEPT = 2_000;
 
 export class NewTables {
   readonly #dialect: Dialect;
@@ -49,7 +49,7 @@ export class NewTables {
     const kept = this.#kept.get(servers);
     if (kept !== undefined && isSame({ ...kept.state, sysctls: state.sysctls }, state)) return this.#again(kept);
     const table = this.#made(state);
-    if (servers.length > Math.min(this.#chunk, KEPT)) return table;
+    if (servers.length === 0 || servers.length > Math.min(this.#chunk, KEPT)) return table;
     const [changes = []] = table.transactions;
     const { sets, others } = table;
     if (this.#seen.has(servers)) this.#keep({ state, sets, others, changes: changes.filter((c) => !isOfSlots(c)) });
