@@ -47,19 +47,34 @@ export type Difference<T> = readonly [olds: readonly T[], news: readonly T[]];
 
 /** Who makes a list from another knows what differs: said here, nobody has to look for it among ten thousand. */
 export function tellDifference<T>(a: readonly T[], b: readonly T[], difference: Difference<T>): void {
-  became.set(a, { next: new WeakRef(b), difference });
+  let from = notes.get(a);
+  if (from === undefined) {
+    from = { number: ++numbers, from: 0, difference: NO_DIFFERENCE };
+    notes.set(a, from);
+  }
+  notes.set(b, { number: ++numbers, from: from.number, difference });
 }
 
-/** By the older list. Whoever holds on to that one keeps none of those alive that came after it. */
-const became = new WeakMap<
-  readonly unknown[],
-  { next: WeakRef<readonly unknown[]>; difference: Difference<unknown> }
->();
+/** A list's number, and that of the list which it was made from; 0: it was made from none. */
+interface Note {
+  readonly number: number;
+  readonly from: number;
+  readonly difference: Difference<unknown>;
+}
+
+/**
+ * Lists know each other by number, not by reference, a WeakRef included: V8 holds what a WeakRef leads to until it collects old objects.
+ * So each list would keep the next one there, and each change of ten thousand services would leave a list of them behind.
+ */
+const notes = new WeakMap<readonly unknown[], Note>();
+let numbers = 0;
 
 function told<T extends object>(a: readonly T[], b: readonly T[]): Difference<T> | undefined {
-  const known = became.get(a);
-  return known?.next.deref() === b ? (known.difference as Difference<T>) : undefined;
+  const note = notes.get(b);
+  return note !== undefined && note.from === notes.get(a)?.number ? (note.difference as Difference<T>) : undefined;
 }
+
+const NO_DIFFERENCE: Difference<never> = [[], []];
 
 function withoutEnds<T extends object>(a: readonly T[], b: readonly T[]): Difference<T> {
   const most = Math.min(a.length, b.length);
