@@ -7,9 +7,9 @@ export function changed<T extends object>(
   keyOf: (entry: T) => string,
   same: (a: T, b: T) => boolean,
 ): Changed<T> {
-  const out: Changed<T> = { added: [], replaced: [], removed: [] };
   const [olds, news] = withoutCommon(actual, desired);
-  if (olds.length === 0) return { added: [...news], replaced: [], removed: [] };
+  if (olds.length === 0) return news.length === 0 ? NOTHING : { ...NOTHING, added: news };
+  const out: { readonly [Kind in keyof Changed<T>]: T[] } = { added: [], replaced: [], removed: [] };
   const there = new Map(olds.map((entry) => [keyOf(entry), entry]));
   for (const entry of news) {
     const key = keyOf(entry);
@@ -23,21 +23,25 @@ export function changed<T extends object>(
   return out;
 }
 
-interface Changed<T> {
+export interface Changed<T> {
   /** Not there at all, or there with another value. */
-  added: T[];
+  readonly added: readonly T[];
   /** Those other values: they must be removed before the new ones are added. */
-  replaced: T[];
-  removed: T[];
+  readonly replaced: readonly T[];
+  readonly removed: readonly T[];
 }
+
+const NOTHING: Changed<never> = { added: [], replaced: [], removed: [] };
 
 /**
  * What is left of two lists without the objects that are in both: of ten thousand services, mostly the one that changed. So that a
  * small change to a large state costs little, lists are cut like this before they are compared entry by entry.
  */
-export function withoutCommon<T extends object>(a: readonly T[], b: readonly T[]): [readonly T[], readonly T[]] {
-  if (a === b) return [[], []];
-  let [olds, news] = told(a, b) ?? withoutEnds(a, b);
+export function withoutCommon<T extends object>(a: readonly T[], b: readonly T[]): Difference<T> {
+  if (a === b || (a.length === 0 && b.length === 0)) return NO_DIFFERENCE;
+  const rest = told(a, b) ?? withoutEnds(a, b);
+  let [olds, news] = rest;
+  if (olds.length === 1 && news.length === 1 && olds[0] !== news[0]) return rest; // the rule
   if (olds.length === news.length) [olds, news] = [unlike(olds, news), unlike(news, olds)];
   return [without(olds, news), without(news, olds)];
 }
@@ -90,6 +94,7 @@ const unlike = <T>(entries: readonly T[], others: readonly T[]): T[] =>
 
 function without<T>(entries: readonly T[], others: readonly T[]): readonly T[] {
   if (entries.length === 0 || others.length === 0) return entries;
+  if (others.length === 1) return entries.filter((entry) => entry !== others[0]); // one of thousands has changed
   const there = new Set(others);
   return entries.filter((entry) => !there.has(entry));
 }

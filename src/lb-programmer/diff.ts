@@ -16,27 +16,26 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
   const redirects = changed(actual.redirects, desired.redirects, entryKey.redirect, (a, b) => a.target === b.target);
   const published = changed(actual.published, desired.published, entryKey.published, samePublished);
   const shared = new Set(inTheWay(published.removed, published.added)); // ranges with another beginning
-  return [
-    ...Object.entries(desired.sysctls)
-      .filter(([key, value]) => actual.sysctls[key] !== value)
-      .map(([key, value]): LbOp => ({ op: "sysctl.set", key, value })),
-    ...snats.replaced.map((snat): LbOp => ({ op: "snat.remove", snat })),
-    ...snats.added.map((snat): LbOp => ({ op: "snat.add", snat })),
-    ...servers.install,
-    ...addresses.added.map((address): LbOp => ({ op: "address.add", address })),
-    ...redirects.replaced.map((redirect): LbOp => ({ op: "redirect.remove", redirect })),
-    ...redirects.added.map((redirect): LbOp => ({ op: "redirect.add", redirect })),
-    ...[...published.replaced, ...shared].map((port): LbOp => ({ op: "published.remove", published: port })),
-    ...published.added.map((port): LbOp => ({ op: "published.add", published: port })),
+  const ops: LbOp[] = [];
+  if (actual.sysctls !== desired.sysctls)
+    for (const [key, value] of Object.entries(desired.sysctls))
+      if (actual.sysctls[key] !== value) ops.push({ op: "sysctl.set", key, value });
+  for (const snat of snats.replaced) ops.push({ op: "snat.remove", snat });
+  for (const snat of snats.added) ops.push({ op: "snat.add", snat });
+  for (const op of servers.install) ops.push(op); // not all at once: there may be more than a call takes
+  for (const address of addresses.added) ops.push({ op: "address.add", address });
+  for (const redirect of redirects.replaced) ops.push({ op: "redirect.remove", redirect });
+  for (const redirect of redirects.added) ops.push({ op: "redirect.add", redirect });
+  for (const port of published.replaced) ops.push({ op: "published.remove", published: port });
+  for (const port of shared) ops.push({ op: "published.remove", published: port });
+  for (const port of published.added) ops.push({ op: "published.add", published: port });
 
-    ...published.removed
-      .filter((port) => !shared.has(port))
-      .map((port): LbOp => ({ op: "published.remove", published: port })),
-    ...redirects.removed.map((redirect): LbOp => ({ op: "redirect.remove", redirect })),
-    ...servers.remove,
-    ...addresses.removed.map((address): LbOp => ({ op: "address.remove", address })),
-    ...snats.removed.map((snat): LbOp => ({ op: "snat.remove", snat })),
-  ];
+  for (const port of published.removed) if (!shared.has(port)) ops.push({ op: "published.remove", published: port });
+  for (const redirect of redirects.removed) ops.push({ op: "redirect.remove", redirect });
+  for (const op of servers.remove) ops.push(op);
+  for (const address of addresses.removed) ops.push({ op: "address.remove", address });
+  for (const snat of snats.removed) ops.push({ op: "snat.remove", snat });
+  return ops;
 }
 
 /** The same lists, whatever is in them: of one planner's plans, that nothing was changed between them. Others may be equal, too. */

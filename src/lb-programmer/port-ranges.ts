@@ -64,6 +64,7 @@ export function single(published: PublishedPort): readonly PublishedPort[] {
 
 /** Those of `there` that have a port in common with one of `wanted`: both can't be in a kernel. */
 export function inTheWay(there: readonly PublishedPort[], wanted: readonly PublishedPort[]): readonly PublishedPort[] {
+  if (there.length === 0) return there;
   const ranges = wanted.filter(({ last }) => last !== undefined);
   const singles = new Set(wanted.filter(({ last }) => last === undefined).map(placeOf));
   return there.filter(

@@ -100,6 +100,7 @@ export class Compiler {
 
   /** Adds what depends on what was touched: a service's mode and aliases are in its tasks' claims, a network's name and TTL in everybody's. */
   #widened(state: ReadonlyState, touched: Touched): Touched {
+    if (touched.networks.size === 0 && touched.services.size === 0) return touched;
     const services = new Set(touched.services);
     const tasks = new Set(touched.tasks);
     const containers = new Set(touched.containers);
@@ -178,12 +179,8 @@ export class Compiler {
   #compileScopes(state: ReadonlyState, t: Touched): Pick<ScopePatch, "scopes" | "removedScopes"> {
     const again = new Set(t.networks.size > 0 ? state.sandboxes.keys() : t.sandboxes);
     for (const id of t.sandboxes) again.add(id);
-    for (const [kind, ids] of [
-      ["task", t.tasks],
-      ["container", t.containers],
-    ] as const) {
-      for (const id of ids) for (const sandbox of this.#sandboxesOf.get(`${kind}:${id}`) ?? NO_IDS) again.add(sandbox);
-    }
+    for (const id of t.tasks) this.#addSandboxesOf(`task:${id}`, again);
+    for (const id of t.containers) this.#addSandboxesOf(`container:${id}`, again);
     const scopes: ScopeSpec[] = [];
     const removedScopes: SandboxId[] = [];
     for (const id of again) {
@@ -193,6 +190,10 @@ export class Compiler {
       else scopes.push(this.#scope(sandbox, state));
     }
     return { scopes, removedScopes };
+  }
+
+  #addSandboxesOf(member: string, to: Set<SandboxId>): void {
+    for (const sandbox of this.#sandboxesOf.get(member) ?? NO_IDS) to.add(sandbox);
   }
 
   #remember(sandbox: SandboxId, member: string | undefined): void {

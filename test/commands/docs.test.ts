@@ -19,7 +19,9 @@ test.each(EXIT_CODES)("exit code %d is in the table: %s", (code, meaning) => {
 test("every example in a help is a command that is there, with options that are", async () => {
   const examples = [...document.matchAll(/^ {2}\$ (?:sudo )?eleven (.*)$/gm)].map(([, words]) => words!);
   expect(examples.length).toBeGreaterThan(15);
-  for (const words of examples.filter((one) => !/[<>]|^agent|^serve|^config|^state|^doctor|^demo|^completion/.test(one))) {
+  for (const words of examples.filter(
+    (one) => !/[<>]|^agent|^serve|^config|^state|^doctor|^demo|^completion/.test(one),
+  )) {
     const said = await eleven([...words.matchAll(/'([^']*)'|[^\s']+/g)].map(([word, quoted]) => quoted ?? word));
     expect(said, words).toMatch(/^! eleven: eleven agent is not running/);
   }

@@ -9,7 +9,11 @@ const collect = runInNewContext("gc") as (options: { readonly type: "minor" }) =
 
 test("what was told of two lists is believed, of these two only", () => {
   const [one, two, three] = ["1", "2", "3"].map((id) => ({ id }));
-  const [a, b, c] = [[one, two], [one, two], [one, three]].map((list) => list.map((entry) => entry!));
+  const [a, b, c] = [
+    [one, two],
+    [one, two],
+    [one, three],
+  ].map((list) => list.map((entry) => entry!));
   tellDifference(a!, b!, [[two], [two]]); // nothing differs, and more is no mistake
   tellDifference(b!, c!, [[two!], [three!]]);
   expect(withoutCommon(b!, c!)).toEqual([[two], [three]]);

@@ -128,7 +128,7 @@ export class Balancing {
    * however many namespaces there are.
    */
   async settled({ patient = true }: { readonly patient?: boolean } = {}): Promise<void> {
-    if (patient) await this.#start.tried();
+    if (patient && this.#start.first) await this.#start.tried();
     while (this.#running !== undefined) await this.#running;
     await this.#reconciler?.installed(this.#hooks.state().revision, { timeout: STUCK, patient });
   }
@@ -234,7 +234,7 @@ export class Balancing {
     this.#retry = undefined;
     const { revision } = this.#hooks.state();
     for (const target of this.#fixedTargets()) this.#put(target);
-    if (this.#targets.size > 0)
+    if (this.#targets.size > 0 && this.#start.first)
       await Promise.race([this.#start.tried(), setTimeout(PATIENCE, undefined, { ref: false })]);
     const reconciler = this.#reconciler;
     if (reconciler !== undefined && revision > this.#requested) {

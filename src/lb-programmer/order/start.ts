@@ -42,9 +42,14 @@ export class Start {
     this.#trying = this.#try();
   }
 
-  /** Resolves when the try at work is over; at once if one has failed before: nobody waits for the next. */
+  /** The first try is at work. Once one has failed, nobody waits for the next. */
+  get first(): boolean {
+    return this.problem === undefined && this.#trying !== undefined;
+  }
+
+  /** Resolves when the first try is over. */
   async tried(): Promise<void> {
-    if (this.problem === undefined) await this.#trying;
+    if (this.first) await this.#trying;
   }
 
   async close(): Promise<void> {

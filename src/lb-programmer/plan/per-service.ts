@@ -37,7 +37,7 @@ export class PerService<T> {
     const touched = this.#touched.since(this.#seen, state);
     this.#seen = NEVER; // a part that can't be made throws, and then nothing is known
     if (touched === undefined) this.#makeAll(state);
-    else this.#makeAgain(state, new Set(touched));
+    else if (touched.length > 0) this.#makeAgain(state, new Set(touched));
     this.#seen = now;
     return this.#list;
   }
@@ -114,8 +114,9 @@ const sameEntries = <T>(a: readonly T[], b: readonly T[]): boolean =>
 
 /** Several lists as one: the same one for the same lists. */
 export function joined<T>(lists: readonly (readonly T[])[]): readonly T[] {
-  const [first = NONE, ...more] = lists.filter(({ length }) => length > 0);
-  return more.reduce<readonly T[]>(joinedTwo, first);
+  let list: readonly T[] = NONE;
+  for (const more of lists) if (more.length > 0) list = list.length === 0 ? more : joinedTwo(list, more);
+  return list;
 }
 
 const NONE: readonly never[] = [];

@@ -1,5 +1,5 @@
 /** A container's own namespace. */
-import type { Container, Endpoint, Network, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
+import type { Container, Network, ReadonlyState, SandboxId, Service, Task } from "../../model/types.ts";
 import { joined as joinedRanges, lastOf } from "../port-ranges.ts";
 import { EMPTY, type LbState, type PortRedirect, type SandboxTarget } from "../state.ts";
 import { Balanced, keptFor, reachedOn } from "./balanced.ts";
@@ -16,18 +16,28 @@ import { FAMILIES } from "./servers.ts";
  * With any placement: a task's ports that are published on the routing mesh, where connections arrive for the published port.
  */
 export function planSandbox(state: ReadonlyState, target: SandboxTarget, planning: Planning): LbState {
-  const members = new Set([target.sandbox, ...(target.also ?? [])].flatMap((id) => memberOf(state, id) ?? []));
-  const endpoints = [...members].flatMap((member) => member.endpoints);
-  const networks = planning.placement === "sandbox" ? networksOf(state, endpoints) : [];
+  const members = membersOf(state, target);
+  const networks = planning.placement === "sandbox" ? networksOf(state, members) : [];
   const balanced = networks.map((network) => balancedIn(network, planning));
   const servers = joined(balanced.map((b) => b.servers.list(state)));
   return {
     ...EMPTY,
     addresses: joined(balanced.map((b) => b.addresses.list(state))),
     servers,
-    redirects: [...members].flatMap((member) => redirectsOf(state, member)),
+    redirects: members.flatMap((member) => redirectsOf(state, member)),
     sysctls: sysctlsFor(servers, planning),
   };
+}
+
+/** Each once: sandboxes that share a namespace may be of one container. */
+function membersOf(state: ReadonlyState, { sandbox, also = [] }: SandboxTarget): readonly (Task | Container)[] {
+  const first = memberOf(state, sandbox);
+  const members = first === undefined ? [] : [first];
+  for (const id of also) {
+    const member = memberOf(state, id);
+    if (member !== undefined && !members.includes(member)) members.push(member);
+  }
+  return members;
 }
 
 function memberOf(state: ReadonlyState, sandbox: SandboxId): Task | Container | undefined {
@@ -40,9 +50,15 @@ const balancedIn = (network: Network, { balanced, servers, touched }: Planning):
   keptFor(balanced, network, () => new Balanced(touched, "lo", reachedOn(network.id, "local", servers)));
 
 /** Those on which services are reached by VIP. */
-function networksOf(state: ReadonlyState, endpoints: readonly Endpoint[]): Network[] {
-  const networks = endpoints.flatMap(({ network }) => state.networks.get(network) ?? []);
-  return [...new Set(networks)].filter(({ ingress, defaultBridge }) => !ingress && !defaultBridge);
+function networksOf(state: ReadonlyState, members: readonly (Task | Container)[]): readonly Network[] {
+  const networks: Network[] = [];
+  for (const { endpoints } of members)
+    for (const { network: id } of endpoints) {
+      const network = state.networks.get(id);
+      if (network === undefined || network.ingress || network.defaultBridge) continue;
+      if (!networks.includes(network)) networks.push(network);
+    }
+  return networks;
 }
 
 function redirectsOf(state: ReadonlyState, member: Task | Container): PortRedirect[] {

@@ -26,7 +26,7 @@ export class Draining {
   /** Takes note of tasks that have weight 0 in the kernel by now: the time that they are given counts from here. */
   note({ servers }: LbState): void {
     const [olds, news] = withoutCommon(this.#noted, servers);
-    const idle = new Set(idleNames(news));
+    const idle = idleNames(news);
     for (const name of idleNames(olds)) if (!idle.has(name)) this.#idleSince.delete(name);
     for (const name of idle) if (!this.#idleSince.has(name)) this.#idleSince.set(name, this.#clock.now());
     this.#noted = servers;
@@ -71,7 +71,12 @@ export class Draining {
   }
 }
 
-const idleNames = (servers: readonly VirtualServer[]): string[] =>
-  servers.flatMap((s) => s.destinations.filter(({ weight }) => weight === 0).map((task) => nameOf(s, task)));
+function idleNames(servers: readonly VirtualServer[]): ReadonlySet<string> {
+  if (!servers.some((server) => server.destinations.some(isIdle))) return NOBODY;
+  return new Set(servers.flatMap((server) => server.destinations.filter(isIdle).map((task) => nameOf(server, task))));
+}
+
+const isIdle = ({ weight }: Destination): boolean => weight === 0;
+const NOBODY: ReadonlySet<string> = new Set();
 
 const nameOf = ({ key }: VirtualServer, { address }: Destination): string => `${key} ${address}`;

@@ -103,6 +103,7 @@ export interface Staged {
 /** What the namespace must hold next: the plan, and of what leaves all that must not go yet. */
 export function stage(desired: LbState, leaving: Leaving, drained: ReadonlySet<Destination>): Staged {
   const { mayGo, left } = leaving;
+  if (left.since.size === 0) return { state: desired, left };
   const since = new Map<string, number>();
   const open = (task: Destination): boolean => !drained.has(task);
   const never = (): boolean => false;
@@ -195,6 +196,7 @@ function notInTheWay(there: readonly PublishedPort[], wanted: readonly Published
 /** Entries of `there` whose key none of `wanted` has. */
 function missing<T extends object>(there: readonly T[], wanted: readonly T[], keyOf: KeyOf<T>): readonly T[] {
   const [olds, news] = withoutCommon(there, wanted);
+  if (olds.length === 0) return olds;
   const keys = new Set(news.map(keyOf));
   return olds.filter((entry) => !keys.has(keyOf(entry)));
 }

@@ -139,10 +139,7 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
       const done = (late: readonly (readonly [string, Keeper])[]): void => {
         timers.cancelAll();
         this.#waiting.delete(look);
-        resolve({
-          degraded: this.#degraded(),
-          late: late.map(([id, keeper]) => this.#status(id, keeper)),
-        });
+        resolve({ degraded: this.#degraded(), late: late.map(([id, keeper]) => this.#status(id, keeper)) });
       };
       let last: Keeper | undefined; // of those at work: where there are hundreds, the others end before it, one by one
       const look = (): void => {
@@ -160,9 +157,10 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
         if (awaited.length === 0 || awaited.length === before) done(unsettled());
         else timers.set("timeout", timeout, over);
       };
+      look();
+      if (last === undefined) return; // mostly: nobody is at work
       this.#waiting.add(look);
       timers.set("timeout", timeout, over);
-      look();
     });
   }
 
