@@ -76,6 +76,7 @@ function diffServers(actual: readonly VirtualServer[], desired: readonly Virtual
       diffDestinations(old, server, changes, leaving);
     }
   }
+  if (added.length === 0 && there.size === 0) return { install: changes, remove: leaving };
   const taken = new Set(added.flatMap(occupies));
   const [inTheWay, removed]: [VirtualServer[], VirtualServer[]] = [[], []];
   for (const server of there.values())

@@ -86,9 +86,11 @@ export const overlap = (a: Placed, b: Placed): boolean =>
 /** Published, or in a list of one address family. */
 type Placed = PortRange & { readonly to?: string };
 
+const NO_PORTS: readonly PortRange[] = [];
+
 /** In whatever order. */
-export function samePorts(a: readonly PortRange[] = [], b: readonly PortRange[] = []): boolean {
-  if (a === b) return true;
+export function samePorts(a: readonly PortRange[] = NO_PORTS, b: readonly PortRange[] = NO_PORTS): boolean {
+  if (a === b || (a.length === 0 && b.length === 0)) return true;
   return sameTexts(a.map(portText), b.map(portText));
 }
 

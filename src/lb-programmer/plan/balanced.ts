@@ -16,11 +16,17 @@ export class Balanced {
   constructor(touched: TouchedServices, device: string, serversOf: ServersOf) {
     this.servers = new PerService(touched, serversOf);
     this.addresses = new PerService(touched, (state, service, before) => {
-      const vips = new Set(serversOf(state, service).map(({ vip }) => vip));
+      const servers = serversOf(state, service);
+      if (haveAddresses(servers, before)) return before;
+      const vips = new Set(servers.map(({ vip }) => vip));
       return [...vips].map((vip) => before.find(({ address }) => address === vip) ?? { address: vip, device });
     });
   }
 }
+
+/** Most changes are of tasks: the VIPs stay. */
+const haveAddresses = (servers: readonly VirtualServer[], addresses: readonly LocalAddress[]): boolean =>
+  servers.length === addresses.length && servers.every(({ vip }, i) => vip === addresses[i]!.address);
 
 /** The services in vip mode that have a VIP on the network; those that are only published there are not among them. */
 export const reachedOn =

@@ -13,7 +13,9 @@ const MOST = 1_024;
 const OTHERS = ["networks", "services", "tasks", "containers", "tasksOf"] as const;
 
 export class KeptPlans {
-  #plans = new WeakMap<SandboxTarget, { readonly plan: LbState; readonly revision: number }>();
+  readonly #plans = new WeakMap<SandboxTarget, Kept>();
+  /** How often all plans were forgotten. */
+  #forgotten = 0;
   /** Sandboxes that have changed since the first of these plans was made, and in which batch, the last time. */
   readonly #changed = new Map<SandboxId, number>();
   /** The batch that we were told of last. */
@@ -27,7 +29,7 @@ export class KeptPlans {
   }
 
   forget(): void {
-    this.#plans = new WeakMap();
+    this.#forgotten++;
     this.#changed.clear();
   }
 
@@ -36,13 +38,20 @@ export class KeptPlans {
     const { revision } = state;
     if (revision !== this.#revision) return make();
     const known = this.#plans.get(target);
-    if (known !== undefined && known.revision >= this.#lastChange(target)) return known.plan;
+    if (known?.forgotten === this.#forgotten && known.revision >= this.#lastChange(target)) return known.plan;
     const plan = make();
-    this.#plans.set(target, { plan, revision });
+    this.#plans.set(target, { plan, revision, forgotten: this.#forgotten });
     return plan;
   }
 
   #lastChange({ sandbox, also = [] }: SandboxTarget): number {
     return also.reduce((last, id) => Math.max(last, this.#changed.get(id) ?? 0), this.#changed.get(sandbox) ?? 0);
   }
+}
+
+interface Kept {
+  readonly plan: LbState;
+  readonly revision: number;
+  /** `#forgotten` by then: it counts as long as that is so. */
+  readonly forgotten: number;
 }
