@@ -1,10 +1,10 @@
 /** Plain containers. */
 import { brief } from "../model/quote.ts";
+import { same } from "../model/same.ts";
 import type { Container } from "../model/types.ts";
 import { releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkName, folded } from "./names.ts";
-import { same } from "./same.ts";
 import type { Step } from "./step.ts";
 
 export function putContainer(step: Step, given: Container): Container | undefined {

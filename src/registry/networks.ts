@@ -1,12 +1,12 @@
 /** Networks come and go: names, subnets, gateways. */
 import { canonicalAddress, cidrsOverlap, cidrText, inCidr, parseCidr } from "../model/address.ts";
 import { brief } from "../model/quote.ts";
+import { same } from "../model/same.ts";
 import type { Network, Subnet } from "../model/types.ts";
 import { AddressPool, firstAddress, isReserved } from "./address-pool.ts";
 import { RegistryError } from "./error.ts";
 import { checkSpacedName, folded } from "./names.ts";
 import { Ranges } from "./ranges.ts";
-import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { checkedUpstreams } from "./upstreams.ts";

@@ -2,10 +2,10 @@
 import { canonicalAddress, canonicalRange } from "../model/address.ts";
 import { netnsPath } from "../model/netns.ts";
 import { brief } from "../model/quote.ts";
+import { same } from "../model/same.ts";
 import type { FileBeneath, Listen, Sandbox, SandboxId } from "../model/types.ts";
 import { RegistryError } from "./error.ts";
 import { checkSpacedName } from "./names.ts";
-import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { checkedUpstreams } from "./upstreams.ts";

@@ -1,11 +1,11 @@
 /** Services: a name, a VIP per network, published ports. */
 import { brief } from "../model/quote.ts";
+import { same } from "../model/same.ts";
 import type { Service, ServiceNetwork } from "../model/types.ts";
 import { nameOf, onNetwork, poolOf, takeAddress, twice } from "./endpoints.ts";
 import { RegistryError, within } from "./error.ts";
 import { remove } from "./kinds.ts";
 import { checkAliases, folded } from "./names.ts";
-import { same } from "./same.ts";
 import type { State } from "./state.ts";
 import type { Step } from "./step.ts";
 import { putTask, releaseTask, taskOwner } from "./tasks.ts";

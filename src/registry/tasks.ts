@@ -2,11 +2,11 @@
 import type { GivenTask } from "../model/change.ts";
 import { bareEndpoint } from "../model/defaults.ts";
 import { brief } from "../model/quote.ts";
+import { same } from "../model/same.ts";
 import type { Endpoint, Service, Task } from "../model/types.ts";
 import { nameOf, onNetwork, releaseEndpoints, takeEndpoints } from "./endpoints.ts";
 import { RegistryError } from "./error.ts";
 import { checkName } from "./names.ts";
-import { same } from "./same.ts";
 import type { Step } from "./step.ts";
 
 export function putTask(step: Step, given: GivenTask): Task | undefined {

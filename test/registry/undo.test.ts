@@ -1,6 +1,6 @@
 /** What is taken back when a batch is refused, and how it is found out that nothing changed. */
 import { expect, test } from "vitest";
-import { same } from "../../src/registry/same.ts";
+import { same } from "../../src/model/same.ts";
 import { Undo } from "../../src/registry/undo.ts";
 
 test("everything is taken back, last thing first, and once", () => {

@@ -13,7 +13,7 @@
  * first, main; one in the place of another: all three; and so with another mark. A new service: main. One that goes: last. What is between two
  * of them balances as it should; too much is there, which the next read finds (complete.ts).
  */
-import { isDeepStrictEqual } from "node:util";
+import { same } from "../../../model/same.ts";
 import type { Change, Element, NamedSet } from "../../../os/nftables/types.ts";
 import { changed } from "../../changed.ts";
 import type { Parts, Placed } from "./parts.ts";
@@ -58,9 +58,9 @@ export const madeBy = (changes: readonly Change[]): readonly Name[] =>
 
 /** Which chains stay as they are: not those whose rules use a set that changes, since that one is deleted first. */
 export function keeping(before: Parts, after: Parts): (chain: string) => boolean {
-  const stays = [...before.sets].every(([name, set]) => isDeepStrictEqual(set, after.sets.get(name) ?? set));
+  const stays = [...before.sets].every(([name, set]) => same(set, after.sets.get(name) ?? set));
   return (chain) =>
-    stays && before.comment === after.comment && isDeepStrictEqual(before.chains.get(chain), after.chains.get(chain));
+    stays && before.comment === after.comment && same(before.chains.get(chain), after.chains.get(chain));
 }
 
 /** Where it is. */
@@ -80,7 +80,8 @@ interface Elements extends ReturnType<typeof changed<Placed>> {
 }
 
 function elementsOf(ways: readonly Way[]): Elements {
-  const [olds, news] = [ways.flatMap(({ before }) => before.elements), ways.flatMap(({ after }) => after.elements)];
+  const [olds, news]: [Placed[], Placed[]] = [[], []];
+  for (const way of ways) addUnlike(way, olds, news);
   const { added, replaced, removed } = changed(olds, news, idOf, isSame);
   const again = new Set(replaced.map(idOf));
   const [come, go] = [rangesIn(added), rangesIn([...replaced, ...removed])];
@@ -97,6 +98,17 @@ function elementsOf(ways: readonly Way[]): Elements {
     },
   };
 }
+
+/** A service's elements come in one order: what both begin with stays, and is not compared by its place, which is a text. */
+function addUnlike({ before, after }: Way, olds: Placed[], news: Placed[]): void {
+  const most = Math.min(before.elements.length, after.elements.length);
+  let from = 0;
+  while (from < most && isAlike(before.elements[from]!, after.elements[from]!)) from++;
+  for (let i = from; i < before.elements.length; i++) olds.push(before.elements[i]!);
+  for (let i = from; i < after.elements.length; i++) news.push(after.elements[i]!);
+}
+
+const isAlike = (a: Placed, b: Placed): boolean => a.in === b.in && a.key === b.key && isSame(a, b);
 
 /** By which the same server is reached: of a VIP with and without declared ports, of a port alone and within a range. */
 const isOtherWay = (element: Placed, other: Placed): boolean =>
@@ -157,7 +169,7 @@ function leave({ chains, sets, counters }: Parts, { after, rewritten }: Names, m
   for (const counter of counters ?? [])
     if (!after.counters.has(counter)) last.delete.push({ kind: "counter.delete", counter });
   for (const [name, set] of sets)
-    if (!isDeepStrictEqual(set, after.sets.get(name)))
+    if (!same(set, after.sets.get(name)))
       (after.sets.has(name) ? main : last).delete.push({ kind: "set.delete", set: name });
 }
 
@@ -166,7 +178,7 @@ function come({ chains, sets, counters, comment }: Parts, names: Names, main: Ph
   for (const counter of counters ?? [])
     if (!before.counters.has(counter)) first.counters.push({ kind: "counter.add", counter });
   for (const [name, set] of sets)
-    if (!isDeepStrictEqual(set, before.sets.get(name)))
+    if (!same(set, before.sets.get(name)))
       (before.sets.has(name) ? main : first).declare.push({ kind: "set.add", set });
   for (const [chain, rules] of chains) {
     const isNew = !before.chains.has(chain);
