@@ -24,8 +24,8 @@ export class Emitter<E extends Record<keyof E, unknown[]>> extends EventEmitter<
 
   /** From within a listener: told once all have heard of what they are hearing of, so that everybody hears of things in their order. */
   override emit<K extends EventEmitter.EventNames<E>>(event: K, ...words: EventEmitter.EventArgs<E, K>): boolean {
+    if (this.listenerCount(event) === 0) return false;
     const here = new Set(this.listeners(event));
-    if (here.size === 0) return false;
     this.#untold.push(() => this.#tell(event, here, words));
     if (this.#untold.length > 1) return true;
     try {

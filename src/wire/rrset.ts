@@ -25,9 +25,11 @@ export function rrset(type: number, ttl: number, rdata: readonly string[]): RRSe
 
 /** The rdata of a set, one string a record. */
 export function rdataOf(set: RRSet): string[] {
-  if (set.size > 0)
-    return Array.from({ length: set.count }, (_, i) => set.data.slice(i * set.size, (i + 1) * set.size));
   const out: string[] = [];
+  if (set.size > 0) {
+    for (let at = 0; at < set.data.length; at += set.size) out.push(set.data.slice(at, at + set.size));
+    return out;
+  }
   for (let at = 0; at < set.data.length; ) {
     const length = (set.data.charCodeAt(at) << 8) | set.data.charCodeAt(at + 1);
     out.push(set.data.slice(at + 2, at + 2 + length));

@@ -90,7 +90,7 @@ function serverOf(
     affinity,
     forwarding: "masquerade",
     ...(keepSource && { keepSource: true }),
-    destinations: tasks.flatMap((task) => destinationOf(service, task, vips.network, family)),
+    destinations: destinationsOf(service, tasks, vips.network, family),
     ...(drain !== undefined && { drain }),
   };
   return [server];
@@ -130,9 +130,18 @@ function tasksOf(state: ReadonlyState, service: Service, node: string | undefine
 }
 
 /** Tasks that answer, with their weight; those that drain, with none; others are not there at all. */
-function destinationOf(service: Service, task: Task, network: NetworkId, family: 4 | 6): Destination[] {
-  const draining = task.state === "draining";
-  if (!draining && !answering(task, service)) return [];
-  const address = task.endpoints.find((e) => e.network === network)?.[`ip${family}`];
-  return address === undefined ? [] : [{ address, weight: draining ? 0 : (task.weight ?? 1) }];
+function destinationsOf(
+  service: Service,
+  tasks: readonly Task[],
+  network: NetworkId,
+  family: 4 | 6,
+): readonly Destination[] {
+  const destinations: Destination[] = [];
+  for (const task of tasks) {
+    const draining = task.state === "draining";
+    if (!draining && !answering(task, service)) continue;
+    const address = task.endpoints.find((e) => e.network === network)?.[`ip${family}`];
+    if (address !== undefined) destinations.push({ address, weight: draining ? 0 : (task.weight ?? 1) });
+  }
+  return destinations;
 }
