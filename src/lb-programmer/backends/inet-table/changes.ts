@@ -45,11 +45,13 @@ export function changesOf(
     come(after, names, main, first);
   }
   const sets = new Set(there);
-  return [...new Set([first, main, last])].flatMap((phase) => {
+  const transactions: (readonly Change[])[] = [];
+  for (const phase of new Set([first, main, last])) {
     const changes = phase.changes(skeleton, sets);
     for (const name of madeBy(changes)) sets.add(name);
-    return changes.length > 0 ? [changes] : [];
-  });
+    if (changes.length > 0) transactions.push(changes);
+  }
+  return transactions;
 }
 
 /** Names of the maps and sets that these changes make, without those of clients. */
@@ -84,7 +86,7 @@ function elementsOf(ways: readonly Way[]): Elements {
   for (const way of ways) addUnlike(way, olds, news);
   const { added, replaced, removed } = changed(olds, news, idOf, isSame);
   const again = new Set(replaced.map(idOf));
-  const [come, go] = [rangesIn(added), rangesIn([...replaced, ...removed])];
+  const [come, go] = [rangesIn(added), rangesIn(replaced, removed)];
   const isAgain = (element: Placed): boolean => again.size > 0 && again.has(idOf(element));
   return {
     ...{ added, replaced, removed, isAgain },
@@ -116,8 +118,11 @@ const isOtherWay = (element: Placed, other: Placed): boolean =>
 
 /** Ranges of one map that may overlap, which can't be there at the same time. */
 const aroundOf = ({ in: name, key }: Placed): string => `${name} ${key.slice(0, Math.max(0, key.lastIndexOf(" ")))}`;
-const rangesIn = (elements: readonly Placed[]): ReadonlySet<string> =>
-  new Set(elements.flatMap((element) => (isOfRanges(element.in) ? aroundOf(element) : [])));
+const rangesIn = (...lists: (readonly Placed[])[]): ReadonlySet<string> => {
+  const ranges = new Set<string>();
+  for (const list of lists) for (const element of list) if (isOfRanges(element.in)) ranges.add(aroundOf(element));
+  return ranges;
+};
 
 interface Names {
   readonly before: Named;
@@ -142,11 +147,15 @@ function namesOf(ways: readonly Way[]): Names {
   return { before, after, rewritten };
 }
 
-const named = (parts: readonly Parts[]): Named => ({
-  chains: new Set(parts.flatMap(({ chains }) => [...chains.keys()])),
-  sets: new Map(parts.flatMap(({ sets }) => [...sets])),
-  counters: new Set(parts.flatMap(({ counters }) => counters ?? [])),
-});
+function named(parts: readonly Parts[]): Named {
+  const [chains, sets, counters] = [new Set<string>(), new Map<string, NamedSet>(), new Set<string>()];
+  for (const part of parts) {
+    for (const chain of part.chains.keys()) chains.add(chain);
+    for (const [name, set] of part.sets) sets.set(name, set);
+    for (const counter of part.counters ?? []) counters.add(counter);
+  }
+  return { chains, sets, counters };
+}
 
 /** Whether old rules will lead to what is new: an element has another value, which is a new chain, or means what ranges say otherwise. */
 function leadsToNew({ added, replaced, isAgain, isEarly }: Elements, { before, after }: Names): boolean {
