@@ -1,5 +1,5 @@
 /** Weights as slots of a map that a counter or a hash walks through. */
-import type { VirtualServer } from "../../state.ts";
+import type { Destination, VirtualServer } from "../../state.ts";
 
 /** A weight beyond this share of the whole is rounded: slots cost memory in the kernel. */
 const MOST = 256;
@@ -13,10 +13,7 @@ export const ROOM = 1024;
  * Spread evenly (nginx's smooth weighted round robin), so that a heavy task does not get its connections in a row.
  */
 export function slots(server: VirtualServer): readonly string[] {
-  const open = server.destinations
-    .filter(({ weight }) => weight > 0)
-    .sort((a, b) => (a.address < b.address ? -1 : 1))
-    .slice(0, ROOM);
+  const open = openTasks(server);
   if (server.scheduler === "rr" || server.scheduler === "lc") return open.map(({ address }) => address);
   const shares = reduced(open.map(({ weight }) => weight));
   const total = shares.reduce((sum, share) => sum + share, 0);
@@ -30,6 +27,14 @@ export function slots(server: VirtualServer): readonly string[] {
     credit[best]! -= total;
     return open[best]!.address;
   });
+}
+
+/** In the order of their texts, in which they mostly are. */
+function openTasks({ destinations }: VirtualServer): readonly Destination[] {
+  const open = destinations.filter(({ weight }) => weight > 0);
+  const inOrder = open.every((task, i) => i === 0 || open[i - 1]!.address < task.address);
+  if (!inOrder) open.sort((a, b) => (a.address < b.address ? -1 : 1));
+  return open.length > ROOM ? open.slice(0, ROOM) : open;
 }
 
 function reduced(weights: readonly number[]): readonly number[] {
