@@ -15,13 +15,9 @@ export async function ask(
 ): Promise<object> {
   const wrong = name === "." ? undefined : nameProblem(name);
   if (wrong !== undefined) throw new Problem("invalid", `name "${brief(name)}" ${wrong}`);
-  if (!Object.hasOwn(typeNumbers, type.toUpperCase()))
-    throw new Problem(
-      "invalid",
-      `type "${brief(type)}" is none that can be asked for here: ${Object.keys(typeNumbers).join(", ")}`,
-    );
+  const asked = typeOf(type);
   const started = performance.now();
-  const reply = await node.answer(queryPacket(name, type.toUpperCase()), sandbox);
+  const reply = await node.answer(queryPacket(name, asked), sandbox);
   const { header, answers } = reply;
   const flags = FLAGS.filter((flag) => (header as unknown as Record<string, number>)[flag] === 1);
   return {
@@ -32,6 +28,22 @@ export async function ask(
     ...(flags.includes("aa") && { from: "here" }),
   };
 }
+
+/** As dns2 has it, or by number (RFC 3597). Throws a Problem. */
+function typeOf(type: string): string {
+  const upper = type.toUpperCase();
+  const number = Number(/^(?:TYPE)?(\d{1,5})$/.exec(upper)?.[1] ?? MORE[upper]);
+  if (Object.hasOwn(typeNumbers, upper)) return upper;
+  if (number > 0 && number < 65_536) return `TYPE${number}`;
+  const known = [...Object.keys(typeNumbers), ...Object.keys(MORE)].join(", ");
+  throw new Problem(
+    "invalid",
+    `type "${brief(type)}" is none that is known here: ${known}; any is TYPE and its number`,
+  );
+}
+
+/** Those that people ask for, and dns2 does not know. */
+const MORE: Readonly<Record<string, number>> = { DS: 43, SVCB: 64, HTTPS: 65 };
 
 function recordText(record: object): string {
   const { name, ttl, type, class: _, ...data } = record as Record<string, unknown>;

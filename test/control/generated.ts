@@ -103,7 +103,23 @@ function chosen(
   of: (parameter: Json) => fc.Arbitrary<Json>,
 ): fc.Arbitrary<Record<string, Json>> {
   const required = parameters.filter((p) => p.required || p.name === "timeout").map((p) => p.name);
-  return fc.record(Object.fromEntries(parameters.map((p) => [p.name, of(p)])), { requiredKeys: required });
+  return sparse(Object.fromEntries(parameters.map((p) => [p.name, of(p)])), required, 1);
+}
+
+/** Each field that may be left out is there in so many of ten: one that has all of them is rarely accepted. */
+function sparse(
+  fields: Readonly<Record<string, fc.Arbitrary<Json>>>,
+  required: readonly string[],
+  ofTen: number,
+): fc.Arbitrary<Record<string, Json>> {
+  const chances = Object.fromEntries(Object.keys(fields).map((name) => [name, fc.nat(9)]));
+  return fc
+    .tuple(fc.record(fields), fc.record(chances))
+    .map(([all, chance]) =>
+      Object.fromEntries(
+        Object.entries(all).filter(([name]) => required.includes(name) || (chance[name] as number) < ofTen),
+      ),
+    );
 }
 
 function bodyOf(document: Json, spec: Json): fc.Arbitrary<{ type: string; value: Json } | undefined> {
@@ -177,12 +193,8 @@ function object(document: Json, { properties, required = [], additionalPropertie
         { maxLength: 3 },
       )
       .map((entries) => Object.fromEntries(entries));
-  return fc.record(
-    Object.fromEntries(Object.entries(properties).map(([name, of]) => [name, fromSchema(document, of)])),
-    {
-      requiredKeys: required,
-    },
-  );
+  const fields = Object.entries(properties).map(([name, of]) => [name, fromSchema(document, of)] as const);
+  return sparse(Object.fromEntries(fields), required, 3);
 }
 
 export const resolved = (document: Json, schema: Json): Json =>

@@ -455,11 +455,15 @@ test("what would be answered, and who is asked", async () => {
     answer: ["2.1.0.10.in-addr.arpa. 600 IN PTR web.n."],
   });
   expect(await query("name=web&type=AAAA")).toMatchObject({ status: "NOERROR", answer: [] });
+  for (const type of ["https", "65", "TYPE65"])
+    expect(await query(`name=web&type=${type}`)).toMatchObject({ status: "NOERROR", answer: [] });
   await conversation(socket, [
     ["GET /v1/sandboxes/c/query?name=a..b", '400 invalid: name "a..b" has an empty label'],
     [
       "GET /v1/sandboxes/c/query?name=a&type=zz",
-      expect.stringMatching(/^400 invalid: type "zz" is none that can be asked for here: A, /) as never,
+      expect.stringMatching(
+        /^400 invalid: type "zz" is none that is known here: A, .*HTTPS; any is TYPE and its number/,
+      ) as never,
     ],
     ["GET /v1/sandboxes/d/query?name=a", '404 unknown: there is no sandbox "d"'],
     ["GET /v1/sandboxes/c/query", '400 invalid: parameter "name" is missing'],

@@ -20,7 +20,7 @@ export const newSocket = (): string => join(mkdtempSync(join(tmpdir(), "eleven-c
 
 /** Until the test is over. */
 export async function served({ node: nodeOptions, ...options }: ServeOptions = {}): Promise<Served> {
-  const node = createNode({ workers: 0, ...nodeOptions });
+  const node = createNode({ workers: 0, onNotice: () => {}, ...nodeOptions });
   const socket = options.socket ?? newSocket();
   const notices: string[] = [];
   const control = await startControl({ onNotice: (notice) => notices.push(notice), ...options, node, socket });
