@@ -7,7 +7,7 @@ import { suggesting } from "./objects/find.ts";
 import { NOUNS } from "./objects/nouns.ts";
 import { list } from "./text/json.ts";
 import { outline } from "./text/outline.ts";
-import { formatOne } from "./text/output-format.ts";
+import { formatOne, shortened } from "./text/output-format.ts";
 import { plain } from "./text/plain.ts";
 import { UsageError } from "./usage.ts";
 
@@ -36,8 +36,16 @@ const dataOf = (record: string): string => record.replace(/^\S+\s+(?:\d+\s+)?(?:
 export async function explain(call: Call): Promise<ExitCode> {
   const body = await asked(call, "explain");
   const format = formatOf(call);
-  call.shell.print(format === undefined ? outline(body).join("\n") : formatOne(body, format));
+  call.shell.print(format === undefined ? shortened(outline(told(body)).join("\n")) : formatOne(body, format));
   return EXIT.done;
+}
+
+/** Without what there is none of: who reads why has enough to read. */
+function told(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(told);
+  if (typeof value !== "object" || value === null) return value;
+  const some = Object.entries(value).filter(([, field]) => !(Array.isArray(field) && field.length === 0));
+  return Object.fromEntries(some.map(([name, field]) => [name, told(field)]));
 }
 
 async function asked(call: Call, what: "query" | "explain"): Promise<Readonly<Record<string, unknown>>> {

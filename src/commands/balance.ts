@@ -33,7 +33,8 @@ export async function diffBalance(call: Call, onlyWhether: boolean): Promise<Exi
   const { body } = await patiently(call.shell, "reading the kernel", asked);
   const targets = list(body["items"]).filter((item) => stepsOf(item).length > 0 || item["problem"] !== undefined);
   if (formatOf(call) !== undefined) call.shell.print(formatOne(body, formatOf(call)!));
-  else if (targets.length === 0) call.shell.print("the kernel holds what it should");
+  else if (targets.length === 0)
+    call.shell.print(list(body["items"]).length === 0 ? NOTHING : "the kernel holds what it should");
   else for (const item of targets) call.shell.print(plainLines(onlyWhether ? whetherText(item) : diffText(item)));
   return targets.length === 0 ? EXIT.done : EXIT.failed;
 }
@@ -53,6 +54,9 @@ export async function repairBalance(call: Call): Promise<ExitCode> {
     );
   return wrong.length === 0 ? EXIT.done : EXIT.failed;
 }
+
+/** The agent may have been told not to, or have no sandbox yet. */
+const NOTHING = "nothing is balanced: eleven config schema says what balance is, eleven sandbox ls who there is";
 
 const count = (steps: unknown): number => (Array.isArray(steps) ? steps.length : 0);
 

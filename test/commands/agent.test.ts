@@ -110,8 +110,8 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
     },
     "GET /v1/sandboxes/client/explain?name=web&type=A",
     text`
-      name       web
-      search     web
+      name    web
+      search  web
       networks
         NETWORK  PRIORITY  FOUND
         mynet    0         yes
@@ -121,7 +121,6 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
           TASK    WEIGHT  CONNECTIONS
           web.1   1       3
           web.10  1
-      upstreams  none
     `,
   ],
   [
@@ -148,6 +147,12 @@ test.each<[words: string, replies: Replies, asked: string, said: string]>([
     { "GET /v1/balance/host": { body: { target: "host", vips: ["10.0.1.2"] } } },
     "GET /v1/balance/host",
     "target  host\nvips    10.0.1.2",
+  ],
+  [
+    "lb verify",
+    { "GET /v1/balance/diff": { body: { items: [] } } },
+    "GET /v1/balance/diff",
+    "nothing is balanced: eleven config schema says what balance is, eleven sandbox ls who there is",
   ],
   [
     "lb verify",

@@ -60,7 +60,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 /** Of the ids that containers have, so much is shown. */
 export const SHORT = 12;
 
-const shortened = (cell: string): string => cell.replace(/\b[0-9a-f]{64}\b/g, (id) => id.slice(0, SHORT));
+export const shortened = (text: string): string => text.replace(/\b[0-9a-f]{64}\b/g, (id) => id.slice(0, SHORT));
 
 function allColumns<Row>(rows: readonly Row[], columns: readonly Column<Row>[], cut: (cell: string) => string): string {
   const shown = columns.filter(({ hidden }) => !hidden);
