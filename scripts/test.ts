@@ -19,6 +19,7 @@ const TOOLS: Record<string, string> = {
   script: "bsdutils",
   strace: "strace",
   "systemd-analyze": "systemd",
+  "/usr/lib/cni/bridge": "containernetworking-plugins",
 };
 /** For kernels with IPVS: User Mode Linux, and Debian's own in qemu. */
 const KERNEL_TOOLS: Record<string, string> = {
@@ -32,6 +33,7 @@ const KERNEL_TOOLS: Record<string, string> = {
   ufw: "ufw",
   conntrack: "conntrack",
   dockerd: "docker.io",
+  ctr: "containerd",
 };
 
 const kernel = process.argv.includes("--kernel");

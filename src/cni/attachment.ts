@@ -81,8 +81,11 @@ function addressesIn({ interfaces, ips }: Result, netns: string, ifname: string)
   return found;
 }
 
+/** Ids that nobody has chosen. */
+const HASH = /^[0-9a-f]{32,}$/;
+
 /**
- * ELEVEN_NAME; else a pod's name, as Kubernetes' runtimes and podman pass it, with its namespace where it has one; else the id as
+ * ELEVEN_NAME; else a pod's name, as Kubernetes' runtimes and podman pass it, with its namespace where it has one; else the id, as
  * Docker cuts it. ELEVEN_ALIASES: more names, with commas.
  */
 function nameOf(containerId: string, args: Request["args"]): { name: string; aliases: string[] } {
@@ -90,7 +93,7 @@ function nameOf(containerId: string, args: Request["args"]): { name: string; ali
   const [pod, namespace] = [args.get("K8S_POD_NAME"), args.get("K8S_POD_NAMESPACE")];
   const aliases = (args.get("ELEVEN_ALIASES") ?? "").split(",").filter(Boolean);
   if (given) return { name: given, aliases };
-  if (!pod) return { name: containerId.slice(0, 12), aliases };
+  if (!pod) return { name: HASH.test(containerId) ? containerId.slice(0, 12) : containerId, aliases };
   return namespace && namespace !== pod
     ? { name: `${pod}.${namespace}`, aliases: [pod, ...aliases] }
     : { name: pod, aliases };
