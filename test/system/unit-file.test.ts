@@ -92,10 +92,11 @@ sandboxes:
       const file = join(folder, "eleven.yaml");
       const port = await freePort();
       const text = (name: string) =>
-        `upstreams: []\nnetworks: { n: { subnet: 10.5.9.0/24 } }\ncontainers: { ${name}: { networks: [n] } }\nsandboxes: { s: { container: ${name}, listen: "127.0.0.1:${port}" } }\n`;
+        `upstreams: []\ncontrol: { socket: ${join(folder, "run", "eleven.sock")} }\nnetworks: { n: { subnet: 10.5.9.0/24 } }\ncontainers: { ${name}: { networks: [n] } }\nsandboxes: { s: { container: ${name}, listen: "127.0.0.1:${port}" } }\n`;
+      mkdirSync(join(folder, "run")); // as RuntimeDirectory= does
       writeFileSync(file, text("one"));
       const served = await stays(["agent", "--config", file], {
-        within: confined(unit, { writable: [join(folder, "state")] }),
+        within: confined(unit, { writable: [join(folder, "state"), join(folder, "run")] }),
         env: { STATE_DIRECTORY: join(folder, "state") },
         started: (child) => onTestFinished(() => void child.kill("SIGKILL")),
       });
