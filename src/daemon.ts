@@ -19,7 +19,7 @@ import { type Batch, Door, type WriteOptions } from "./node/door.ts";
 import { NodeError } from "./node/error.ts";
 import type { NodeEvents } from "./node/events.ts";
 import { inTurn } from "./node/in-turn.ts";
-import { NodeInspection } from "./node/inspect.ts";
+import { inspectionOf, type NodeInspection } from "./node/inspect.ts";
 import { Names } from "./node/names.ts";
 import type { NodeOptions } from "./node/options.ts";
 import { createPlane, hasCalls } from "./node/plane.ts";
@@ -83,7 +83,7 @@ export class ElevenNode extends Emitter<NodeEvents> {
     this.#balancing = options.balance && this.#createBalancing(options.balance, stateDir, onNotice);
     this.#attachments = this.#createAttachments(stateDir, onNotice);
     const [plane, compiler, balancing] = [this.#plane, this.#compiler, this.#balancing];
-    this.#inspection = new NodeInspection({ state: this.#registry.state, plane, compiler, balancing });
+    this.#inspection = inspectionOf({ state: this.#registry.state, plane, compiler, balancing });
     this.#door = new Door(this.#registry, options.store, onNotice);
   }
 

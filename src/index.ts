@@ -1,6 +1,6 @@
 /** `eleven-dns`: the resolver, its config and its errors. Re-exports only; backends and what tests need have entries of their own. */
 
-export { ConfigError, loadConfig, parseConfig } from "./config/load.ts";
+export { ConfigError, type LoadOptions, loadConfig, parseConfig } from "./config/load.ts";
 export type { BalanceFile, Config, ControlFile, Options, PlaceFile } from "./config/options.ts";
 export type { Path, Problem } from "./config/problems.ts";
 export { createNode, type ElevenNode, type NodeOptions } from "./daemon.ts";
@@ -25,12 +25,15 @@ export type { AskedName, Explanation } from "./node/explain.ts";
 export type { NodeInspection } from "./node/inspect.ts";
 export { OptionsError } from "./options.ts";
 export { type RegistryCode, RegistryError } from "./registry/error.ts";
+export type { Kind } from "./registry/kinds.ts";
+export type { Missing } from "./registry/refusals.ts";
 export type { Applied, Fed, Registry, RegistryEvents, RegistryOptions, Rehearsed } from "./registry/registry.ts";
 export { type FileStoreOptions, fileStore } from "./registry/stores/file.ts";
 export { memoryStore } from "./registry/stores/memory.ts";
 export { type Feed, type OpenOptions, type Store, type StoreCode, StoreError } from "./registry/stores/store.ts";
 export { parseResolvConf, type ResolvConf, type UpstreamFilter } from "./resolv-conf/parse.ts";
 export { type ResolvConfChange, type ResolvConfWatch, watchResolvConf } from "./resolv-conf/watch.ts";
+export type { Tried } from "./scoping/explain.ts";
 export type { Policy } from "./scoping/policy.ts";
 export type { Bound } from "./server/data-plane.ts";
 export type { ServeCounters } from "./server/serve.ts";
