@@ -3,6 +3,7 @@
 export { ConfigError, type LoadOptions, loadConfig, parseConfig } from "./config/load.ts";
 export type { BalanceFile, Config, ControlFile, Options, PlaceFile } from "./config/options.ts";
 export type { Path, Problem } from "./config/problems.ts";
+export type { ConfigFile } from "./config/schema.ts";
 export { createNode, type ElevenNode, type NodeOptions } from "./daemon.ts";
 export type { CacheLimits } from "./forwarder/core/cache.ts";
 export type { ForwarderCounters } from "./forwarder/core/counters.ts";

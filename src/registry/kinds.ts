@@ -2,8 +2,7 @@
 import type { Change, ReadonlyState } from "../model/types.ts";
 import type { Step } from "./step.ts";
 
-export type Kind = PutBy<Change["kind"]>;
-type PutBy<C extends string> = C extends `${infer K}.put` ? K : never;
+export type Kind = "network" | "service" | "task" | "container" | "sandbox";
 
 /** Where the objects of a kind are kept. Each kind refers to earlier ones only: in this order an empty registry accepts them. */
 export const MAPS = {
