@@ -5,6 +5,7 @@ import { brief } from "../model/quote.ts";
 import type { Kind } from "../registry/kinds.ts";
 import { conditionsOf, tagOf } from "./conditions.ts";
 import type { Control } from "./control.ts";
+import { whatIsWrong } from "./controlled.ts";
 import type { EventReaders } from "./event-readers.ts";
 import { found, type Held, objectsOf } from "./objects.ts";
 import { Problem, pointerTo, stepsOf } from "./problem.ts";
@@ -170,10 +171,10 @@ const reloadRoute = ({ config }: Control): Route => ({
     if (config === undefined) throw new Problem("unknown", "this agent has no config file");
     const reloaded = await config.reload();
     if (!("refused" in reloaded)) return { status: 200, body: reloaded };
-    const errors = reloaded.refused.map(({ file, line, column, message }) => ({
-      place: line > 0 ? `${file}:${line}:${column}` : file,
-      detail: message,
-    }));
+    const errors = reloaded.refused.map((problem) => {
+      const { file, line, column } = problem;
+      return { place: line > 0 ? `${file}:${line}:${column}` : file, detail: whatIsWrong(problem) };
+    });
     throw new Problem("config", `the config is refused, and the one before stays in force: ${errors.length} wrong`, {
       errors,
     });

@@ -1,5 +1,6 @@
 /** What the control API stands on: of a node, just what it uses; of whoever has the config files, what only they know. */
 import type { ElevenNode } from "../daemon.ts";
+import { brief } from "../model/quote.ts";
 import type { Kind } from "../registry/kinds.ts";
 
 /** An `ElevenNode` is one. */
@@ -25,8 +26,14 @@ export interface ConfigProblem {
   /** From 1; 0: it is about the file, not about anything in it. */
   readonly line: number;
   readonly column: number;
+  /** What it is about: "services", "web", "ports", 0. Missing or empty: the file as a whole. */
+  readonly path?: readonly (string | number)[];
   readonly message: string;
 }
+
+/** "services.web.ports.0: must be …". */
+export const whatIsWrong = ({ path = [], message }: ConfigProblem): string =>
+  path.length === 0 ? message : `${path.map((step) => brief(`${step}`)).join(".")}: ${message}`;
 
 export interface ConfigStatus {
   readonly files: readonly string[];

@@ -1,6 +1,7 @@
 /** How the agent stands, on one page. */
 import { version } from "../version.ts";
 import type { Control } from "./control.ts";
+import { type ConfigStatus, whatIsWrong } from "./controlled.ts";
 import { degradedOf } from "./waits.ts";
 
 export function statusOf({ node, config, started, ready }: Control): object {
@@ -12,7 +13,7 @@ export function statusOf({ node, config, started, ready }: Control): object {
     revision: state.revision,
     uptime: Math.round((Date.now() - started) / 1_000),
     ready: ready(),
-    ...(config && { config: config.status() }),
+    ...(config && { config: configOf(config.status()) }),
     problems: [...problems].map(([sandbox, { message }]) => ({ sandbox, problem: message })),
     balance: {
       targets: balance.length,
@@ -29,4 +30,13 @@ export function statusOf({ node, config, started, ready }: Control): object {
       sandboxes: sandboxes.size,
     },
   };
+}
+
+function configOf({ refused, ...status }: ConfigStatus): object {
+  if (refused === undefined) return status;
+  const problems = refused.problems.map((problem) => {
+    const { file, line, column } = problem;
+    return { file, line, column, message: whatIsWrong(problem) };
+  });
+  return { ...status, refused: { at: refused.at, problems } };
 }
