@@ -18,7 +18,7 @@ export class Source {
   constructor(text: string, file: string) {
     this.#file = file;
     // The parser compares each key with all before it; ours are looked at below.
-    this.#document = parseDocument(text, { lineCounter: this.#lines, uniqueKeys: false, logLevel: "silent" });
+    this.#document = parseDocument(text, { lineCounter: this.#lines, uniqueKeys: false, logLevel: "error" });
     const { errors, warnings, contents } = this.#document;
     const found = [...errors, ...warnings].map((e) => this.#at(e.pos[0], [], reason(e.message)));
     if (found.length === 0) this.#check(contents, 0, found);
@@ -117,7 +117,11 @@ export class Source {
 const TOO_DEEP = `is nested more than ${DEEPEST} levels deep`;
 
 const reason = (message: string): string =>
-  message.startsWith("Maximum call stack") ? TOO_DEEP : brief(message.split("\n")[0]!.replace(/ at line \d+.*$/, ""));
+  message.startsWith("Maximum call stack")
+    ? TOO_DEEP
+    : message.startsWith("Source contains multiple documents")
+      ? "a second document begins here: write a file for each"
+      : brief(message.split("\n")[0]!.replace(/ at line \d+.*$/, ""));
 
 const VARIABLE = /\$\$|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}/g;
 

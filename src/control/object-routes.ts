@@ -8,7 +8,7 @@ import { conditionsOf, tagOf } from "./conditions.ts";
 import type { Control } from "./control.ts";
 import { checked } from "./form.ts";
 import { merged } from "./merge-patch.ts";
-import { find, found, type Held, list } from "./objects.ts";
+import { find, found, type Held, list, objectsOf } from "./objects.ts";
 import { Problem, pointerTo, stepsOf } from "./problem.ts";
 import { PATHS, type Route, route } from "./route.ts";
 import { SCHEMAS, written as writtenSchema } from "./schemas.ts";
@@ -104,6 +104,7 @@ const putRoute = (control: Control, kind: Kind): Route =>
           conditions.check(`${kind} "${brief(called)}"`, before && control.catalog.revisionOf(kind, before.id));
           ours(control, kind, before);
           const object = withCalled(kind, called, before, asked.body as Given);
+          if (before === undefined) free(objectsOf(state, kind).get(object.id), kind, called);
           [id, status] = [object.id, before === undefined ? 201 : 200];
           return [{ kind: `${kind}.put`, [kind]: object } as unknown as ChangeInput];
         },
@@ -179,6 +180,17 @@ const removeRoute = (control: Control, kind: Kind): Route =>
   });
 
 const objectWritten = (kind: Kind) => writtenSchema({ object: SCHEMAS[kind].object.optional() });
+
+/** What the path names is not there, so what the body names must not be either: it would be changed by another's path. */
+function free(object: Held | undefined, kind: Kind, called: string): void {
+  if (object === undefined) return;
+  const { id, name = id } = object;
+  throw new Problem(
+    "conflict",
+    `there is no ${kind} "${brief(called)}", and id "${brief(id)}" is that of "${brief(name)}": put that one by its own path`,
+    { errors: [{ pointer: "/id", detail: `is that of ${kind} "${brief(name)}"` }] },
+  );
+}
 
 /** The body of a PUT. */
 type Given = Readonly<Record<string, unknown>> & { readonly id?: string; readonly name?: string };

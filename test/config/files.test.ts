@@ -1,4 +1,5 @@
 /** A config of several files: what they come to together, and every problem of all of them at once. */
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -104,11 +105,24 @@ test.each<[string, Record<string, string>, string]>([
   ],
   ["a file that is none", { "b.yaml": NET }, "a.yaml: it is a directory"],
   ["a link that leads nowhere", { "b.yaml": NET }, "a.yaml: there is no such file"],
+  ["a pipe that nobody writes to", { "b.yaml": NET }, "a.yaml: it is no file"],
+  ["a device without an end", { "b.yaml": NET }, "a.yaml: it is no file"],
+  [
+    "a second document",
+    { "a.yaml": `${NET}\n---\nnetworks: { m: {} }` },
+    "a.yaml:2:1: a second document begins here: write a file for each",
+  ],
 ])("%s", async (what, files, expected) => {
   const path = folder(files);
   if (what === "a file that is none") mkdirSync(join(path, "a.yaml"));
   if (what === "a link that leads nowhere") symlinkSync("nowhere", join(path, "a.yaml"));
+  if (what === "a pipe that nobody writes to") execFileSync("mkfifo", [join(path, "a.yaml")]);
+  if (what === "a device without an end") symlinkSync("/dev/zero", join(path, "a.yaml"));
   expect(await told(path)).toBe(expected);
+});
+
+test("a device that somebody asks for is read until it is too long", async () => {
+  expect(await told("/dev/zero")).toMatch(/: it is longer than 64 MiB$/);
 });
 
 test("several paths, each file once", async () => {

@@ -27,6 +27,28 @@ const world = async (options = {}) => {
 };
 
 describe("objects", () => {
+  test("a path that names nothing changes nothing that is there, whatever id the body has", async () => {
+    const { socket } = await world();
+    const refused = /^409 .*there is no network \\?"zz\\?", and id \\?"n\\?" is that of \\?"n\\?"/;
+    expect(shown(await ask(socket, 'PUT /v1/networks/zz {"id":"n"}'))).toMatch(refused);
+    expect(shown(await ask(socket, 'PUT /v1/networks/zz {"id":"n"}', { "if-none-match": "*" }))).toMatch(refused);
+    expect((await ask(socket, "GET /v1/networks/n")).body).toEqual(JSON.parse(NET));
+  });
+
+  test("connections that ask for much and go are not counted for ever", async () => {
+    const { socket } = await world();
+    for (let i = 0; i < 3; i++)
+      await new Promise<void>((done) => {
+        const client = connect(socket, () => {
+          client.write("GET /v1/status HTTP/1.1\r\nhost: l\r\n\r\n".repeat(500));
+          setImmediate(() => client.destroy());
+        });
+        client.once("close", () => done());
+      });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => ask(socket, "GET /v1/status")));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+
   test("made, read, changed and removed", async () => {
     const { socket } = await served();
     await conversation(socket, [

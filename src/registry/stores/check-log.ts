@@ -26,6 +26,7 @@ export async function checkLog(path: string): Promise<Checked> {
     });
     try {
       const before = await file.stat();
+      if (!before.isFile()) throw new StoreError("damaged", "open", `${path} is no file`);
       const objects = new Objects();
       const read = await readLog(path, file, ({ changes }) => objects.keep(changes)).catch(async (error) => {
         if (!(error instanceof StoreError)) throw failure("open", path, error);
