@@ -7,10 +7,20 @@ export function changed<T extends object>(
   keyOf: (entry: T) => string,
   same: (a: T, b: T) => boolean,
 ): Changed<T> {
-  const [olds, news] = withoutCommon(actual, desired);
+  return changedEntries(...withoutCommon(actual, desired), keyOf, same);
+}
+
+/** The same of lists that have no object in common. */
+export function changedEntries<T extends object>(
+  olds: readonly T[],
+  news: readonly T[],
+  keyOf: (entry: T) => string,
+  same: (a: T, b: T) => boolean,
+): Changed<T> {
   if (olds.length === 0) return news.length === 0 ? NOTHING : { ...NOTHING, added: news };
   const out: { readonly [Kind in keyof Changed<T>]: T[] } = { added: [], replaced: [], removed: [] };
-  const there = new Map(olds.map((entry) => [keyOf(entry), entry]));
+  const there = new Map<string, T>();
+  for (const entry of olds) there.set(keyOf(entry), entry);
   for (const entry of news) {
     const key = keyOf(entry);
     const old = there.get(key);
@@ -19,7 +29,7 @@ export function changed<T extends object>(
     out.added.push(entry);
     if (old !== undefined) out.replaced.push(old);
   }
-  out.removed.push(...there.values());
+  for (const entry of there.values()) out.removed.push(entry);
   return out;
 }
 

@@ -109,7 +109,7 @@ function diffDestinations(old: VirtualServer, server: VirtualServer, changes: Lb
 }
 
 /** Same but for scheduler, affinity and destinations, which can be changed in place. */
-function sameIdentity(a: VirtualServer, b: VirtualServer): boolean {
+export function sameIdentity(a: VirtualServer, b: VirtualServer): boolean {
   return (
     a.vip === b.vip &&
     a.mark === b.mark &&

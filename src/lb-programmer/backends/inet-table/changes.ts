@@ -15,7 +15,7 @@
  */
 import { same } from "../../../model/same.ts";
 import type { Change, Element, NamedSet } from "../../../os/nftables/types.ts";
-import { changed } from "../../changed.ts";
+import { type Changed, changedEntries } from "../../changed.ts";
 import type { Parts, Placed } from "./parts.ts";
 import { Phase } from "./phase.ts";
 import { isLeading, isName, isOfRanges, isSlotMap, type Name } from "./sets.ts";
@@ -44,12 +44,14 @@ export function changesOf(
     leave(before, names, main, last);
     come(after, names, main, first);
   }
-  const sets = new Set(there);
+  let sets = there;
   const transactions: (readonly Change[])[] = [];
   for (const phase of new Set([first, main, last])) {
+    if (phase.isEmpty) continue;
     const changes = phase.changes(skeleton, sets);
-    for (const name of madeBy(changes)) sets.add(name);
-    if (changes.length > 0) transactions.push(changes);
+    const made = madeBy(changes);
+    if (made.length > 0) sets = new Set([...sets, ...made]);
+    transactions.push(changes);
   }
   return transactions;
 }
@@ -59,11 +61,13 @@ export const madeBy = (changes: readonly Change[]): readonly Name[] =>
   changes.flatMap((change) => (change.kind === "set.add" && isName(change.set.name) ? change.set.name : []));
 
 /** Which chains stay as they are: not those whose rules use a set that changes, since that one is deleted first. */
-export function keeping(before: Parts, after: Parts): (chain: string) => boolean {
-  const stays = [...before.sets].every(([name, set]) => same(set, after.sets.get(name) ?? set));
-  return (chain) =>
-    stays && before.comment === after.comment && same(before.chains.get(chain), after.chains.get(chain));
+export function keeping(before: Rules, after: Rules): (chain: string) => boolean {
+  let stays = before.comment === after.comment;
+  for (const [name, set] of before.sets) stays &&= same(set, after.sets.get(name) ?? set);
+  return (chain) => stays && same(before.chains.get(chain), after.chains.get(chain));
 }
+
+type Rules = Omit<Parts, "elements">;
 
 /** Where it is. */
 export const idOf = (element: Placed): string => `${element.in} ${element.key}`;
@@ -72,7 +76,7 @@ export const idOf = (element: Placed): string => `${element.in} ${element.key}`;
 export const isSame = (a: Element, b: Element): boolean => a.value === b.value && a.comment === b.comment;
 
 /** Of all ways together: a port may go from one server to another. */
-interface Elements extends ReturnType<typeof changed<Placed>> {
+interface Elements extends Changed<Placed> {
   /** It is among those added, and takes the place of another. */
   isAgain(element: Placed): boolean;
   /** Of those added: nobody is led by it yet. */
@@ -84,7 +88,7 @@ interface Elements extends ReturnType<typeof changed<Placed>> {
 function elementsOf(ways: readonly Way[]): Elements {
   const [olds, news]: [Placed[], Placed[]] = [[], []];
   for (const way of ways) addUnlike(way, olds, news);
-  const { added, replaced, removed } = changed(olds, news, idOf, isSame);
+  const { added, replaced, removed } = changedEntries(olds, news, idOf, isSame);
   const again = new Set(replaced.map(idOf));
   const [come, go] = [rangesIn(added), rangesIn(replaced, removed)];
   const isAgain = (element: Placed): boolean => again.size > 0 && again.has(idOf(element));
@@ -132,7 +136,7 @@ interface Names {
 }
 
 interface Named {
-  readonly chains: ReadonlySet<string>;
+  readonly chains: Pick<ReadonlySet<string>, "has">;
   readonly sets: ReadonlyMap<string, NamedSet>;
   readonly counters: ReadonlySet<string>;
 }
@@ -148,6 +152,9 @@ function namesOf(ways: readonly Way[]): Names {
 }
 
 function named(parts: readonly Parts[]): Named {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1)
+    return { chains: only.chains, sets: only.sets, counters: new Set(only.counters) };
   const [chains, sets, counters] = [new Set<string>(), new Map<string, NamedSet>(), new Set<string>()];
   for (const part of parts) {
     for (const chain of part.chains.keys()) chains.add(chain);

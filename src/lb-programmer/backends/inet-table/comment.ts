@@ -11,13 +11,14 @@ type Told = Pick<VirtualServer, "key" | "scheduler" | "affinity" | "forwarding" 
 };
 
 const ROOM = 120;
+const PIECES = new RegExp(`.{1,${ROOM}}`, "g");
 
 /** The comment, in pieces: the server's own first. */
 export function commentsOf(server: VirtualServer): readonly string[] {
   const { key, scheduler, affinity, forwarding, from, keepSource, only } = server;
   const flags = `${forwarding === "direct" ? "d" : "m"}${from[0]}${keepSource ? "k" : ""}${only ? "o" : ""}`;
   const text = `${scheduler} ${affinity} ${flags} ${written(key)}`;
-  return text.match(new RegExp(`.{1,${ROOM}}`, "g")) ?? [];
+  return text.length <= ROOM ? [text] : (text.match(PIECES) ?? []);
 }
 
 /** Which server a rule is of, for people. */

@@ -30,6 +30,7 @@ export interface Installed {
   readonly left?: Parts;
 }
 
+/** Elements that are the same before and after may be in neither. */
 export interface Step {
   readonly before: Parts;
   readonly after: Parts;

@@ -14,6 +14,12 @@ export class Phase {
   readonly #gone = new Map<Name, Element[]>();
   readonly #new = new Map<Name, Element[]>();
 
+  get isEmpty(): boolean {
+    const { flush, delete: gone, counters, declare, rules } = this;
+    const orders = flush.length + gone.length + counters.length + declare.length + rules.length;
+    return orders + this.#gone.size + this.#new.size === 0;
+  }
+
   add(element: Placed): void {
     put(this.#new, element);
   }

@@ -5,7 +5,7 @@ import type { NamedSet } from "../../../os/nftables/types.ts";
 import { numbersText } from "../../port-ranges.ts";
 import type { Destination, VirtualServer } from "../../state.ts";
 import { shortName } from "../inet-table/comment.ts";
-import { inFamily, ownsVip, type Parts, type Placed, portKey, serverElements } from "../inet-table/parts.ts";
+import { inFamily, NOTHING, ownsVip, type Parts, type Placed, portKey, serverElements } from "../inet-table/parts.ts";
 import { clientSet, type Family, type Name, type SlotMap } from "../inet-table/sets.ts";
 import { IP, type Rule } from "../inet-table/words.ts";
 import { ROOM, slots } from "./slots.ts";
@@ -37,16 +37,32 @@ export const leaverOf = {
  * "direct" forwarding needs IPVS. Here such connections are masqueraded: they work, and tasks see this namespace as the client.
  */
 export function serverParts(server: VirtualServer, start = 0): Parts {
-  const { mark, affinity, destinations } = server;
-  const goto = `goto ${serverChain(mark)}`;
+  const row = slots(server);
+  const elements = [...ownElements(server), ...taskElements(server, start, row)];
+  return { ...serverRules(server, row), elements };
+}
+
+/** All of that but for elements; where its turns begin is not in it. */
+export const serverRules = (server: VirtualServer, row = slots(server)): Omit<Parts, "elements"> =>
+  server.affinity === 0 ? turning(server, row) : remembering(server, row);
+
+/** Elements that are the same whichever tasks it has, as long as one of them takes connections: what it is, and what leads to its chain. */
+export function ownElements(server: VirtualServer): readonly Placed[] {
+  const goto = `goto ${serverChain(server.mark)}`;
+  const idle = isIdle(server);
   const elements = [...serverElements(server)];
-  const idle = destinations.every(({ weight }) => weight === 0);
   if (ownsVip(server)) elements.push(...vipElements(server, goto, idle));
   elements.push(...portElements(server, goto, idle));
-  for (const task of destinations) elements.push(taskElement(server, task));
-  const row = slots(server);
-  elements.push(...slotElements(server, start, row));
-  return affinity === 0 ? turning(server, row, elements) : remembering(server, row, elements);
+  return elements;
+}
+
+export const isIdle = ({ destinations }: VirtualServer): boolean => destinations.every(({ weight }) => weight === 0);
+
+/** The other elements: its tasks, and the slots that lead to them. */
+export function taskElements(server: VirtualServer, start: number, row = slots(server)): readonly Placed[] {
+  const elements = server.destinations.map((task) => taskElement(server, task));
+  for (const slot of slotElements(server, start, row)) elements.push(slot);
+  return elements;
 }
 
 /** Of these elements, those that are others where its turns begin with another slot; nothing else is. */
@@ -99,16 +115,16 @@ const taskElement = ({ vip, mark }: VirtualServer, { address, weight }: Destinat
 });
 
 /** Connections take turns. A single task needs no slots. */
-function turning(server: VirtualServer, row: readonly string[], elements: readonly Placed[]): Parts {
+function turning(server: VirtualServer, row: readonly string[]): Omit<Parts, "elements"> {
   const { mark, vip } = server;
   const to = row.length === 1 ? row[0]! : { key: [picked(server, row.length)], map: slotsName(server) };
   const rules = row.length === 0 ? [] : [[counted(server), dnat(familyOf(vip), to)]];
   const chains = new Map([[serverChain(mark), rules]]);
-  return { elements, chains, sets: new Map(), ...named(server) };
+  return { chains, sets: NOTHING.sets, ...named(server) };
 }
 
 /** Clients come back to the task they had. */
-function remembering(server: VirtualServer, row: readonly string[], elements: readonly Placed[]): Parts {
+function remembering(server: VirtualServer, row: readonly string[]): Omit<Parts, "elements"> {
   const { mark, affinity, vip } = server;
   const family = familyOf(vip);
   const saddr = [`${IP[family]} saddr`] as const;
@@ -127,7 +143,7 @@ function remembering(server: VirtualServer, row: readonly string[], elements: re
     // Two rules: where the set is full, the first ends there, and the client is served without being remembered.
     chains.set(taskChain(mark, task), [[{ kind: "update", set: clients, key: saddr }], [dnat(family, task)]]);
   }
-  return { elements, chains, sets, ...named(server) };
+  return { chains, sets, ...named(server) };
 }
 
 const counted = ({ mark }: VirtualServer): Statement => ({ kind: "count", counter: serverChain(mark) });

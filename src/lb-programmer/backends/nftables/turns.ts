@@ -4,13 +4,23 @@
  * them, drawn when the rule is written. As long as it stays, so does the drawn one, and connections take turns exactly.
  */
 import type { VirtualServer } from "../../state.ts";
+import { sameIdentity } from "../../diff.ts";
 import { idOf, keeping } from "../inet-table/changes.ts";
 import type { Dialect, Found, Installed, Step } from "../inet-table/dialect.ts";
 import { NOTHING, type Placed } from "../inet-table/parts.ts";
 import { isLeading, isSlotMap } from "../inet-table/sets.ts";
-import { leaverOf, serverChain, serverParts, slotElements } from "./parts.ts";
+import {
+  isIdle,
+  leaverOf,
+  ownElements,
+  serverChain,
+  serverParts,
+  serverRules,
+  slotElements,
+  taskElements,
+} from "./parts.ts";
 import { SKELETON } from "./skeleton.ts";
-import { ROOM } from "./slots.ts";
+import { ROOM, slots } from "./slots.ts";
 
 /** `random` is from 0 to 1, which it never is. A server's form is how far its slots are turned. */
 export const turning = (random: () => number = Math.random): Dialect => ({
@@ -30,16 +40,34 @@ export const turning = (random: () => number = Math.random): Dialect => ({
 });
 
 function stepTo(before: Installed | undefined, server: VirtualServer | undefined, random: () => number): Step {
-  const old = before === undefined ? NOTHING : serverParts(before.server, before.form);
-  if (server === undefined) return { before: old, after: NOTHING, installed: undefined };
-  if (before !== undefined) {
-    const same = serverParts(server, before.form);
-    if (keeping(old, same)(serverChain(server.mark)))
-      return { before: old, after: same, installed: { server, form: before.form } };
-  }
-  const start = drawn(random);
-  return { before: old, after: serverParts(server, start), installed: { server, form: start } };
+  if (server === undefined)
+    return {
+      before: before === undefined ? NOTHING : serverParts(before.server, before.form),
+      after: NOTHING,
+      installed: undefined,
+    };
+  if (before !== undefined) return stepBetween(before, server, random);
+  const form = drawn(random);
+  return { before: NOTHING, after: serverParts(server, form), installed: { server, form } };
 }
+
+/** Mostly another task: what is said of the server itself is not even written then, to be compared. */
+function stepBetween(before: Installed, server: VirtualServer, random: () => number): Step {
+  const [oldRow, row] = [slots(before.server), slots(server)];
+  const [old, rules] = [serverRules(before.server, oldRow), serverRules(server, row)];
+  const form = keeping(old, rules)(serverChain(server.mark)) ? before.form : drawn(random);
+  const [was, is] = [taskElements(before.server, before.form, oldRow), taskElements(server, form, row)];
+  const same = isItself(before.server, server);
+  return {
+    before: { ...old, elements: same ? was : [...ownElements(before.server), ...was] },
+    after: { ...rules, elements: same ? is : [...ownElements(server), ...is] },
+    installed: { server, form },
+  };
+}
+
+/** Of one key: its own elements are the same. */
+const isItself = (a: VirtualServer, b: VirtualServer): boolean =>
+  sameIdentity(a, b) && a.scheduler === b.scheduler && a.affinity === b.affinity && isIdle(a) === isIdle(b);
 
 /** Many times more than slots, so that each is as likely. */
 const MANY = 2 ** 24;
