@@ -2,7 +2,7 @@
 import { changed, withoutCommon } from "./changed.ts";
 import { entryKey, occupies, samePublished } from "./entries.ts";
 import { inTheWay, samePorts } from "./port-ranges.ts";
-import type { LbOp, LbState, VirtualServer } from "./state.ts";
+import type { Destination, LbOp, LbState, PublishedPort, VirtualServer } from "./state.ts";
 
 /**
  * Steps that turn `actual` into `desired`, none if they are equal: first what is added and changed, in the order in which it
@@ -15,7 +15,8 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
   const snats = changed(actual.snats, desired.snats, entryKey.snat, (a, b) => a.to === b.to);
   const redirects = changed(actual.redirects, desired.redirects, entryKey.redirect, (a, b) => a.target === b.target);
   const published = changed(actual.published, desired.published, entryKey.published, samePublished);
-  const shared = new Set(inTheWay(published.removed, published.added)); // ranges with another beginning
+  const { added: ports, removed: portsGone } = published;
+  const shared = portsGone.length === 0 ? NO_PORTS : new Set(inTheWay(portsGone, ports)); // ranges with another beginning
   const ops: LbOp[] = [];
   if (actual.sysctls !== desired.sysctls)
     for (const [key, value] of Object.entries(desired.sysctls))
@@ -28,15 +29,17 @@ export function diff(actual: LbState, desired: LbState): LbOp[] {
   for (const redirect of redirects.added) ops.push({ op: "redirect.add", redirect });
   for (const port of published.replaced) ops.push({ op: "published.remove", published: port });
   for (const port of shared) ops.push({ op: "published.remove", published: port });
-  for (const port of published.added) ops.push({ op: "published.add", published: port });
+  for (const port of ports) ops.push({ op: "published.add", published: port });
 
-  for (const port of published.removed) if (!shared.has(port)) ops.push({ op: "published.remove", published: port });
+  for (const port of portsGone) if (!shared.has(port)) ops.push({ op: "published.remove", published: port });
   for (const redirect of redirects.removed) ops.push({ op: "redirect.remove", redirect });
   for (const op of servers.remove) ops.push(op);
   for (const address of addresses.removed) ops.push({ op: "address.remove", address });
   for (const snat of snats.removed) ops.push({ op: "snat.remove", snat });
   return ops;
 }
+
+const NO_PORTS: ReadonlySet<PublishedPort> = new Set();
 
 /** The same lists, whatever is in them: of one planner's plans, that nothing was changed between them. Others may be equal, too. */
 export function isSame(a: LbState, b: LbState): boolean {
@@ -59,7 +62,8 @@ const sameSettings = (a: LbState["sysctls"], b: LbState["sysctls"]): boolean =>
 /** Servers that a plan did not change are the very same objects as before (plan/planner.ts), so they are left out. */
 function diffServers(actual: readonly VirtualServer[], desired: readonly VirtualServer[]) {
   const [olds, news] = withoutCommon(actual, desired);
-  const there = new Map(olds.map((server) => [server.key, server]));
+  const there = new Map<string, VirtualServer>();
+  for (const server of olds) there.set(server.key, server);
   const added: VirtualServer[] = [];
   const replaced: VirtualServer[] = [];
   const [changes, leaving]: [LbOp[], LbOp[]] = [[], []];
@@ -95,9 +99,11 @@ const withDestinations = (server: VirtualServer): LbOp[] => [
 
 /** New tasks before old ones get less or nothing, so that there is always one that takes connections. */
 function diffDestinations(old: VirtualServer, server: VirtualServer, changes: LbOp[], leaving: LbOp[]): void {
-  const there = new Map(old.destinations.map((d) => [d.address, d]));
+  const from = alike(old.destinations, server.destinations);
+  const there = new Map<string, Destination>();
+  for (const destination of old.destinations.slice(from)) there.set(destination.address, destination);
   const less: LbOp[] = [];
-  for (const destination of server.destinations) {
+  for (const destination of server.destinations.slice(from)) {
     const before = there.get(destination.address);
     there.delete(destination.address);
     if (before === undefined) changes.push({ op: "destination.add", server, destination });
@@ -106,6 +112,13 @@ function diffDestinations(old: VirtualServer, server: VirtualServer, changes: Lb
   }
   changes.push(...less);
   for (const destination of there.values()) leaving.push({ op: "destination.remove", server, destination });
+}
+
+/** So many at the beginning stay as they are: mostly all that there were. */
+function alike(old: readonly Destination[], now: readonly Destination[]): number {
+  let n = 0;
+  while (n < old.length && old[n]!.address === now[n]?.address && old[n]!.weight === now[n]!.weight) n++;
+  return n;
 }
 
 /** Same but for scheduler, affinity and destinations, which can be changed in place. */

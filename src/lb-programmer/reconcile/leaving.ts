@@ -53,6 +53,9 @@ export interface Leaving {
 }
 
 export function leavingFrom(actual: LbState, desired: LbState, before: Left, permit: Permit): Leaving {
+  const { tasks, servers } = serversLeaving(actual, desired);
+  if (tasks.size === 0 && servers.length === 0 && OTHERS.every((kind) => keepsAll(actual[kind], desired[kind])))
+    return NOTHING_LEAVES;
   const since = new Map<string, number>();
   const drains = new Map<string, number>();
   const mayGo = (name: string): boolean => since.get(name)! <= permit.released;
@@ -72,7 +75,6 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
   };
 
   const draining: DrainingTask[] = [];
-  const { tasks, servers } = serversLeaving(actual, desired);
   for (const [server, lost] of tasks)
     for (const task of lost) if (leaves(nameOf.task(server, task))) draining.push({ server, task });
   const leavers = servers.map((old): VirtualServer => {
@@ -93,6 +95,17 @@ export function leavingFrom(actual: LbState, desired: LbState, before: Left, per
     mayGo,
   };
 }
+
+/** The rule: something comes. */
+const NOTHING_LEAVES: Leaving = {
+  tasks: new Map(),
+  ...{ servers: [], addresses: [], snats: [], redirects: [], published: [], draining: [] },
+  left: NOTHING_LEFT,
+  mayGo: () => false,
+};
+const OTHERS = ["addresses", "snats", "redirects", "published"] as const;
+const keepsAll = (there: readonly unknown[], wanted: readonly unknown[]): boolean =>
+  there === wanted || there.length === 0;
 
 export interface Staged {
   readonly state: LbState;
@@ -170,19 +183,27 @@ const nameOf = {
 /** Servers that are to lose tasks, as they will be, with those tasks; and servers that are to go, as they are. */
 function serversLeaving(actual: LbState, desired: LbState) {
   const [olds, news] = withoutCommon(actual.servers, desired.servers);
-  const there = new Map(olds.map((server) => [server.key, server]));
+  const there = new Map<string, VirtualServer>();
+  for (const server of olds) there.set(server.key, server);
   const tasks = new Map<VirtualServer, readonly Destination[]>();
   for (const server of news) {
     const old = there.get(server.key);
     there.delete(server.key);
-    const lost = missing(old?.destinations ?? [], server.destinations, ({ address }) => address);
+    const lost = old === undefined ? [] : lostTasks(old.destinations, server.destinations);
     if (lost.length > 0) tasks.set(server, lost);
   }
+  if (there.size === 0) return { tasks, servers: [] };
   // A server whose VIP, mark or port another one has by now can't stay: diff removes it before that one is added. Servers that are there
   // already, the very same, have nothing that it has.
-  const taken = there.size === 0 ? new Set<string>() : new Set(news.flatMap(occupies));
+  const taken = new Set(news.flatMap(occupies));
   const servers = [...there.values()].filter((server) => !occupies(server).some((what) => taken.has(what)));
   return { tasks, servers };
+}
+
+/** Mostly none: new ones come last. */
+function lostTasks(there: readonly Destination[], wanted: readonly Destination[]): readonly Destination[] {
+  if (there.every(({ address }, i) => address === wanted[i]?.address)) return [];
+  return missing(there, wanted, ({ address }) => address);
 }
 
 /** Of those that leave, what can stay a while: not what has a port in common with one that is wanted, which diff removes before. */

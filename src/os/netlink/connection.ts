@@ -200,7 +200,7 @@ export class Netlink {
   #send(op: string, messages: MessageWriter, flags: number, from = 0, until = messages.starts.length): number {
     const first = this.#number(messages, flags, from, until);
     const { octets, starts } = messages;
-    const part = octets.subarray(starts[from], starts[until]);
+    const part = until - from === starts.length ? octets : octets.subarray(starts[from], starts[until]);
     checked(libc().send(this.fd, part, part.length, 0), op);
     return first;
   }
@@ -251,7 +251,9 @@ export class Netlink {
       if (errno !== 0) throw new OsError(op, errno);
       if (SENDER.readUInt32LE(SENDER_PORT) !== 0) continue;
       if (length > ROOM.length) throw new OsError(op, EMSGSIZE, "", `an answer of ${length} octets`);
-      return parseMessages(Buffer.from(ROOM.subarray(0, length)));
+      const datagram = Buffer.allocUnsafe(length);
+      ROOM.copy(datagram);
+      return parseMessages(datagram);
     }
     throw new OsError(op, EBADMSG, "", "messages from others than the kernel");
   }

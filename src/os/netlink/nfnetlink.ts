@@ -12,7 +12,7 @@ import { inNetns } from "../netns.ts";
 import { checkClosing, closeInTurn, closeSlowly } from "../slow-close.ts";
 import { TURNS } from "../turns.ts";
 import { NETLINK_NETFILTER, Netlink } from "./connection.ts";
-import { parseAttributes } from "./read.ts";
+import { Attributes } from "./read.ts";
 import { MessageWriter } from "./write.ts";
 
 /** Octets of nfgenmsg. */
@@ -34,12 +34,15 @@ const LINGER = 1_500;
 
 interface OpenConnection {
   readonly netlink: Netlink;
+  /** Set anew with each use. */
   readonly timer: NodeJS.Timeout;
+  /** Somebody uses it just now: whoever comes meanwhile has one of his own. */
+  busy: boolean;
   /** It is to be closed, unless somebody uses it before it is the namespace's turn. */
   lingered: boolean;
 }
 
-/** Those that nobody uses just now, by namespace: another may come to be at the same path, but none at its inode while it is open here. */
+/** One is enough, by namespace: another may come to be at the same path, but none at its inode while it is open here. */
 const connections = new Map<string, OpenConnection>();
 /** Namespaces that wait for their turn to have theirs closed. */
 const lingering = new Set<string>();
@@ -71,15 +74,16 @@ export async function inTransaction<T>(
   { own, longest }: Patience,
   work: (netlink: Netlink) => Promise<T>,
 ): Promise<T> {
+  const turn = placeAt(netns);
   const done = async (): Promise<T> => {
-    const [place, netlink] = take(netns);
+    const [place, netlink] = takeKnown(turn) ?? take(netns);
     try {
       return await work(netlink);
     } finally {
       keep(place, netlink);
     }
   };
-  return TURNS[own ? "own" : "containers"].run(placeAt(netns), done, longest);
+  return TURNS[own ? "own" : "containers"].run(turn, done, longest);
 }
 
 function take(netns: string | undefined): readonly [place: string, netlink: Netlink] {
@@ -89,9 +93,9 @@ function take(netns: string | undefined): readonly [place: string, netlink: Netl
 
 function takeKnown(place: string | undefined): readonly [place: string, netlink: Netlink] | undefined {
   const known = place === undefined ? undefined : connections.get(place);
-  if (place === undefined || known === undefined) return undefined;
-  connections.delete(place);
-  clearTimeout(known.timer);
+  if (place === undefined || known === undefined || known.busy) return undefined;
+  known.busy = true;
+  known.lingered = false;
   return [place, known.netlink];
 }
 
@@ -118,20 +122,34 @@ function open(place: string): Netlink {
   return new Netlink(NETLINK_NETFILTER);
 }
 
-/** One is enough, and a transaction may have taken long. */
+/** The namespace's own lingers. Not another, and none of which nobody knows what it says next. */
 function keep(place: string, netlink: Netlink): void {
-  if (netlink.spent || connections.has(place)) {
+  const known = connections.get(place);
+  const isKnown = known?.netlink === netlink;
+  if (netlink.spent || (known !== undefined && !isKnown)) {
+    if (isKnown) forget(place, known);
     closeSlowly(netlink.fd, place);
-    return;
-  }
+  } else if (isKnown) {
+    known.busy = false;
+    known.timer.refresh();
+  } else connections.set(place, lingeringAt(place, netlink));
+}
+
+function forget(place: string, { timer }: OpenConnection): void {
+  connections.delete(place);
+  clearTimeout(timer);
+}
+
+function lingeringAt(place: string, netlink: Netlink): OpenConnection {
   const over = (): void => {
+    if (known.busy) return;
     known.lingered = true;
     if (lingering.has(place)) return;
     lingering.add(place);
     closeInTurn(place, () => lingered(place));
   };
-  const known: OpenConnection = { netlink, timer: setTimeout(over, LINGER).unref(), lingered: false };
-  connections.set(place, known);
+  const known = { netlink, timer: setTimeout(over, LINGER).unref(), busy: false, lingered: false };
+  return known;
 }
 
 /** Of the namespace's connection, which is nobody's from here on. Undefined: it has been used, and lingers again. */
@@ -139,7 +157,7 @@ function lingered(place: string): number | undefined {
   lingering.delete(place);
   const known = connections.get(place);
   if (!known?.lingered) return undefined;
-  connections.delete(place);
+  forget(place, known);
   return known.netlink.fd;
 }
 
@@ -174,6 +192,6 @@ export function generationOf(netlink: Netlink): number {
 
 /** From nfgenmsg on. */
 export const parseGeneration = (answer: Buffer): number | undefined =>
-  parseAttributes(answer.subarray(NFGENMSG)).be32(NFTA_GEN_ID);
+  new Attributes(answer, NFGENMSG).be32(NFTA_GEN_ID);
 
 const GENERATION = new MessageWriter(20).message(GET_GENERATION, 0, [0, 0, 0, 0]);

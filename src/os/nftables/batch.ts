@@ -209,7 +209,7 @@ class BatchWriter {
     for (let at = 0; at < elements.length; at += MOST)
       this.#message(type, flags, (to) => {
         to.text(LIST.table, this.#table).text(LIST.set, set.name);
-        writeElements(to, set, elements.slice(at, at + MOST));
+        writeElements(to, set, elements.length <= MOST ? elements : elements.slice(at, at + MOST));
       });
   }
 

@@ -3,8 +3,9 @@
  * of a server's slots would get them all, and with a change between any two connections, the others nothing. So slots begin with any of
  * them, drawn when the rule is written. As long as it stays, so does the drawn one, and connections take turns exactly.
  */
-import type { VirtualServer } from "../../state.ts";
+
 import { sameIdentity } from "../../diff.ts";
+import type { VirtualServer } from "../../state.ts";
 import { idOf, keeping } from "../inet-table/changes.ts";
 import type { Dialect, Found, Installed, Step } from "../inet-table/dialect.ts";
 import { NOTHING, type Placed } from "../inet-table/parts.ts";
