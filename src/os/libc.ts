@@ -31,6 +31,7 @@ export interface Libc {
   readonly syscall: Call;
   /** Nor has openat2(2): its number comes first here, too. */
   readonly openat2: Call;
+  readonly statx: Call;
   readonly renameat: Call;
   readonly unlinkat: Call;
   readonly flock: Call;
@@ -69,6 +70,7 @@ const DECLARATIONS: Record<Exclude<keyof Libc, "koffi">, string> = {
   write: "long write(int, void *, size_t)",
   syscall: "long syscall(long, int, void *, unsigned int)",
   openat2: "long syscall(long, int, const char *, void *, size_t)",
+  statx: "int statx(int, const char *, int, unsigned int, void *)",
   renameat: "int renameat(int, const char *, int, const char *)",
   unlinkat: "int unlinkat(int, const char *, int)",
   flock: "int flock(int, int)",

@@ -47,13 +47,21 @@ export class Turns {
         deadline?.again();
         this.#busy.add(place);
         const slow = new Deadline(SLOW.from, () => void this.#slow.set(place, Number.POSITIVE_INFINITY));
-        work()
-          .then(resolve, reject)
-          .finally(() => {
-            deadline?.end();
-            slow.end();
-            this.#ended(place);
-          });
+        const ended = (): void => {
+          deadline?.end();
+          slow.end();
+          this.#ended(place);
+        };
+        work().then(
+          (result) => {
+            resolve(result);
+            ended();
+          },
+          (error) => {
+            reject(error);
+            ended();
+          },
+        );
       };
       const waiting: Waiting = { place, start, deadline };
       this.#waiting.push(waiting);

@@ -262,12 +262,20 @@ function writeRecords(out: NamesWriter, network: NetworkId, key: string, claims:
 }
 
 function joined(sets: readonly RRSet[]): RRSet[] {
-  const types = [...new Set(sets.map((s) => s.type))];
-  return types.map((type) => {
-    const same = sets.filter((s) => s.type === type);
-    const ttl = same.reduce((least, s) => Math.min(least, s.ttl), Number.POSITIVE_INFINITY);
-    return rrset(type, ttl, [...new Set(same.flatMap(rdataOf))].sort());
-  });
+  const first = sets[0]?.type;
+  if (sets.every(({ type }) => type === first)) return sets.length === 0 ? [] : [united(sets)];
+  return [...new Set(sets.map(({ type }) => type))].map((type) => united(sets.filter((set) => set.type === type)));
+}
+
+/** Of one type. */
+function united(sets: readonly RRSet[]): RRSet {
+  const all = new Set<string>();
+  let ttl = Number.POSITIVE_INFINITY;
+  for (const set of sets) {
+    ttl = Math.min(ttl, set.ttl);
+    for (const rdata of rdataOf(set)) all.add(rdata);
+  }
+  return rrset(sets[0]!.type, ttl, [...all].sort());
 }
 
 function sameClaims(a: readonly Claim[], b: readonly Claim[]): boolean {

@@ -8,7 +8,7 @@
 
 import { isGone } from "../backends/backend.ts";
 import { diff, isSame } from "../diff.ts";
-import { EMPTY, type LbState, type LbTarget, type VirtualServer } from "../state.ts";
+import { type Destination, EMPTY, type LbState, type LbTarget, type VirtualServer } from "../state.ts";
 import { Draining } from "./draining.ts";
 import type { KeeperOptions } from "./keeper-options.ts";
 import { KernelView } from "./kernel-view.ts";
@@ -18,6 +18,7 @@ import { Slowness } from "./slowness.ts";
 
 /** No revision. */
 const NONE = Number.POSITIVE_INFINITY;
+const NOTHING: ReadonlySet<Destination> = new Set();
 
 export class Keeper {
   target: LbTarget;
@@ -159,10 +160,10 @@ export class Keeper {
     this.#pending = NONE;
 
     this.#desired = reserve(this.target, plan(this.target));
-    await this.#kernel.readSysctls(this.target, this.#desired);
+    if (!this.#kernel.knows(this.#desired)) await this.#kernel.readSysctls(this.target, this.#desired);
     const actual = this.#kernel.state ?? EMPTY;
     const leaving = leavingFrom(actual, this.#desired, this.#left, permit);
-    const drained = await this.#draining.over(leaving.draining, this.target);
+    const drained = leaving.draining.length === 0 ? NOTHING : await this.#draining.over(leaving.draining, this.target);
     const next = stage(this.#desired, leaving, drained);
     const ops = diff(actual, next.state);
     this.#removed ||= ops.some((op) => op.op === "server.remove");

@@ -43,15 +43,18 @@ export class KernelView {
     return before === undefined ? 0 : diff(this.state, before).length;
   }
 
+  /** `state` says something about all of its sysctls. */
+  knows({ sysctls }: LbState): boolean {
+    return Object.keys(sysctls).every((key) => this.#keys.includes(key));
+  }
+
   /**
    * Which sysctls a namespace needs is known from its plan: the first plan that names some has them read as well. A namespace without
    * servers is not read again for their sake; they are set there, whatever they are.
    */
   async readSysctls(target: LbTarget, desired: LbState): Promise<void> {
-    const keys = Object.keys(desired.sysctls);
-    if (keys.every((key) => this.#keys.includes(key))) return;
-    this.#keys = keys;
-    if (this.state?.servers.length) this.state = await this.#options.backend.read(target, keys);
+    this.#keys = Object.keys(desired.sysctls);
+    if (this.state?.servers.length) this.state = await this.#options.backend.read(target, this.#keys);
   }
 
   /** Nothing is believed any more: to be read at the next pass. */

@@ -6,9 +6,9 @@
  *
  * Numbers inside attributes are in network order.
  */
-import { statSync } from "node:fs";
 import { OsError } from "../error.ts";
 import { inNetns } from "../netns.ts";
+import { placeOf } from "../place.ts";
 import { checkClosing, closeInTurn, closeSlowly } from "../slow-close.ts";
 import { TURNS } from "../turns.ts";
 import { NETLINK_NETFILTER, Netlink } from "./connection.ts";
@@ -106,16 +106,6 @@ function placeAt(netns: string | undefined): string {
 }
 
 const placeHere = (): string => placeOf("/proc/thread-self/ns/net")!;
-
-/** Device and inode. Undefined: it can't be told; whoever goes there finds out why. */
-function placeOf(path: string): string | undefined {
-  try {
-    const { dev, ino } = statSync(path);
-    return `${dev} ${ino}`;
-  } catch {
-    return undefined;
-  }
-}
 
 function open(place: string): Netlink {
   checkClosing(place);

@@ -68,8 +68,8 @@ export class NftablesBackend implements LbBackend {
     };
   }
 
-  async apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
-    await this.#watches.during(target, () => this.#apply(target, ops, desired));
+  apply(target: LbTarget, ops: readonly LbOp[], desired: LbState): Promise<void> {
+    return this.#watches.during(target, () => this.#apply(target, ops, desired));
   }
 
   /** How often that has changed nftables' rules; undefined: more often than we know. */
@@ -79,7 +79,7 @@ export class NftablesBackend implements LbBackend {
     const changed = await this.#changeBoth(target, ops, desired);
     const added = ops.flatMap((op) => (op.op === "address.add" ? [op.address] : []));
     const removed = ops.flatMap((op) => (op.op === "address.remove" ? [op.address] : []));
-    await changeAddresses(target, added, removed);
+    if (added.length + removed.length > 0) await changeAddresses(target, added, removed);
     if (publishing) {
       this.#blocked.delete(whereOf(target));
       if (desired.published.length === 0) await closeForwarding(target);
