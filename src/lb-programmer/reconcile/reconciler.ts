@@ -132,9 +132,10 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
     revision: number,
     { timeout = 5_000, slow = true, patient = false }: InstalledOptions = {},
   ): Promise<Installed> {
+    const atWork = (keeper: Keeper): boolean => !keeper.settled(revision) && (slow || !keeper.slow);
+    if (!this.#any(atWork)) return Promise.resolve({ degraded: this.#degraded(), late: [] });
     return new Promise((resolve) => {
       const timers = new Timers(this.#clock);
-      const atWork = (keeper: Keeper): boolean => !keeper.settled(revision) && (slow || !keeper.slow);
       const unsettled = () => [...this.#keepers].filter(([, keeper]) => atWork(keeper));
       const done = (late: readonly (readonly [string, Keeper])[]): void => {
         timers.cancelAll();
@@ -158,7 +159,6 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
         else timers.set("timeout", timeout, over);
       };
       look();
-      if (last === undefined) return; // mostly: nobody is at work
       this.#waiting.add(look);
       timers.set("timeout", timeout, over);
     });
@@ -193,6 +193,11 @@ export class Reconciler extends EventEmitter<ReconcilerEvents> {
   #pause(): Promise<void> {
     this.#paused = this.#paused.then(() => new Promise((go) => setImmediate(go)));
     return this.#paused;
+  }
+
+  #any(is: (keeper: Keeper) => boolean): boolean {
+    for (const keeper of this.#keepers.values()) if (is(keeper)) return true;
+    return false;
   }
 
   #degraded(): TargetStatus[] {

@@ -33,7 +33,8 @@ export function parseMessages(datagram: Buffer): Message[] {
     const size = datagram.readUInt32LE(at);
     if (size < HEADER || size > datagram.length - at) break;
     const payload = datagram.subarray(at + HEADER, at + size);
-    const [type, flags] = [datagram.readUInt16LE(at + 4), datagram.readUInt16LE(at + 6)];
+    const type = datagram.readUInt16LE(at + 4);
+    const flags = datagram.readUInt16LE(at + 6);
     out.push({ type, flags, sequence: datagram.readUInt32LE(at + 8), payload });
     at += align(size);
   }

@@ -167,8 +167,9 @@ export class Watched {
   #differs(looks: readonly Look[]): boolean {
     if (looks.length === 0) return false;
     if (looks === this.#looks) this.#asked = performance.now();
-    let seen: readonly unknown[] = [];
     const { netns } = this.target;
+    if (looks.length === 1 && looks[0] === nftGeneration) return this.#note(nftGeneration, generationIn(netns)); // the rule
+    let seen: readonly unknown[] = [];
     const others = looks.filter((look) => look !== nftGeneration);
     try {
       const there = others.length === 0 ? [] : inNetns(netns, () => others.map((look) => short(look())));
@@ -205,6 +206,15 @@ export class Watched {
 /** The addresses of the namespace's interfaces. */
 export const addressesThere: Look = () =>
   Object.entries(networkInterfaces()).flatMap(([name, list]) => (list ?? []).map(({ cidr }) => `${cidr} ${name}`));
+
+/** Undefined if the namespace is gone, too. */
+function generationIn(netns: string | undefined): number | undefined {
+  try {
+    return nftGeneration(netns);
+  } catch {
+    return undefined;
+  }
+}
 
 /** A number as it is; of anything else enough to tell it apart. */
 function short(seen: unknown): unknown {

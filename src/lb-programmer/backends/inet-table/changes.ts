@@ -89,9 +89,9 @@ function elementsOf(ways: readonly Way[]): Elements {
   const [olds, news]: [Placed[], Placed[]] = [[], []];
   for (const way of ways) addUnlike(way, olds, news);
   const { added, replaced, removed } = changedEntries(olds, news, idOf, isSame);
-  const again = new Set(replaced.map(idOf));
+  const again = replaced.length === 0 ? NONE : new Set(replaced.map(idOf));
   const [come, go] = [rangesIn(added), rangesIn(replaced, removed)];
-  const isAgain = (element: Placed): boolean => again.size > 0 && again.has(idOf(element));
+  const isAgain = (element: Placed): boolean => again !== NONE && again.has(idOf(element));
   return {
     ...{ added, replaced, removed, isAgain },
     isEarly: (element) => {
@@ -123,10 +123,16 @@ const isOtherWay = (element: Placed, other: Placed): boolean =>
 /** Ranges of one map that may overlap, which can't be there at the same time. */
 const aroundOf = ({ in: name, key }: Placed): string => `${name} ${key.slice(0, Math.max(0, key.lastIndexOf(" ")))}`;
 const rangesIn = (...lists: (readonly Placed[])[]): ReadonlySet<string> => {
-  const ranges = new Set<string>();
-  for (const list of lists) for (const element of list) if (isOfRanges(element.in)) ranges.add(aroundOf(element));
-  return ranges;
+  let ranges: Set<string> | undefined;
+  for (const list of lists)
+    for (const element of list)
+      if (isOfRanges(element.in)) {
+        ranges ??= new Set();
+        ranges.add(aroundOf(element));
+      }
+  return ranges ?? NONE;
 };
+const NONE: ReadonlySet<string> = new Set();
 
 interface Names {
   readonly before: Named;

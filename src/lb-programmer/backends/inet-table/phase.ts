@@ -1,7 +1,7 @@
 /** One transaction, put in order: what refers to something is deleted before that, and added after it. */
 import type { Change, Element } from "../../../os/nftables/types.ts";
 import type { Placed } from "./parts.ts";
-import { type Name, setNamed } from "./sets.ts";
+import { isName, type Name, setNamed } from "./sets.ts";
 import type { Skeleton } from "./skeleton.ts";
 
 export class Phase {
@@ -11,26 +11,27 @@ export class Phase {
   readonly counters: Change[] = [];
   readonly declare: Change[] = [];
   readonly rules: Change[] = [];
-  readonly #gone = new Map<Name, Element[]>();
-  readonly #new = new Map<Name, Element[]>();
+  readonly #gone: Placed[] = [];
+  readonly #new: Placed[] = [];
 
   get isEmpty(): boolean {
     const { flush, delete: gone, counters, declare, rules } = this;
     const orders = flush.length + gone.length + counters.length + declare.length + rules.length;
-    return orders + this.#gone.size + this.#new.size === 0;
+    return orders + this.#gone.length + this.#new.length === 0;
   }
 
   add(element: Placed): void {
-    put(this.#new, element);
+    this.#new.push(element);
   }
 
   remove(element: Placed): void {
-    put(this.#gone, element);
+    this.#gone.push(element);
   }
 
   /** `there`: names of maps and sets that the table has by then. */
   changes(skeleton: Skeleton, there: ReadonlySet<string>): readonly Change[] {
-    const made = [...this.#new.keys()].filter((name) => !there.has(name));
+    const additions = added(this.#new);
+    const made = additions.flatMap(({ set: { name } }) => (isName(name) && !there.has(name) ? name : []));
     return [
       ...grouped("elements.delete", this.#gone),
       ...this.flush,
@@ -40,25 +41,30 @@ export class Phase {
       ...this.declare,
       ...this.rules,
       ...skeleton.joining(there, made),
-      ...grouped("elements.add", this.#new),
+      ...additions,
     ];
   }
 }
 
 /** Elements of maps that are there. */
-export function added(elements: readonly Placed[]): readonly Change[] {
+export const added = (elements: readonly Placed[]) => grouped("elements.add", elements);
+
+type OfElements = Extract<Change, { kind: "elements.add" | "elements.delete" }>;
+
+/** By map, in the order in which maps are met. */
+function grouped(kind: OfElements["kind"], elements: readonly Placed[]): readonly OfElements[] {
+  if (elements.length === 0) return [];
   const lists = new Map<Name, Element[]>();
-  for (const element of elements) put(lists, element);
-  return grouped("elements.add", lists);
+  const changes: OfElements[] = [];
+  for (const element of elements) {
+    const list = lists.get(element.in);
+    if (list !== undefined) {
+      list.push(element);
+      continue;
+    }
+    const first: Element[] = [element];
+    lists.set(element.in, first);
+    changes.push({ kind, set: setNamed(element.in), elements: first });
+  }
+  return changes;
 }
-
-function put(into: Map<Name, Element[]>, element: Placed): void {
-  const list = into.get(element.in);
-  if (list === undefined) into.set(element.in, [element]);
-  else list.push(element);
-}
-
-const grouped = (
-  kind: "elements.add" | "elements.delete",
-  elements: ReadonlyMap<Name, readonly Element[]>,
-): readonly Change[] => [...elements].map(([name, list]) => ({ kind, set: setNamed(name), elements: list }));

@@ -135,9 +135,10 @@ export class InetTable {
         changed += await transaction(target, changes);
         for (const name of madeBy(changes)) known.sets.add(name);
       }
-      for (const [i, { installed }] of steps.entries())
+      steps.forEach(({ installed }, i) => {
         if (installed === undefined) known.servers.delete(part[i]!);
         else known.servers.set(part[i]!, installed);
+      });
       first = [];
     }
     known.others = others;
