@@ -7,7 +7,9 @@ export function changed<T extends object>(
   keyOf: (entry: T) => string,
   same: (a: T, b: T) => boolean,
 ): Changed<T> {
-  return changedEntries(...withoutCommon(actual, desired), keyOf, same);
+  if (actual === desired || (actual.length === 0 && desired.length === 0)) return NOTHING;
+  const [olds, news] = withoutCommon(actual, desired);
+  return changedEntries(olds, news, keyOf, same);
 }
 
 /** The same of lists that have no object in common. */

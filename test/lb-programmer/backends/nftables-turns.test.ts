@@ -1,13 +1,17 @@
 /** Who gets connections: a kernel that counts from 0 whenever a rule is written, played by the changes that it is told. Pure. */
 import { describe, expect, test } from "vitest";
-import { changesOf } from "../../../src/lb-programmer/backends/inet-table/changes.ts";
+import { changesOf, type Way } from "../../../src/lb-programmer/backends/inet-table/changes.ts";
 import type { Dialect, Installed } from "../../../src/lb-programmer/backends/inet-table/dialect.ts";
 import { isSlotMap } from "../../../src/lb-programmer/backends/inet-table/sets.ts";
+import { serverParts } from "../../../src/lb-programmer/backends/nftables/parts.ts";
 import { turning } from "../../../src/lb-programmer/backends/nftables/turns.ts";
 import type { VirtualServer } from "../../../src/lb-programmer/state.ts";
+import { changeText } from "../../../src/os/nftables/text.ts";
 import { chiSquare, ONCE_IN_A_THOUSAND, seeded } from "../../support/chance.ts";
+import { EVERY, STRAIGHT, serverOf } from "../../support/nftables-table.ts";
 import { parseState } from "../state-text.ts";
 
+const HEAD = "server web/mynet/4 10.0.1.4 mark 256 local";
 const TASKS = ["10.0.1.5", "10.0.1.6", "10.0.1.7"] as const;
 
 /** Three tasks with these weights. */
@@ -54,6 +58,34 @@ class Played {
 
 const counted = (tasks: readonly number[]): readonly number[] =>
   TASKS.map((_, i) => tasks.filter((task) => task === i).length);
+
+/** From one to the other, and whether what the server itself is, and what leads to it, is compared. */
+const STEPS: readonly (readonly [string, string, string, boolean])[] = [
+  ["a task more", `${HEAD} rr\n10.0.1.5 1`, `${HEAD} rr\n10.0.1.5 1\n10.0.1.6 1`, false],
+  ["a task less", `${HEAD} rr\n10.0.1.5 1\n10.0.1.6 1`, `${HEAD} rr\n10.0.1.6 1`, false],
+  ["another weight", `${HEAD} wrr\n10.0.1.5 1\n10.0.1.6 1`, `${HEAD} wrr\n10.0.1.5 3\n10.0.1.6 1`, false],
+  ["the only task goes: refused from now on", `${HEAD} rr\n10.0.1.5 1`, `${HEAD} rr`, true],
+  ["the only task drains", `${HEAD} rr\n10.0.1.5 1`, `${HEAD} rr\n10.0.1.5 0`, true],
+  ["the first task", `${HEAD} rr`, `${HEAD} rr\n10.0.1.5 1`, true],
+  ["another scheduler", `${HEAD} rr\n10.0.1.5 1`, `${HEAD} wrr\n10.0.1.5 1`, true],
+  ["affinity", `${HEAD} rr\n10.0.1.5 1`, `${HEAD} rr affinity 60\n10.0.1.5 1`, true],
+  ["another VIP", `${HEAD} rr\n10.0.1.5 1`, `${HEAD.replace("1.4", "1.9")} rr\n10.0.1.5 1`, true],
+  ["another mark", `${HEAD} rr\n10.0.1.5 1`, `${HEAD.replace("256", "257")} rr\n10.0.1.5 1`, true],
+  ["arriving", `${HEAD} rr\n10.0.1.5 1`, `${HEAD.replace("local", "arriving")} rr\n10.0.1.5 1`, true],
+  ["published", `${HEAD} rr\n10.0.1.5 1`, `${HEAD.replace("local", "published tcp/80")} rr\n10.0.1.5 1`, true],
+];
+
+describe("nftables: a step", () => {
+  test.each(STEPS)("%s", (_, before, after, isWhole) => {
+    const [was, is] = [serverOf(before), serverOf(after)];
+    const { installed, ...step } = STRAIGHT.step({ server: was, form: 0 }, is);
+    const changes = (way: Way): readonly string[] =>
+      changesOf(STRAIGHT.skeleton, [way], EVERY).flatMap((one) => one.map((change) => changeText("eleven", change)));
+    expect(changes(step)).toEqual(changes({ before: serverParts(was), after: serverParts(is) }));
+    expect(step.after.elements.some((element) => element.in === "servers4")).toBe(isWhole);
+    expect(installed).toEqual({ server: is, form: 0 });
+  });
+});
 
 describe("nftables: turns", () => {
   const random = seeded(9);
