@@ -54,8 +54,7 @@ export interface Leaving {
 
 export function leavingFrom(actual: LbState, desired: LbState, before: Left, permit: Permit): Leaving {
   const { tasks, servers } = serversLeaving(actual, desired);
-  if (tasks.size === 0 && servers.length === 0 && OTHERS.every((kind) => keepsAll(actual[kind], desired[kind])))
-    return NOTHING_LEAVES;
+  if (tasks.size + servers.length === 0 && keepsOthers(actual, desired)) return NOTHING_LEAVES;
   const since = new Map<string, number>();
   const drains = new Map<string, number>();
   const mayGo = (name: string): boolean => since.get(name)! <= permit.released;
@@ -104,8 +103,8 @@ const NOTHING_LEAVES: Leaving = {
   mayGo: () => false,
 };
 const OTHERS = ["addresses", "snats", "redirects", "published"] as const;
-const keepsAll = (there: readonly unknown[], wanted: readonly unknown[]): boolean =>
-  there === wanted || there.length === 0;
+const keepsOthers = (actual: LbState, desired: LbState): boolean =>
+  OTHERS.every((kind) => actual[kind] === desired[kind] || actual[kind].length === 0);
 
 export interface Staged {
   readonly state: LbState;
