@@ -25,7 +25,7 @@ export class Load {
     this.#untilGone(outgoing, () => this.#requests--);
   }
 
-  /** An answer of so many octets to what has entered is on its way. */
+  /** An answer of so many octets is on its way. */
   holds(outgoing: ServerResponse, octets: number): void {
     this.#unread += octets;
     this.#untilGone(outgoing, () => {
@@ -35,7 +35,7 @@ export class Load {
 
   /** An answer that waits behind others on its connection never hears that this one has closed. */
   #untilGone(outgoing: ServerResponse, done: () => void): void {
-    const socket = this.#sockets.get(outgoing)!;
+    const socket = this.#sockets.get(outgoing) ?? outgoing.req.socket;
     let ends = this.#ends.get(socket);
     if (ends === undefined) {
       ends = new Set();
