@@ -51,7 +51,7 @@ export function lookAt(target: LbTarget): void {
  */
 export function readTable(target: LbTarget, most: number): Ruleset | "endless" | undefined {
   const contained = target.kind === "sandbox";
-  const limits = contained ? { most: most * LARGE_ELEMENT, longest: 1_000 } : { most: 1 << 30, longest: 30_000 };
+  const limits = contained ? limitsIn(most) : { most: 1 << 30, longest: 30_000 };
   try {
     return withNetfilter(target.netns, (netlink) => readRuleset(netlink, TABLE, limits));
   } catch (error) {
@@ -59,6 +59,12 @@ export function readTable(target: LbTarget, most: number): Ruleset | "endless" |
     throw lbError(target, "nf_tables", error);
   }
 }
+
+/**
+ * Of a container's namespace, where most elements may be an attacker's: octets, and milliseconds of the thread that reads. Ten thousand
+ * services of ours are read in half a second, on a busy machine in several: taken for endless, all of them would be written again.
+ */
+export const limitsIn = (most: number) => ({ most: most * LARGE_ELEMENT, longest: Math.max(1_000, most / 50) });
 
 /** What our table's counters have counted. If there are many more than `count`, somebody else has made them. */
 export function countersOf(target: LbTarget, count: number): ReadonlyMap<string, Counted> {
