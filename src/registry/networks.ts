@@ -125,7 +125,7 @@ function refuseIfUsed(state: State, { id, name, ingress }: Network, what: string
   );
   // Only the mesh has tasks whose service is not there too.
   const owners = [...(state.pools.get(id)?.users.values() ?? [])].filter((o) => ingress || !o.startsWith("task "));
-  const users = [...new Set([...services, ...owners])];
+  const users = [...new Set([...services.sort(), ...owners.sort()])]; // the same words whatever came first
   if (users.length === 0) return;
   const shown = users.slice(0, 5).join(", ") + (users.length > 5 ? ` and ${users.length - 5} more` : "");
   throw new RegistryError("in-use", `${what} ${brief(name)} can't ${how} while it is in use by ${shown}`, path);

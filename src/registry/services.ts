@@ -156,15 +156,17 @@ function checkAttachment(state: State, owner: string, service: Service, { networ
   }
 }
 
-/** A network can't be taken from a service under its tasks. */
+/** A network can't be taken from a service under its tasks; of several, the first by id is named, in whatever order they came. */
 function checkTasksStay(state: State, owner: string, service: Service): void {
+  let named: { readonly id: string; readonly network: string } | undefined;
   for (const id of state.tasksOf.get(service.id) ?? []) {
     const lost = state.tasks.get(id)?.endpoints.find((e) => !onNetwork(state, service, e.network));
-    if (lost)
-      throw new RegistryError(
-        "in-use",
-        `${owner} can't leave network ${nameOf(state, lost.network)}: task ${brief(id)} is on it`,
-        "networks",
-      );
+    if (lost !== undefined && (named === undefined || id < named.id)) named = { id, network: lost.network };
   }
+  if (named === undefined) return;
+  throw new RegistryError(
+    "in-use",
+    `${owner} can't leave network ${nameOf(state, named.network)}: task ${brief(named.id)} is on it`,
+    "networks",
+  );
 }

@@ -165,7 +165,7 @@ test.each<[string, () => void, string]>([
   ],
   ["empty", () => writeFileSync(saved, ""), "is empty"],
   ["no backup", () => copyFileSync("/bin/sh", saved), "line 1, octet 0: this is no store of Eleven's"],
-  ["a directory", () => mkdirSync(saved), "can't be opened: EISDIR"],
+  ["a directory", () => mkdirSync(saved), "is no file"],
   ["not there", () => {}, "can't be opened: ENOENT"],
 ])("a backup that is %s is refused before anything is touched", async (_, damage, message) => {
   await written(NET);
