@@ -115,6 +115,7 @@ export class LiveConfig {
     const texts = await readFiles(paths, this.#once);
     const nothing = { revision: node.state.revision, changed: 0, restart: this.#status.restart };
     if (!always && sameTexts(texts, this.#tried)) return nothing;
+    if (texts.every(isBlank) && !this.#inForce.every(isBlank)) return this.#emptied(paths);
     this.#tried = texts;
     try {
       const reloaded = await this.#take(draftOf(texts, paths.join(", "), process.env, this.#options));
@@ -150,11 +151,25 @@ export class LiveConfig {
     return { refused: problems };
   }
 
+  /** A file that is being written, a disk that is full, a directory that is not mounted: nothing is no wish to have nothing. */
+  #emptied(paths: readonly string[]): Reloaded {
+    this.#tried = []; // looked at again, whatever is there then
+    const message = "nothing is written there any more: what was in force stays; {} takes everything away";
+    const problem = { file: paths.join(", "), line: 0, column: 0, path: [], message };
+    const refused = this.#refused(new ConfigError([problem]));
+    tellReload(refused, this.#options.onNotice);
+    return refused;
+  }
+
   #become(status: ConfigStatus): void {
     this.#status = status;
     for (const changed of this.#watchers) changed();
   }
 }
+
+/** Nothing but blanks and comments; a file that can't be read is another matter. */
+const isBlank = ({ text, problem }: FileText): boolean =>
+  problem === undefined && text.replace(/^\s*(#.*|---.*)?$/gm, "").trim() === "";
 
 /** Alone: nobody else changes what the batch is reckoned from. Rejects with a ConfigError if anything is wrong with it. */
 async function write(node: Reloadable, draft: Draft): Promise<{ readonly revision: number; readonly changed: number }> {

@@ -39,6 +39,8 @@ export interface ConfigStatus {
   readonly files: readonly string[];
   /** When what is in force was read: ISO 8601. */
   readonly loaded: string;
+  /** Options that are another in the files, and in force after a restart only. */
+  readonly restart?: readonly string[];
   /** The last edit, if it was refused: since when, and why. */
   readonly refused?: { readonly at: string; readonly problems: readonly ConfigProblem[] };
 }

@@ -11,45 +11,42 @@ const MOST_UNREAD = 64 << 20;
 export class Load {
   #requests = 0;
   #unread = 0;
-  /** Whose answer it is: a request that was cut short does not know any more. */
-  readonly #sockets = new WeakMap<ServerResponse, Socket>();
-  /** What ends with each connection. */
-  readonly #ends = new WeakMap<Socket, Set<() => void>>();
+  /** Answers of each connection that are not over. */
+  readonly #open = new WeakMap<Socket, Set<ServerResponse>>();
 
-  /** Until it is answered, or its connection gone. Throws a Problem. */
+  /** Until it is answered, or its connection gone: "close" says so of each that was let in. Throws a Problem. */
   enter(outgoing: ServerResponse): void {
+    this.#watch(outgoing);
     if (this.#requests >= MOST_REQUESTS || this.#unread > MOST_UNREAD)
       throw new Problem("busy", "too much is asked at once", { headers: { "retry-after": "1" } });
     this.#requests++;
-    this.#sockets.set(outgoing, outgoing.req.socket);
-    this.#untilGone(outgoing, () => this.#requests--);
+    outgoing.once("close", () => this.#requests--);
   }
 
   /** An answer of so many octets is on its way. */
   holds(outgoing: ServerResponse, octets: number): void {
+    this.#watch(outgoing);
     this.#unread += octets;
-    this.#untilGone(outgoing, () => {
+    outgoing.once("close", () => {
       this.#unread -= octets;
     });
   }
 
-  /** An answer that waits behind others on its connection never hears that this one has closed. */
-  #untilGone(outgoing: ServerResponse, done: () => void): void {
-    const socket = this.#sockets.get(outgoing) ?? outgoing.req.socket;
-    let ends = this.#ends.get(socket);
-    if (ends === undefined) {
-      ends = new Set();
-      this.#ends.set(socket, ends);
-      const all = ends;
+  /** Node says nothing to an answer that waits behind others when their connection closes: so it is said here. */
+  #watch(outgoing: ServerResponse): void {
+    const socket: Socket | null = outgoing.req.socket; // a request that was cut short has none any more
+    if (socket === null) return;
+    let open = this.#open.get(socket);
+    if (open === undefined) {
+      open = new Set();
+      this.#open.set(socket, open);
+      const all = open;
       socket.once("close", () => {
-        for (const end of [...all]) end();
+        for (const each of [...all]) each.emit("close");
       });
     }
-    const end = (): void => {
-      if (ends.delete(end)) done();
-    };
-    ends.add(end);
-    outgoing.once("close", end);
-    if (socket.closed) end();
+    const answers = open;
+    answers.add(outgoing);
+    outgoing.once("close", () => answers.delete(outgoing));
   }
 }

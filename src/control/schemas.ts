@@ -112,6 +112,10 @@ export const statusSchema = z.object({
     .object({
       files: z.array(z.string()),
       loaded: z.string(),
+      restart: z
+        .array(z.string())
+        .optional()
+        .describe("options that are another in the files, and in force after a restart only"),
       refused: z.object({ at: z.string(), problems: z.array(configProblem) }).optional(),
     })
     .optional(),

@@ -141,7 +141,7 @@ function httpServer(listener: ReturnType<typeof getRequestListener>, { waits }: 
     (incoming, outgoing) => void listener(incoming, outgoing),
   );
   server.maxConnections = MOST_CONNECTIONS;
-  server.setTimeout(120_000, (socket: Socket) => waits.patient.has(socket) || socket.destroy());
+  server.setTimeout(120_000, (socket: Socket) => waits.isPatient(socket) || socket.destroy());
   return server;
 }
 

@@ -21,7 +21,7 @@ import { type Lock, LockHeld, takeLock } from "../os/lock.ts";
 
 export interface SocketOptions {
   readonly path: string;
-  /** Default 0o600. */
+  /** Default 0o600; with a group 0o660. */
   readonly mode?: number | undefined;
   /** Name or number. Default: this process's. */
   readonly group?: string | number | undefined;
@@ -32,7 +32,7 @@ const LONGEST = 107;
 
 /** Resolves when the server can be connected to; what it resolves to takes the socket away. Throws an Error that says what to do. */
 export async function listenAt(server: Server, options: SocketOptions, notice: Notice): Promise<() => void> {
-  const { path, mode = 0o600, group } = options;
+  const { path, group, mode = group === undefined ? 0o600 : 0o660 } = options;
   const gid = group === undefined ? undefined : groupId(group);
   const folder = dirname(path);
   makeFolder(folder);

@@ -23,8 +23,8 @@ export class Waits {
   readonly #ends = new Set<() => void>();
   /** Called when this revision is there. */
   readonly #revisions = new Map<() => void, number>();
-  /** Connections that are silent for a reason. */
-  readonly patient = new WeakSet<object>();
+  /** How many wait on each connection. */
+  readonly #waiting = new WeakMap<object, number>();
   #under = 0;
   #closed = false;
 
@@ -40,13 +40,17 @@ export class Waits {
   /** `seconds` is the time that it may take. A client that goes is not waited for. Throws a Problem. */
   async wait(what: For, revision: number, seconds: number, outgoing: ServerResponse): Promise<Waited> {
     if (this.#under >= MOST) throw new Problem("busy", `${MOST} wait already`, { headers: { "retry-after": "1" } });
-    const { socket } = outgoing;
-    if (socket) this.patient.add(socket);
-    const ended = await this.#ended(what, revision, seconds, outgoing);
-    if (socket) this.patient.delete(socket);
+    const { socket } = outgoing.req;
+    this.#count(socket, 1);
+    const ended = await this.#ended(what, revision, seconds, outgoing).finally(() => this.#count(socket, -1));
     if (ended === "closing") throw new Problem("closing", "the agent is ending");
     const degraded = degradedOf(this.#node.balance);
     return { waited: ended, ...(degraded.length > 0 && { degraded }) };
+  }
+
+  /** The connection is silent for a reason. */
+  isPatient(socket: object): boolean {
+    return (this.#waiting.get(socket) ?? 0) > 0;
   }
 
   close(): void {
@@ -79,6 +83,10 @@ export class Waits {
       else if (this.#node.state.revision >= revision) reached();
       else this.#revisions.set(reached, revision);
     });
+  }
+
+  #count(socket: object, by: 1 | -1): void {
+    this.#waiting.set(socket, (this.#waiting.get(socket) ?? 0) + by);
   }
 
   async #done(what: For): Promise<void> {

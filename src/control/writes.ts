@@ -54,7 +54,8 @@ export async function written(control: Control, asked: Asked<WriteQuery>, writin
     return { status: 200, body: { revision: node.state.revision, dry_run, ...shown(after) } };
   }
   const revision = await node.write(batch, { alone: conditions.any });
-  const waited: Waited | undefined = wait && (await waits.wait(wait, revision, timeout, asked.outgoing));
+  const waited: Waited | undefined =
+    wait && (await waits.wait(wait, revision, timeout, asked.outgoing).catch(() => NOT_WAITED));
   const { kind, id, status = 200 } = of?.() ?? {};
   const tag = kind && catalog.revisionOf(kind, id!);
   return {
@@ -63,6 +64,9 @@ export async function written(control: Control, asked: Asked<WriteQuery>, writin
     ...(tag !== undefined && { headers: { etag: tagOf(tag) } }),
   };
 }
+
+/** It is written, whatever keeps us from waiting: whoever is told to try again would do it twice. */
+const NOT_WAITED: Waited = { waited: "timeout" };
 
 function afterTrial(state: ReadonlyState, changes: readonly Change[]): After {
   const became = new Map(

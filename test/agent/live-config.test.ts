@@ -66,6 +66,21 @@ async function live(
   };
 }
 
+test.each<[string, (it: Awaited<ReturnType<typeof live>>) => void]>([
+  ["an empty file", ({ write }) => write("a.yaml", "")],
+  ["comments alone", ({ write }) => write("a.yaml", "# soon\n---\n")],
+  ["no file at all", ({ remove }) => remove("a.yaml")],
+])("%s takes nothing away; {} does", async (_, edit) => {
+  const it = await live({ "a.yaml": `${NET}\n${container("b")}` });
+  edit(it);
+  const message = "nothing is written there any more: what was in force stays; {} takes everything away";
+  expect(await it.reloaded()).toMatchObject({ refused: [{ file: "DIR", message }] });
+  expect(it.names()).toBe("b");
+  it.write("a.yaml", "{}");
+  await it.reloaded(); // or the watch was faster
+  expect(it.names()).toBe("");
+});
+
 test("an edit is a diff, a file that is gone takes its objects along, and nothing else moves", async () => {
   const { node, write, remove, names, reloaded, said } = await live({ "a.yaml": NET, "b.yaml": container("b") });
   const before = node.state.containers.values().next().value;
@@ -122,7 +137,7 @@ test.each<[string, string, string[]]>([
   ],
   [
     "a network that the API's objects are on",
-    "",
+    "{}",
     ["a.yaml: it is not written here any more: network n can't be removed while it is in use by container theirs"],
   ],
 ])("%s stops an edit", async (_, text, expected) => {

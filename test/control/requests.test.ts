@@ -35,18 +35,29 @@ describe("objects", () => {
     expect((await ask(socket, "GET /v1/networks/n")).body).toEqual(JSON.parse(NET));
   });
 
-  test("connections that ask for much and go are not counted for ever", async () => {
+  test.each([
+    ["/v1/status", 500],
+    ["/v1/events", 30],
+    ["/v1/wait?revision=99&timeout=600", 300],
+  ])("connections that ask for much and go are not counted for ever: %s", async (path, times) => {
     const { socket } = await world();
     for (let i = 0; i < 3; i++)
       await new Promise<void>((done) => {
         const client = connect(socket, () => {
-          client.write("GET /v1/status HTTP/1.1\r\nhost: l\r\n\r\n".repeat(500));
+          client.write(`GET ${path} HTTP/1.1\r\nhost: l\r\n\r\n`.repeat(times));
           setImmediate(() => client.destroy());
         });
         client.once("close", () => done());
       });
     const answers = await Promise.all(Array.from({ length: 40 }, () => ask(socket, "GET /v1/status")));
     expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+    const readers = Array.from({ length: 32 }, () => connect(socket));
+    for (const reader of readers) reader.write("GET /v1/events HTTP/1.1\r\nhost: l\r\n\r\n");
+    const firsts = await Promise.all(
+      readers.map((r) => new Promise((done) => r.once("data", (d) => done(String(d).slice(9, 12))))),
+    );
+    for (const reader of readers) reader.destroy();
+    expect(firsts).toEqual(readers.map(() => "200"));
   });
 
   test("made, read, changed and removed", async () => {

@@ -75,7 +75,9 @@ describe("what ends it", () => {
     const started = performance.now();
     await control.close();
     expect(performance.now() - started).toBeLessThan(900);
-    for (const one of waiting) expect(shown(await one)).toBe("503 closing: the agent is ending");
+    const [drained, revision, written] = (await Promise.all(waiting)).map(shown);
+    expect([drained, revision]).toEqual(["503 closing: the agent is ending", "503 closing: the agent is ending"]);
+    expect(written).toMatch(/^202 .*"revision":1,.*"waited":"timeout"/); // it is written: nobody is to try it again
     await node.close();
   });
 

@@ -152,6 +152,13 @@ test("a backup never takes another file's place", async () => {
   expect(readdirSync(join(directory, "..")).sort()).toEqual(["objects", "saved"]);
 });
 
+test("a file beside a backup's is somebody else's", async () => {
+  await written(NET);
+  writeFileSync(`${saved}.new`, "mine");
+  await backup(directory, saved);
+  expect(readFileSync(`${saved}.new`, "utf8")).toBe("mine");
+});
+
 test.each<[string, () => void, string]>([
   [
     "cut off",

@@ -1,6 +1,6 @@
 /** A store's objects in a file of their own, and back. A backup is a log that was written as a whole, so what is missing of it is noticed. */
 import { constants } from "node:fs";
-import { link, open, rm } from "node:fs/promises";
+import { link, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { type Notice, warn } from "../../model/notice.ts";
 import { type Checked, checkLog } from "./check-log.ts";
@@ -8,7 +8,7 @@ import { lockStore } from "./lock-store.ts";
 import { logIn } from "./place.ts";
 import { readLog } from "./read-log.ts";
 import { failure, StoreError } from "./store.ts";
-import { syncFolder, writeWhole } from "./write-log.ts";
+import { syncFolder, writeNew, writeWhole } from "./write-log.ts";
 
 /**
  * Writes what is stored in the directory to a new file, whole or not at all, and on disk when it resolves. The store may be open: what was
@@ -17,11 +17,7 @@ import { syncFolder, writeWhole } from "./write-log.ts";
 export async function backup(directory: string, to: string): Promise<Checked> {
   const stored = await checkLog(logIn(directory));
   try {
-    // A link takes no file's place, as a rename would.
-    const { file } = await writeWhole(to, stored.objects, stored.revision, async (beside, path) => {
-      await link(beside, path);
-      await rm(beside);
-    });
+    const { file } = await writeNew(to, stored.objects, stored.revision);
     await file.close();
     await syncFolder(dirname(to));
   } catch (error) {

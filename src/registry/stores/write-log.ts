@@ -1,6 +1,7 @@
 /** A log written as a whole: beside its place first, and in its place once all of it is on disk. */
+import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, open, rename, rm } from "node:fs/promises";
 import type { Change } from "../../model/types.ts";
 import { writeFirst, writeLine } from "./log-text.ts";
 
@@ -13,15 +14,29 @@ export interface Written {
   readonly length: number;
 }
 
-/** That it is in its place is not on disk yet: `syncFolder`. `inPlace` is what brings it there. */
-export async function writeWhole(
-  path: string,
+/** That it is in its place is not on disk yet: `syncFolder`. What a crash left beside it is written over: the directory is ours. */
+export function writeWhole(path: string, changes: readonly Change[], revision: number): Promise<Written> {
+  return written(beside(path), constants.O_TRUNC, (made) => rename(made, path), changes, revision);
+}
+
+/** The same where others have files, too: none of theirs is touched, neither at the path nor beside it. */
+export function writeNew(path: string, changes: readonly Change[], revision: number): Promise<Written> {
+  const inPlace = async (made: string): Promise<void> => {
+    await link(made, path); // takes no file's place, as a rename would
+    await rm(made);
+  };
+  return written(`${path}.${randomBytes(8).toString("hex")}`, constants.O_EXCL, inPlace, changes, revision);
+}
+
+async function written(
+  made: string,
+  flag: number,
+  inPlace: (made: string) => Promise<void>,
   changes: readonly Change[],
   revision: number,
-  inPlace: (beside: string, path: string) => Promise<void> = rename,
 ): Promise<Written> {
-  const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
-  const file = await open(beside(path), O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
+  const { O_RDWR, O_CREAT, O_NOFOLLOW } = constants;
+  const file = await open(made, O_RDWR | O_CREAT | flag | O_NOFOLLOW, 0o600);
   try {
     const lines = Math.max(Math.ceil(changes.length / ON_A_LINE), revision > 0 ? 1 : 0); // without objects, it says the revision
     let length = await writeAt(file, Buffer.from(writeFirst(lines)), 0);
@@ -30,11 +45,11 @@ export async function writeWhole(
       length += await writeAt(file, Buffer.from(writeLine(entry)), length);
     }
     await file.datasync();
-    await inPlace(beside(path), path);
+    await inPlace(made);
     return { file, length };
   } catch (error) {
     await file.close();
-    await rm(beside(path), { force: true }).catch(() => {});
+    await rm(made, { force: true }).catch(() => {});
     throw error;
   }
 }
