@@ -1,4 +1,5 @@
 /** One file of a config: what it says, as far as that is right, and every problem of its form. */
+import { isPlain } from "../model/issues.ts";
 import type { FileText } from "./files.ts";
 import { schemaProblems } from "./issues.ts";
 import { ConfigError, type Path, type Problem } from "./problems.ts";
@@ -42,13 +43,18 @@ function partOf({ file, source }: FileText, text: Source, raw: unknown): Part {
   const parsed = schema.safeParse(raw);
   if (parsed.success) return { ...part, values: parsed.data, problems: [], left: [] };
   const problems = schemaProblems(parsed.error.issues, text);
-  const rest = structuredClone(raw) as Record<string, unknown>;
+  if (!isMapping(raw)) return { ...part, values: {}, problems, left: NOTHING_KNOWN };
+  const rest = structuredClone(raw);
   const left = problems.map(({ path }) => leaveOut(rest, path));
   const again = schema.safeParse(rest);
   return again.success
     ? { ...part, values: again.data, problems, left }
     : { ...part, values: {}, problems, left: NOTHING_KNOWN };
 }
+
+/** Neither a list nor text, nor what YAML has beside them: octets, sets, dates. */
+const isMapping = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && isPlain(value);
 
 /** Takes away what the place is in: an object, or an option. */
 function leaveOut(raw: Record<string, unknown>, [section = "", name]: Path): readonly [string, string?] {
@@ -58,7 +64,7 @@ function leaveOut(raw: Record<string, unknown>, [section = "", name]: Path): rea
     delete raw[section];
     return [kind];
   }
-  delete (objects as Record<string, unknown>)[name];
+  Reflect.deleteProperty(objects, name); // octets (!!binary) keep theirs, for which `delete` throws
   return [kind, String(name)];
 }
 

@@ -193,6 +193,7 @@ describe("what is wrong is said with file, line, column, path and reason", () =>
     ["a mapping as key", "networks: { ? { a: b } : {} }", "f.yaml:1:15: a key must be plain text"],
     ["a tag that means nothing here", "node: !mine x", "f.yaml:1:7: Unresolved tag: !mine"],
     ["a set", "%YAML 1.1\n---\nnetworks: !!set { a, b }", "f.yaml:3:17: networks: must be a mapping"],
+    ["octets for a section", "networks: !!binary aGVsbG8=", "f.yaml:1:20: networks: must be a mapping"],
     [
       "name with a space",
       "containers:\n  'a b': { networks: [] }",
