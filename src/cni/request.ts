@@ -1,6 +1,7 @@
 /** What a runtime wants: its environment and the configuration on standard input, read as the CNI specification 1.1 says. */
 import { z } from "zod";
 import { pathText, tellIssues } from "../model/issues.ts";
+import { brief } from "../model/quote.ts";
 import { CniError, CODE } from "./error.ts";
 
 export const VERSIONS = ["0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"] as const;
@@ -65,12 +66,29 @@ export function commandIn({ CNI_COMMAND: command }: NodeJS.ProcessEnv): Command 
   throw new CniError(CODE.environment, `CNI_COMMAND must be one of ${COMMANDS.join(", ")}, not "${command ?? ""}"`);
 }
 
+/** Why it is none that the specification allows: names of containers as it says, of interfaces as the kernel has them. */
+const WRONG: Readonly<Record<string, (given: string) => string | undefined>> = {
+  CNI_CONTAINERID: (given) =>
+    /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(given)
+      ? undefined
+      : 'must begin with a letter or digit, and go on with those and "_", "." and "-"',
+  CNI_IFNAME: (given) =>
+    given === "." || given === ".." || /[/:\s]/.test(given) || Buffer.byteLength(given) > 15
+      ? "must be a name that an interface can have"
+      : undefined,
+};
+
 /** Throws a CniError. */
 export function readRequest(environment: NodeJS.ProcessEnv, text: string): Request {
   const command = commandIn(environment);
   const missing = NEEDS[command].filter((name) => !environment[name]);
   if (missing.length > 0)
     throw new CniError(CODE.environment, `${command} needs ${missing.join(", ")} in the environment`);
+  for (const name of NEEDS[command]) {
+    const wrong = WRONG[name]?.(environment[name]!);
+    if (wrong !== undefined)
+      throw new CniError(CODE.environment, `${name} ${wrong}, not "${brief(environment[name]!)}"`);
+  }
   return {
     ...{ command, config: readConfig(text) },
     containerId: environment["CNI_CONTAINERID"] ?? "",

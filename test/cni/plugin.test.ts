@@ -241,6 +241,22 @@ describe("what is wrong is said as the specification has it", () => {
     ],
     ["a wrong type", { ...CONFIG, bind: "no" }, {}, 7, 'bind must be "direct" or "redirect"'],
     ["no namespace", CONFIG, { CNI_NETNS: "" }, 4, "ADD needs CNI_NETNS in the environment"],
+    ...["..", "a/b", "-c", "c 1", "ü"].map((id): [string, object, Record<string, string>, number, string] => [
+      `a container called ${id}`,
+      CONFIG,
+      { CNI_CONTAINERID: id },
+      4,
+      `CNI_CONTAINERID must begin with a letter or digit, and go on with those and "_", "." and "-", not "${id}"`,
+    ]),
+    ...[".", "..", "a/b", "a:b", "a b", "a\u00a0b", "sixteen-octets-0"].map(
+      (name): [string, object, Record<string, string>, number, string] => [
+        `an interface called ${name}`,
+        CONFIG,
+        { CNI_IFNAME: name },
+        4,
+        `CNI_IFNAME must be a name that an interface can have, not "${name}"`,
+      ],
+    ),
     [
       "no plugin before it",
       { ...CONFIG, prevResult: undefined },
