@@ -5,6 +5,7 @@ import { thisMachine } from "../doctor/machine.ts";
 import type { AgentAnswer } from "../doctor/place.ts";
 import { defaultStateDir } from "../os/state-dir.ts";
 import { agentOf, type Call, formatOf, socketOf } from "./client/call.ts";
+import { NotAllowed } from "./client/unreachable.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 import { type Json, list } from "./text/json.ts";
 import { formatRows } from "./text/output-format.ts";
@@ -30,12 +31,12 @@ const told = ({ state, check, found, fix }: Finding): string =>
   [`${state.padEnd(7)}  ${check}: ${found}`, ...(fix === undefined ? [] : [`         -> ${fix}`])].join("\n");
 
 /** undefined: nobody answers. */
-async function answerOf(call: Call): Promise<AgentAnswer | undefined> {
+async function answerOf(call: Call): Promise<AgentAnswer | "not allowed" | undefined> {
   try {
     const { body } = await agentOf(call).ask("GET", "/v1/status");
     return { version: `${body["version"]}`, problems: problemsIn(body) };
-  } catch {
-    return undefined;
+  } catch (error) {
+    return error instanceof NotAllowed ? "not allowed" : undefined;
   }
 }
 

@@ -9,7 +9,8 @@ import { capabilities, descriptors, inotify, node, systemCalls } from "./process
 export interface DoctorOptions {
   readonly stateDir: string;
   readonly socket: string;
-  readonly agent?: AgentAnswer | undefined;
+  /** What it says of itself; "not allowed": this user may not ask it; undefined: nobody answers. */
+  readonly agent?: AgentAnswer | "not allowed" | undefined;
 }
 
 /** In the order in which they are best mended. Never rejects: a check that fails is "unknown". */

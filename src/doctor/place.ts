@@ -19,10 +19,16 @@ export const stateDirectory =
     return ok("state", path);
   };
 
-/** `answers`: what the agent behind the socket says of itself; undefined if nobody answers there. */
+/** `answers`: what the agent behind the socket says of itself; "not allowed" if this user may not ask it, undefined if nobody answers there. */
 export const agent =
-  (socket: string, answers: AgentAnswer | undefined): Check =>
+  (socket: string, answers: AgentAnswer | "not allowed" | undefined): Check =>
   ({ isThere }) => {
+    if (answers === "not allowed")
+      return unknown(
+        "agent",
+        `this user may not talk to it on ${socket}`,
+        "sudo eleven doctor; or let a group in: control: { group: NAME } in its config",
+      );
     if (answers === undefined)
       return isThere(socket)
         ? warning(

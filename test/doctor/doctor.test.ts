@@ -21,7 +21,7 @@ interface Played {
   readonly files?: Readonly<Record<string, string | undefined>>;
   readonly running?: readonly string[];
   readonly with?: Partial<Machine>;
-  readonly problems?: readonly string[] | "no agent";
+  readonly problems?: readonly string[] | "no agent" | "not allowed";
 }
 
 const played = ({ files = {}, running = [], with: other = {} }: Played): Machine => ({
@@ -35,7 +35,8 @@ const played = ({ files = {}, running = [], with: other = {} }: Played): Machine
 
 async function told(machine: Played): Promise<string[]> {
   const { problems = [] } = machine;
-  const agent = problems === "no agent" ? undefined : { version: "1.0", problems };
+  const answered = () => ({ version: "1.0", problems: problems as readonly string[] });
+  const agent = problems === "no agent" ? undefined : problems === "not allowed" ? problems : answered();
   const findings = await examine(played(machine), {
     stateDir: "/var/lib/eleven",
     socket: "/run/eleven/eleven.sock",
@@ -158,6 +159,11 @@ describe("what is not, each with what to do", () => {
       "nobody behind the socket",
       { problems: "no agent" },
       "warning agent: nobody answers on /run/eleven/eleven.sock -> sudo eleven agent --config FILE; or say where it is: --socket",
+    ],
+    [
+      "a socket for others",
+      { problems: "not allowed" },
+      "unknown agent: this user may not talk to it on /run/eleven/eleven.sock -> sudo eleven doctor; or let a group in: control: { group: NAME } in its config",
     ],
     [
       "an agent in trouble",

@@ -2,6 +2,9 @@
 import { readFileSync, statSync } from "node:fs";
 import { EXIT, Failure } from "../exit.ts";
 
+/** It may run: this user may not talk to it. */
+export class NotAllowed extends Failure {}
+
 export function unreachable(socket: string, { code, message }: NodeJS.ErrnoException): Failure {
   switch (code) {
     case "ENOENT":
@@ -10,7 +13,7 @@ export function unreachable(socket: string, { code, message }: NodeJS.ErrnoExcep
       return notRunning(`nobody listens on ${socket}`);
     case "EACCES":
     case "EPERM":
-      return new Failure(EXIT.failed, `this user may not talk to eleven agent: ${socket} is for ${whom(socket)}`);
+      return new NotAllowed(EXIT.failed, `this user may not talk to eleven agent: ${socket} is for ${whom(socket)}`);
     case "ECONNRESET":
     case "EPIPE":
       return new Failure(EXIT.failed, "eleven agent ended before it answered; eleven status says if it is back");
