@@ -13,7 +13,7 @@ export async function wait(call: Call): Promise<ExitCode> {
   const { revision, for: what } = call.options;
   const timeout = timeoutOf(call);
   const query = { revision: revision as string | undefined, for: what as string, timeout };
-  const asked = agentOf(call).ask("GET", pathTo("wait"), { query, patience: timeout });
+  const asked = agentOf(call).ask("GET", pathTo("wait"), { query, patience: timeout, slack: SLACK });
   const { body } = await patiently(call.shell, `waiting until it is ${what}`, asked);
   for (const { target, reason } of list(body["degraded"]))
     call.shell.complain(plain(`eleven: degraded: ${target}: ${reason}`));
@@ -22,8 +22,11 @@ export async function wait(call: Call): Promise<ExitCode> {
   return EXIT.timeout;
 }
 
+/** Seconds beyond --timeout: nothing but the time itself is long here. */
+const SLACK = 1;
+
 export async function reload(call: Call): Promise<ExitCode> {
-  const { body } = await agentOf(call).ask("POST", pathTo("reload"), { patience: timeoutOf(call) });
+  const { body } = await agentOf(call).ask("POST", pathTo("reload"), { patience: timeoutOf(call), slack: SLACK });
   const { revision, changed, restart } = body;
   const options = Array.isArray(restart) ? restart.map((option) => plain(String(option))) : [];
   call.shell.print(

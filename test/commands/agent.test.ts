@@ -378,6 +378,15 @@ describe("events", () => {
   });
 });
 
+test.each([["reload"], ["wait"]])("%s gives up a second after its time, whoever does not answer", async (verb) => {
+  const socket = join(mkdtempSync(join(tmpdir(), "eleven-")), "s");
+  const server = createServer((connection) => void connection.resume()).listen(socket);
+  expect(await eleven([verb, "--timeout", "0.01"], socket)).toBe(
+    "! eleven: eleven agent has not answered for 1.01 s\nexit 124",
+  );
+  server.close();
+});
+
 describe("nobody there", () => {
   const folder = mkdtempSync(join(tmpdir(), "eleven-"));
 

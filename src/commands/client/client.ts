@@ -17,8 +17,10 @@ export interface Asking {
   /** The object is at this revision ("*": there is none), or nothing is done. */
   readonly ifMatch?: string | undefined;
   readonly ifNoneMatch?: "*" | undefined;
-  /** Seconds that the agent itself may take; without an answer a while after that, it is given up. */
+  /** Seconds that the agent itself may take. */
   readonly patience?: number | undefined;
+  /** Seconds beyond those, for answering at all; then it is given up. Default: 30. */
+  readonly slack?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,7 +30,6 @@ export interface Answer {
   readonly body: Json;
 }
 
-/** Beyond what the agent was asked to take, for answering at all. Seconds. */
 const SLACK = 30;
 
 export class Client {
@@ -68,7 +69,8 @@ export class Client {
   }
 
   #send(method: Method, path: string, asking: Asking, accept: string): Promise<IncomingMessage> {
-    const { body, ifMatch, ifNoneMatch, patience = 0, signal } = asking;
+    const { body, ifMatch, ifNoneMatch, patience = 0, slack = SLACK, signal } = asking;
+    const longest = patience + slack;
     const text = body === undefined ? undefined : JSON.stringify(body);
     const headers = {
       ...{ host: "localhost", accept },
@@ -85,8 +87,8 @@ export class Client {
         ...(signal && { signal }),
       });
       if (accept === "application/json") {
-        const late = new Failure(EXIT.timeout, `eleven agent has not answered for ${patience + SLACK} s`);
-        sent.setTimeout((patience + SLACK) * 1_000, () => sent.destroy(late));
+        const late = new Failure(EXIT.timeout, `eleven agent has not answered for ${longest} s`);
+        sent.setTimeout(longest * 1_000, () => sent.destroy(late));
       }
       sent.on("response", resolve);
       sent.on("error", (error) => reject(error instanceof Failure ? error : unreachable(this.#socket, error)));
