@@ -1,5 +1,5 @@
 /** The `eleven` command as a tree: every subcommand, option and example, and what each of them does. Nothing of the engine is loaded. */
-import { Command } from "commander";
+import { Command, InvalidArgumentError, Option } from "commander";
 import { version } from "../version.ts";
 import { addAgentCommands } from "./agent-commands.ts";
 import { addCompletion } from "./completion.ts";
@@ -30,7 +30,12 @@ export function createProgram(shell: Shell): Program {
     })
     .helpOption("-h, --help", "what there is, here and behind each command")
     .version(version, "-V, --version", "the version")
-    .option("--socket <PATH>", "where eleven agent listens (or ELEVEN_SOCKET; default: /run/eleven/eleven.sock)");
+    .addOption(
+      new Option(
+        "--socket <PATH>",
+        "where eleven agent listens (or ELEVEN_SOCKET; default: /run/eleven/eleven.sock)",
+      ).argParser(path),
+    );
   const doing = doingFor(shell, (ended) => {
     code = ended;
   });
@@ -52,6 +57,11 @@ export function createProgram(shell: Shell): Program {
     if (command !== root) command.helpCommand(false);
   });
   return { root, code: () => code };
+}
+
+function path(text: string): string {
+  if (text === "") throw new InvalidArgumentError("It must be a path.");
+  return text;
 }
 
 /** In lists of commands, without all their options. */

@@ -89,6 +89,14 @@ describe("lists", () => {
         client  container client  127.0.0.1:5300         api
       `,
     ],
+    [
+      "service ls --format ''",
+      text`
+        ID   NAME  MODE   REPLICAS  VIRTUAL IPS     PORTS         SOURCE
+        web  web   vip    2/3       mynet 10.0.1.2  8080->80/tcp  /etc/eleven/eleven.yaml
+        db   db    dnsrr  0/0                                     api
+      `,
+    ],
     ["service ls -q", "web\ndb"],
     ["service ls --format '{{.ID}}: {{.Ports}}'", "web: 8080->80/tcp\ndb: "],
     ["service ls --format 'table {{.Name}}\\t{{.Replicas}}'", "NAME  REPLICAS\nweb   2/3\ndb    0/0"],
@@ -116,6 +124,15 @@ describe("lists", () => {
   ])("%s asks %s", async (words, expected) => {
     await run(words);
     expect(agent.asked.join("\n")).toBe(expected);
+  });
+
+  test.each([
+    ["container ls", `${"x".repeat(200)}…`],
+    ["container ls --no-trunc", "x".repeat(5_000)],
+    ["container ls --format '{{.ID}}'", "x".repeat(5_000)],
+  ])("%s shows a cell of any length as %s", async (words, id) => {
+    agent.say({ "GET /v1/containers": { body: { items: [{ ...client, id: "x".repeat(5_000) }] } } });
+    expect((await run(words)).split("\n").at(-1)!.split(" ")[0]).toBe(id);
   });
 
   test.each([
@@ -181,6 +198,13 @@ describe("writes", () => {
       "/v1/services/web",
       { ports: [{ target: "9000-9010", published: "8000-8010" }] },
     ],
+    ["service create web --network name=", "", "--network: name= says nothing in name="],
+    [
+      "service create web --network mynet,alias=x",
+      "",
+      "--network: there is no mynet in mynet,alias=x; there are name, alias, vip, vip6",
+    ],
+    ["container create web --network ''", "", "--network: must be a network, or name=NETWORK and more, not nothing"],
     ["service create web -p http", "", "--publish: must be 8080:80/tcp, 80 or target=80,published=8080, not http"],
     [
       "service create web -p target=80,prot=udp",
@@ -254,6 +278,20 @@ describe("writes", () => {
       { "PUT /v1/services/web": precondition },
       "! eleven: there is a service web already; eleven service update web changes it\nexit 4",
       [`PUT /v1/services/web${NEXT} If-None-Match: * {}`],
+    ],
+    [
+      "service create web -p 99999:80",
+      {
+        "PUT /v1/services/web": {
+          status: 400,
+          body: {
+            detail: "ports[0].published must be at most 65535, not 99999",
+            errors: [{ pointer: "/ports/0/published", detail: "must be at most 65535, not 99999" }],
+          },
+        },
+      },
+      "! eleven: ports[0].published must be at most 65535, not 99999\nexit 2",
+      [`PUT /v1/services/web${NEXT} If-None-Match: * {"ports":[{"target":80,"published":99999}]}`],
     ],
     [
       "service create new --network mynet --replicas 2",

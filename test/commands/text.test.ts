@@ -58,6 +58,15 @@ describe("templates", () => {
     expect(attempt(() => template(given)(VALUE))).toBe(expected);
   });
 
+  test.each([
+    [64, "x"],
+    [65, "--format: {{if .id}}: is nested more than 64 levels deep"],
+    [30_000, "--format: {{if .id}}: is nested more than 64 levels deep"],
+  ])("%d levels: %s", (levels, expected) => {
+    const nested = `${"{{if .id}}".repeat(levels)}x${"{{end}}".repeat(levels)}`;
+    expect(attempt(() => template(nested)(VALUE))).toBe(expected);
+  });
+
   test("anything is a text or a UsageError", () => {
     const piece = fc.constantFrom(
       "{{",

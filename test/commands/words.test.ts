@@ -31,6 +31,7 @@ test.each([
     "completion tcsh",
     "Command-argument value 'tcsh' is invalid for argument 'SHELL'. Allowed choices are bash, zsh, fish; eleven completion --help says more",
   ],
+  ["status --socket ''", "Option '--socket <PATH>' argument '' is invalid. It must be a path; eleven --help says more"],
   ["status --format {{.", "--format: {{{{}}: there is no }} to it"],
 ])("eleven %s", async (words, said) => {
   expect(await eleven(split(words))).toBe(`! ${said}\nexit 2`);

@@ -23,9 +23,10 @@ export function problemFailure(status: number, body: Json | undefined): Refusal 
   return new Refusal(exitCode(status, `${type ?? ""}`), lines.join("\n"), status);
 }
 
-/** "  /ports/0/target: must be ...", of config files "  /etc/eleven.yaml:3:5: ..."; what the detail has said is not said again, only where. */
+/** "  /ports/0/target: must be ...", of config files "  /etc/eleven.yaml:3:5: ..."; what the detail has said is not said again, only where, if it did not say that, too. */
 function errorLine({ pointer, place: file, detail }: Json, said: string): string[] {
   const place = plain(([pointer, file].find((where) => typeof where === "string") as string | undefined) ?? "");
+  if (typeof detail === "string" && said.endsWith(` ${detail}`)) return [];
   if (detail === said) return place === "" ? [] : [`  at ${place}`];
   return [`  ${place === "" ? "" : `${place}: `}${plain(`${detail ?? "is wrong"}`)}`];
 }

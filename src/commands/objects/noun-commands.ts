@@ -44,7 +44,7 @@ function addReading(group: Command, noun: Noun, doing: Doing): void {
     .addOption(filterOption("label=K[=V], name, network, service, source (a file, or api)"))
     .addOption(formatOption())
     .addOption(quietOption("ids only"))
-    .option("--no-trunc", "ids of 64 digits as they are, not 12 of them");
+    .option("--no-trunc", "cells in full: ids of 64 digits, not 12 of them");
   doing(
     ls,
     act(noun, ({ listObjects }) => listObjects),

@@ -34,7 +34,8 @@ export async function listObjects(call: Call, noun: Noun): Promise<ExitCode> {
 }
 
 /** Tasks may be many: they are fetched if somebody will see them. */
-const showsReplicas = (format = "table"): boolean => format === "table" || /\.(replicas|tasks)\b/i.test(format);
+const showsReplicas = (format = ""): boolean =>
+  format === "" || format === "table" || /\.(replicas|tasks)\b/i.test(format);
 
 async function withTasks(client: Client, services: readonly Row[]): Promise<Row[]> {
   const { body } = await client.ask("GET", pathTo("tasks"));

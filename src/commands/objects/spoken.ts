@@ -100,7 +100,12 @@ const ON_NETWORK: Reads = {
 };
 
 const named = (flag: string, text: string, reads: Reads): Fields =>
-  text.includes("=") ? longForm(flag, text, reads) : { network: text };
+  text.includes("=") ? longForm(flag, text, reads) : network(flag, text);
+
+function network(flag: string, text: string): Fields {
+  if (text === "") throw new UsageError(`${flag}: must be a network, or name=NETWORK and more, not nothing`);
+  return { network: text };
+}
 
 /** "key=value,key=value"; a key may come again where a list is meant. */
 function longForm(flag: string, text: string, reads: Reads): Fields {
@@ -110,6 +115,7 @@ function longForm(flag: string, text: string, reads: Reads): Fields {
     const read = Object.hasOwn(reads, key) ? reads[key] : undefined;
     if (read === undefined)
       throw new UsageError(`${flag}: there is no ${key} in ${text}; there are ${Object.keys(reads).join(", ")}`);
+    if (value === "") throw new UsageError(`${flag}: ${key}= says nothing in ${text}`);
     fields = { ...fields, ...read(value, fields) };
   }
   return fields;

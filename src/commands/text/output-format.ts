@@ -14,7 +14,7 @@ export interface Column<Row> {
   readonly hidden?: boolean;
 }
 
-/** "" and undefined: a table of all columns, long ids cut short unless `whole`. A template sees a row's columns and its own fields, and `json .` the row itself. */
+/** "" and undefined: a table of all columns, long ids and very long cells cut short unless `whole`. A template sees a row's columns and its own fields, and `json .` the row itself. */
 export function formatRows<Row extends object>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
@@ -22,7 +22,7 @@ export function formatRows<Row extends object>(
   { whole = false }: { readonly whole?: boolean } = {},
 ): string {
   if (format === undefined || format === "" || format === "table")
-    return allColumns(rows, columns, whole ? (cell) => cell : shortened);
+    return allColumns(rows, columns, whole ? (cell) => cell : (cell) => clipped(shortened(cell)));
   if (format === "json") return rows.map((row) => plainJson(row)).join("\n");
   const [, asTable, text] = /^(table\s+)?([\s\S]*)$/.exec(unescaped(format)) as unknown as [string, string?, string?];
   checkFields(text!, [...columns.map(({ name }) => name), ...rows.flatMap((row) => Object.keys(row))]);
@@ -61,6 +61,12 @@ export function table(rows: readonly (readonly string[])[]): string {
 export const SHORT = 12;
 
 export const shortened = (text: string): string => text.replace(/\b[0-9a-f]{64}\b/g, (id) => id.slice(0, SHORT));
+
+/** One object with a name of a page would make a table of pages. */
+const LONGEST = 200;
+
+const clipped = (cell: string): string =>
+  cell.length <= LONGEST ? cell : `${cell.slice(0, LONGEST).replace(/[\ud800-\udbff]$/, "")}…`;
 
 function allColumns<Row>(rows: readonly Row[], columns: readonly Column<Row>[], cut: (cell: string) => string): string {
   const shown = columns.filter(({ hidden }) => !hidden);

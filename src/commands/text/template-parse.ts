@@ -35,10 +35,14 @@ export function parseTemplate(text: string, functions: readonly string[]): Part[
   return parts;
 }
 
+/** What walks over the tree is safe up to here. */
+const DEEPEST = 64;
+
 class Parser {
   readonly #pieces: readonly RegExpExecArray[];
   readonly #functions: readonly string[];
   #at = 0;
+  #depth = 0;
   /** What the last `until` stopped at: "end" or "else"; undefined at the text's end. */
   ended: string | undefined;
 
@@ -68,9 +72,11 @@ class Parser {
   #action(action: string): Part {
     const [, kind, rest] = /^(if|range)\s+([\s\S]*)$/.exec(action) ?? [];
     if (rest === undefined) return { kind: "value", pipe: this.#pipe(action) };
+    if (++this.#depth > DEEPEST) throw wrong(action, `is nested more than ${DEEPEST} levels deep`);
     const pipe = this.#pipe(rest);
     const then = this.until(["end", "else"], action);
     const otherwise = this.ended === "else" ? this.until(["end"], action) : [];
+    this.#depth--;
     return { kind: kind as "if" | "range", pipe, then, else: otherwise };
   }
 
