@@ -45,7 +45,7 @@ export interface Agent {
   close(): Promise<void>;
 }
 
-/** Resolves when it answers. Rejects with a ConfigError if anything is wrong with the files; then nothing is left open. */
+/** Resolves when it answers. Rejects with a ConfigError if the files can't be had, and there is nothing else to answer; then nothing is left open. */
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const texts = await readFiles(options.paths);
   const draft = draftOf(texts, options.paths.join(", "), process.env, options);

@@ -64,11 +64,19 @@ export class LiveConfig {
     this.#status = { files: texts.map(({ source }) => source), loaded: now(), restart: [] };
   }
 
-  /** With what was read when the process started, which made the node. Rejects with a ConfigError if the node can't have it. */
+  /**
+   * With what was read when the process started, which made the node. What the node can't have of it is an edit that is refused, if the
+   * node has something stored: that answers, and keeps answering over a restart. Else, and if its form is bad, it rejects with a
+   * ConfigError: nobody could say which options the files mean.
+   */
   static async begin(options: LiveConfigOptions, texts: readonly FileText[], draft: Draft): Promise<LiveConfig> {
     const live = new LiveConfig(options, texts, await readOnce(texts), draft.config.options);
     const reloaded = await live.#take(draft);
-    if ("refused" in reloaded) throw new ConfigError(reloaded.refused);
+    if ("refused" in reloaded) {
+      if (draft.problems.length > 0 || isEmpty(options.node.state)) throw new ConfigError(reloaded.refused);
+      options.onOptions(draft.config.options);
+      tellReload(reloaded, options.onNotice, "what is stored");
+    }
     live.#watch = new FileWatch(
       options.paths,
       () => void live.#inTurn(() => live.#reload(false)).catch(() => {}),
@@ -193,6 +201,9 @@ async function write(node: Reloadable, draft: Draft): Promise<{ readonly revisio
     node.off("change", count);
   }
 }
+
+const isEmpty = ({ networks, services, tasks, containers, sandboxes }: ReadonlyState): boolean =>
+  [networks, services, tasks, containers, sandboxes].every(({ size }) => size === 0);
 
 const sameTexts = (a: readonly FileText[], b: readonly FileText[]): boolean =>
   a.length === b.length &&

@@ -6,10 +6,11 @@ import type { Reloaded } from "./config-status.ts";
 /** Problems that are said one by one; `eleven status` has all of them. */
 const MOST = 20;
 
-export function tellReload(reloaded: Reloaded, say: Notice): void {
+/** `before`: what goes on where the config is refused. */
+export function tellReload(reloaded: Reloaded, say: Notice, before = "what was in force"): void {
   if ("refused" in reloaded) {
     const lines = new ConfigError(reloaded.refused).message.split("\n");
-    say(`config refused, and what was in force stays; problems: ${lines.length}`);
+    say(`config refused, and ${before} stays; problems: ${lines.length}`);
     for (const line of lines.slice(0, MOST)) say(line);
     if (lines.length > MOST) say(`and ${lines.length - MOST} more`);
     return;

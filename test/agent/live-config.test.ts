@@ -26,6 +26,10 @@ async function live(
   const said: string[] = [];
   const options: Options[] = [];
   const node = createNode({ workers: 0, transport: "dgram", store, onNotice: () => {} });
+  onTestFinished(async () => {
+    await node.close();
+    rmSync(directory, { recursive: true, force: true });
+  });
   await node.write(made);
   const write = (name: string, text: string) => writeFileSync(join(directory, name), text);
   for (const [name, text] of Object.entries(files)) write(name, text);
@@ -41,11 +45,7 @@ async function live(
     texts,
     draftOf(texts, directory, {}, {}),
   );
-  onTestFinished(async () => {
-    await config.close();
-    await node.close();
-    rmSync(directory, { recursive: true, force: true });
-  });
+  onTestFinished(() => config.close());
   const names = () => [...node.state.containers.values()].map((c) => c.name).join();
   const reloaded = async () =>
     JSON.parse(
@@ -161,6 +161,40 @@ test("a restart is a reload: what is stored stays as it was, what the files say 
   const { node, names } = await live({ "a.yaml": NET + container("new") }, { store, made });
   expect(names()).toBe("theirs,new");
   expect([...node.state.containers.values()].map((c) => c.endpoints[0]!.ip4)).toEqual(["10.0.1.3", "10.0.1.4"]);
+});
+
+test("a start with what is stored goes on with it where the files can't be had, and says so, until they can", async () => {
+  const made: ChangeInput[] = [
+    { kind: "network.put", network: { name: "n", subnets: [{ cidr: "10.0.1.0/24" }] } },
+    { kind: "container.put", container: { name: "theirs", endpoints: [{ network: "n" }] } },
+  ];
+  const text = `upstreams: [192.0.2.1]\n${NET}${container("new")}`;
+  const { node, config, names, said, options, reloaded, directory } = await live({ "a.yaml": text }, { made });
+  expect([names(), node.state.revision]).toEqual(["theirs", 1]);
+  expect(said).toEqual([
+    "config refused, and what is stored stays; problems: 1",
+    'a.yaml:2:13: networks.n: network "n" was made through the API; remove it there first (eleven network rm n), or call this one otherwise',
+  ]);
+  expect(config.status()).toMatchObject({
+    files: [`${directory}/a.yaml`],
+    refused: { problems: [{ line: 2 }] },
+    restart: [],
+  });
+  expect(options.map(({ upstreams }) => upstreams)).toEqual([[{ address: "192.0.2.1", port: 53 }]]);
+  await node.write([
+    { kind: "container.remove", id: "theirs" },
+    { kind: "network.remove", id: "n" },
+  ]);
+  expect(await reloaded()).toEqual({ revision: 3, changed: 2, restart: [] });
+  expect([names(), config.status().refused]).toEqual(["new", undefined]);
+});
+
+test.each<[string, string, ChangeInput[]]>([
+  ["where nothing is stored", container("new"), []],
+  ["with a config of bad form, whatever is stored", "networks: 5", [{ kind: "network.put", network: { name: "n" } }]],
+])("there is no start %s", async (_, text, made) => {
+  const store = memoryStore();
+  await expect(live({ "a.yaml": text }, { store, made })).rejects.toThrow(ConfigError);
 });
 
 test("options: upstreams are in force at once, others take a restart, and which is said", async () => {
