@@ -31,18 +31,20 @@ export function readPart(given: FileText, environment: NodeJS.ProcessEnv): Part 
   if (problem !== undefined) return unreadable(given, [nowhere(file, problem)]);
   try {
     const source = new Source(text, file);
-    return partOf(given, source, source.values(environment) ?? {});
+    return partOf(given, source, source.values(environment));
   } catch (error) {
     if (error instanceof ConfigError) return unreadable(given, error.problems);
     throw error;
   }
 }
 
-function partOf({ file, source }: FileText, text: Source, raw: unknown): Part {
+function partOf({ file, source }: FileText, text: Source, given: ReturnType<Source["values"]>): Part {
   const part = { file, source, problem: text.problem.bind(text) };
+  const raw = given.values ?? {};
   const parsed = schema.safeParse(raw);
-  if (parsed.success) return { ...part, values: parsed.data, problems: [], left: [] };
-  const problems = schemaProblems(parsed.error.issues, text);
+  if (parsed.success && given.problems.length === 0) return { ...part, values: parsed.data, problems: [], left: [] };
+  const form = schemaProblems(parsed.error?.issues ?? [], text);
+  const problems = [...given.problems, ...form.filter(({ path }) => !given.problems.some((p) => isIn(path, p.path)))];
   if (!isMapping(raw)) return { ...part, values: {}, problems, left: NOTHING_KNOWN };
   const rest = structuredClone(raw);
   const left = problems.map(({ path }) => leaveOut(rest, path));
@@ -51,6 +53,9 @@ function partOf({ file, source }: FileText, text: Source, raw: unknown): Part {
     ? { ...part, values: again.data, problems, left }
     : { ...part, values: {}, problems, left: NOTHING_KNOWN };
 }
+
+/** What is wrong with a gap is why it is one. */
+const isIn = (path: Path, around: Path): boolean => around.every((step, i) => path[i] === step);
 
 /** Neither a list nor text, nor what YAML has beside them: octets, sets, dates. */
 const isMapping = (value: unknown): value is Record<string, unknown> =>

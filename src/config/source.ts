@@ -25,25 +25,30 @@ export class Source {
     if (found.length > 0) throw new ConfigError(found);
   }
 
-  /** The document as plain values, `${VAR}` and `${VAR:-default}` replaced in every string; `$$` is a dollar sign. */
-  values(environment: NodeJS.ProcessEnv): unknown {
-    const missing: Problem[] = [];
+  /**
+   * The document as plain values, `${VAR}` and `${VAR:-default}` replaced in every string; `$$` is a dollar sign. What can't be had of it
+   * is a problem at its place, and no more than a gap in the values.
+   */
+  values(environment: NodeJS.ProcessEnv): { readonly values: unknown; readonly problems: readonly Problem[] } {
+    const problems: Problem[] = [];
     const around = new Set<object>();
     const fill = (value: unknown, path: Path): unknown => {
       if (typeof value === "string")
-        return value.includes("$") ? this.#substitute(value, path, environment, missing) : value;
+        return value.includes("$") ? this.#substitute(value, path, environment, problems) : value;
       if (typeof value !== "object" || value === null) return value;
       if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype) return value; // YAML 1.1's sets, dates, octets
       if (around.has(value) || around.size > DEEPEST) {
-        missing.push(this.problem(path, around.has(value) ? "contains itself" : TOO_DEEP, true));
+        problems.push(this.problem(path, around.has(value) ? "contains itself" : TOO_DEEP, true));
         return undefined;
       }
       around.add(value);
       // As a key of an object it would vanish.
-      if (Object.hasOwn(value, "__proto__")) missing.push(this.problem([...path, "__proto__"], "is no name", true));
+      if (Object.hasOwn(value, "__proto__")) problems.push(this.problem([...path, "__proto__"], "is no name", true));
       const filled = Array.isArray(value)
         ? value.map((v, i) => fill(v, [...path, i]))
-        : Object.fromEntries(Object.entries(value).map(([k, v]) => [k, fill(v, [...path, k])]));
+        : Object.fromEntries(
+            Object.entries(value).flatMap(([k, v]) => (k === "__proto__" ? [] : [[k, fill(v, [...path, k])]])),
+          );
       around.delete(value);
       return filled;
     };
@@ -53,9 +58,7 @@ export class Source {
     } catch (error) {
       throw new ConfigError([this.#at(0, [], reason(error instanceof Error ? error.message : String(error)))]);
     }
-    const filled = fill(plain, []);
-    if (missing.length > 0) throw new ConfigError(missing);
-    return filled;
+    return { values: fill(plain, []), problems };
   }
 
   /** A problem at the place of `path`, or at the nearest place around it that is there. */

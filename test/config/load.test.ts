@@ -33,6 +33,17 @@ const meant = ({ changes }: Config) =>
 describe("what is wrong is said with file, line, column, path and reason", () => {
   test.each([
     ["nothing at all", "", "good"],
+    [
+      "a name that is none, and what else is wrong",
+      'networks: { n: { __proto__: 1 }, m: { subnt: 1 } }\ncompat: dockr\nnode: ${NO}\nservices: { s: { networks: [n, "${NO}"] } }',
+      [
+        "f.yaml:1:18: networks.n.__proto__: is no name",
+        "f.yaml:1:39: networks.m.subnt: is no key that is known here",
+        'f.yaml:2:9: compat: must be "none" or "docker"',
+        "f.yaml:3:7: node: the environment has no NO; write ${NO:-default} for a default",
+        "f.yaml:4:32: services.s.networks.1: the environment has no NO; write ${NO:-default} for a default",
+      ].join("\n"),
+    ],
     ["not YAML", "networks: [", /^f\.yaml:1:12: Flow sequence/],
     ["a key twice", "hostnames: true\nhostnames: false", "f.yaml:2:1: Map keys must be unique"],
     ["a list", "- a", "f.yaml:1:1: must be a mapping"],
