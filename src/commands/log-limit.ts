@@ -9,6 +9,8 @@ export interface Line {
   readonly level: string;
   /** How often it was said without being written since it was last written. */
   readonly repeated?: number;
+  /** When it was said last, if that was before. Milliseconds of the same clock. */
+  readonly last?: number;
 }
 
 /** The same message is written this often. Milliseconds. */
@@ -22,6 +24,7 @@ interface Known {
   readonly level: string;
   readonly until: number;
   repeated: number;
+  last: number;
 }
 
 /** The clock, in milliseconds, is handed in. */
@@ -47,6 +50,7 @@ export class LogLimit {
     const known = this.#known.get(message);
     if (known !== undefined) {
       if (known.repeated++ === 0) this.#repeating++;
+      known.last = now;
     } else if (this.#allow(now)) {
       this.#remember(message, level, now);
       lines.push({ message, level });
@@ -57,7 +61,7 @@ export class LogLimit {
   /** What has waited long enough: counts of what was repeated, and of what was left out. */
   due(now: number): Line[] {
     const lines: Line[] = [];
-    for (const [message, { level, until, repeated }] of this.#known) {
+    for (const [message, { level, until, repeated, last }] of this.#known) {
       if (until > now) break;
       this.#forget(message);
       if (repeated === 0) continue;
@@ -66,7 +70,7 @@ export class LogLimit {
         continue;
       }
       this.#remember(message, level, now);
-      lines.push({ message, level, repeated });
+      lines.push({ message, level, repeated, last });
     }
     if (this.#leftOut > 0 && now >= this.#countAgain) {
       lines.push({ message: `log lines left out, because there were too many: ${this.#leftOut}`, level: "warn" });
@@ -91,7 +95,7 @@ export class LogLimit {
   }
 
   #remember(message: string, level: string, now: number): void {
-    this.#known.set(message, { level, until: now + SAME_EVERY, repeated: 0 });
+    this.#known.set(message, { level, until: now + SAME_EVERY, repeated: 0, last: now });
     if (this.#known.size <= MOST_KNOWN) return;
     const [oldest] = this.#known.keys();
     this.#leftOut += this.#known.get(oldest!)!.repeated;

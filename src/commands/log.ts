@@ -49,9 +49,15 @@ function write(lines: readonly Line[]): void {
   for (const line of lines) output.write(text(line));
 }
 
+/** Its time is when it was said, not when its turn came: a refusal that is told behind what mended it would be read as a new one. */
+const timed = ({ last, ...line }: Line): object => {
+  const ago = last === undefined ? 0 : performance.now() - last;
+  return { time: new Date(Date.now() - ago).toISOString(), ...line };
+};
+
 /** JSON escapes the control characters below 32; terminals obey others, too, and some turn the direction of writing. */
 const text = (line: Line): string =>
-  JSON.stringify({ time: new Date().toISOString(), ...line }).replace(
+  JSON.stringify(timed(line)).replace(
     /[\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -1,6 +1,6 @@
 /** What is said, second by second, and what of it the log takes. */
 import { expect, test } from "vitest";
-import { LogLimit } from "../../src/commands/log-limit.ts";
+import { type Line, LogLimit } from "../../src/commands/log-limit.ts";
 
 /** "3 full": said at second 3. "7": nothing said, but looked. Answers likewise, with how often. */
 function play(said: readonly string[]): string[] {
@@ -9,7 +9,9 @@ function play(said: readonly string[]): string[] {
     const [, second, message] = /^([\d.]+) ?(.*)$/.exec(words)!;
     const now = Number(second) * 1_000;
     const lines = message === "" ? limit.due(now) : limit.say(message!, "warn", now);
-    return lines.map((l) => `${second} ${l.message}${l.repeated === undefined ? "" : ` x${l.repeated}`}`);
+    const said = ({ repeated, last = 0 }: Line) =>
+      repeated === undefined ? "" : ` x${repeated}, last ${last / 1_000}`;
+    return lines.map((l) => `${second} ${l.message}${said(l)}`);
   });
 }
 
@@ -17,10 +19,22 @@ const many = (second: number, count: number) => Array.from({ length: count }, (_
 
 test.each<[name: string, said: string[], written: string[]]>([
   ["different messages", ["0 a", "0 b", "1 c"], ["0 a", "0 b", "1 c"]],
-  ["the same is counted, and said again after ten seconds", ["0 a", "1 a", "2 a", "9", "10"], ["0 a", "10 a x2"]],
-  ["and its count is not lost when it comes again", ["0 a", "1 a", "11 a", "21"], ["0 a", "11 a x1", "21 a x1"]],
+  [
+    "the same is counted, and said again after ten seconds",
+    ["0 a", "1 a", "2 a", "9", "10"],
+    ["0 a", "10 a x2, last 2"],
+  ],
+  [
+    "and its count is not lost when it comes again",
+    ["0 a", "1 a", "11 a", "21"],
+    ["0 a", "11 a x1, last 1", "21 a x1, last 11"],
+  ],
   ["once is not repeated", ["0 a", "10", "20 a"], ["0 a", "20 a"]],
-  ["what was counted is limited again", ["0 a", "1 a", "10", "11 a", "19", "20"], ["0 a", "10 a x1", "20 a x1"]],
+  [
+    "what was counted is limited again",
+    ["0 a", "1 a", "10", "11 a", "19", "20"],
+    ["0 a", "10 a x1, last 1", "20 a x1, last 11"],
+  ],
 ])("%s", (_, said, written) => {
   expect(play(said)).toEqual(written);
 });
