@@ -5,7 +5,7 @@ import { isDevice } from "./lb-programmer/backends/common/typed.ts";
 import type { BalanceOptions } from "./lb-programmer/order/options.ts";
 import { addressBytes } from "./model/address.ts";
 import { BACKEND_NAMES } from "./model/backends.ts";
-import { type Place, pathText, shown, tellIssues } from "./model/issues.ts";
+import { instead, type Place, pathText, tellIssues } from "./model/issues.ts";
 import { fieldsBelow } from "./model/schema.ts";
 import type { Upstream } from "./model/types.ts";
 import type { NodeOptions } from "./node/options.ts";
@@ -44,7 +44,7 @@ function optionsError(given: unknown, error: z.ZodError, known: (place: Place) =
   const { place, message, key } = issues.find((issue) => issue.key) ?? issues[0]!;
   if (key)
     return new OptionsError(pathText(place), `is no option; there are ${known(place.slice(0, -1)).join(", ")}`, op);
-  const what = message === "is missing" ? message : `${message}, not ${shown(given, place)}`;
+  const what = instead(message, given, place);
   return new OptionsError(pathText(place), what, op);
 }
 

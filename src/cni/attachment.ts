@@ -84,6 +84,9 @@ function addressesIn({ interfaces, ips }: Result, netns: string, ifname: string)
 /** Ids that nobody has chosen. */
 const HASH = /^[0-9a-f]{32,}$/;
 
+/** A name of DNS. */
+const LONGEST = 253;
+
 /**
  * ELEVEN_NAME; else a pod's name, as Kubernetes' runtimes and podman pass it, with its namespace where it has one; else the id, as
  * Docker cuts it. ELEVEN_ALIASES: more names, with commas.
@@ -93,10 +96,11 @@ function nameOf(containerId: string, args: Request["args"]): { name: string; ali
   const [pod, namespace] = [args.get("K8S_POD_NAME"), args.get("K8S_POD_NAMESPACE")];
   const aliases = (args.get("ELEVEN_ALIASES") ?? "").split(",").filter(Boolean);
   if (given) return { name: given, aliases };
-  if (!pod) return { name: HASH.test(containerId) ? containerId.slice(0, 12) : containerId, aliases };
-  return namespace && namespace !== pod
-    ? { name: `${pod}.${namespace}`, aliases: [pod, ...aliases] }
-    : { name: pod, aliases };
+  const unnamed = HASH.test(containerId) ? containerId.slice(0, 12) : containerId;
+  if (!pod) return { name: unnamed, aliases };
+  if (!namespace || namespace === pod) return { name: pod, aliases };
+  const both = `${pod}.${namespace}`;
+  return { name: both.length <= LONGEST ? both : unnamed, aliases: [pod, ...aliases] };
 }
 
 /** The capability "aliases": a list, or (podman) a list for each network. */

@@ -22,6 +22,7 @@ export function conditionsOf({ headers }: IncomingMessage): Conditions {
   return {
     any: match !== undefined || none !== undefined,
     check(what, revision) {
+      if (none?.some((tag) => tag !== "*")) throw new Problem("invalid", ONLY_NONE);
       const is = revision === undefined ? "there is none" : `it is at ${tagOf(revision)}`;
       if (match !== undefined && !holds(match, revision))
         throw new Problem("precondition", `${what} is not what If-Match says: ${is}; read it again`);
@@ -31,6 +32,9 @@ export function conditionsOf({ headers }: IncomingMessage): Conditions {
     unchanged: (revision) => none !== undefined && holds(none, revision),
   };
 }
+
+/** A client that thinks otherwise would write over what it has not seen. */
+const ONLY_NONE = "If-None-Match: a write knows only *, which says that there must be none; If-Match takes tags";
 
 /** Weak ones match nothing here. Without its quotes a number is taken for what was meant. */
 function tags(header: string, text: string | undefined): readonly string[] | undefined {

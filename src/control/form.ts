@@ -23,8 +23,9 @@ export function readQuery(schema: z.ZodObject | undefined, text: string): Readon
   }
   const { success, data, error } = schema.safeParse({ ...given });
   if (success) return data;
-  const { place, message, key } = tellIssues(error.issues, { list: "a list", object: "an object" })[0]!;
+  const { place, message: told, key } = tellIssues(error.issues, { list: "a list", object: "an object" })[0]!;
   const name = String(place[0]);
+  const message = /^must be at (least|most) /.test(told) ? (rangeOf(schema.shape[name]) ?? told) : told;
   throw wrong(
     name,
     key
@@ -35,13 +36,25 @@ export function readQuery(schema: z.ZodObject | undefined, text: string): Readon
   );
 }
 
-function typed(name: string, values: readonly string[], schema: unknown): unknown {
+/** Both ends, where there are two: one of them is only half of what would be right. */
+function rangeOf(schema: unknown): string | undefined {
+  const type = plain(schema);
+  if (!(type instanceof z.ZodNumber) || type.minValue === null || type.maxValue === null) return undefined;
+  return type.maxValue < Number.MAX_SAFE_INTEGER ? `must be ${type.minValue} to ${type.maxValue}` : undefined;
+}
+
+function plain(schema: unknown): unknown {
   let type = schema;
   while (type instanceof z.ZodOptional || type instanceof z.ZodDefault) type = type.unwrap();
+  return type;
+}
+
+function typed(name: string, values: readonly string[], schema: unknown): unknown {
+  const type = plain(schema);
   if (type instanceof z.ZodArray) return values;
   if (values.length > 1) throw wrong(name, "is there more than once");
   const [value = ""] = values;
-  if (type instanceof z.ZodNumber) return /^\d+(\.\d+)?$/.test(value) ? Number(value) : value;
+  if (type instanceof z.ZodNumber) return /^-?\d+(\.\d+)?$/.test(value) ? Number(value) : value;
   if (type instanceof z.ZodBoolean && (value === "true" || value === "false")) return value === "true";
   return value;
 }

@@ -1,7 +1,7 @@
 /** What goes wrong, as RFC 9457 has it: a code, a status, words, and the places in the body that are meant (RFC 6901). */
 import { STATUS_CODES } from "node:http";
 import type { z } from "zod";
-import { type Place, pathText, shown, tellIssues } from "../model/issues.ts";
+import { instead, type Place, pathText, tellIssues } from "../model/issues.ts";
 import { brief } from "../model/quote.ts";
 import { fieldsBelow } from "../model/schema.ts";
 import { NodeError } from "../node/error.ts";
@@ -92,11 +92,7 @@ export function formProblem(schema: z.ZodType, value: unknown, issues: readonly 
   );
   const errors = told.slice(0, MOST_ERRORS).map(({ place, message, key }) => ({
     pointer: pointerTo(place),
-    detail: key
-      ? noField(schema, place)
-      : message === "is missing"
-        ? message
-        : `${message}, not ${shown(value, place)}`,
+    detail: key ? noField(schema, value, place) : instead(message, value, place),
   }));
   const { pointer, detail } = errors[0]!;
   const more = told.length > 1 ? ` (and ${told.length - 1} more)` : "";
@@ -107,10 +103,10 @@ export function formProblem(schema: z.ZodType, value: unknown, issues: readonly 
 /** An answer is no place for as many as a body has room for. */
 const MOST_ERRORS = 100;
 
-function noField(schema: z.ZodType, place: Place): string {
+function noField(schema: z.ZodType, value: unknown, place: Place): string {
   const name = place.at(-1);
   if (name === "source") return "is the agent's to say: objects of the API have none";
-  const fields = fieldsBelow(schema, place.slice(0, -1));
+  const fields = fieldsBelow(schema, place.slice(0, -1), value);
   return fields.length === 0 ? "is no field" : `is no field; there are ${fields.map(brief).join(", ")}`;
 }
 

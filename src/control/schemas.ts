@@ -21,11 +21,11 @@ const objectOf = (kind: Kind): z.ZodObject => formOf(`${kind}.put`).shape[kind] 
 /** What the kind's objects have in their path: the id, and the name where they have one. */
 const unnamed = (object: z.ZodObject): z.ZodObject => {
   const { source: _, ...shape } = object.shape;
-  const { name } = shape as { readonly name?: z.ZodType };
+  const { name, id } = shape as { readonly name?: z.ZodType; readonly id: z.ZodOptional };
   return z.strictObject({
     ...shape,
     ...(name && { name: name.optional().describe("default: what it has, else the last part of the path") }),
-    id: z.string().min(1).optional().describe("default: what it has, else the last part of the path"),
+    id: id.describe("default: what it has, else the last part of the path"),
   });
 };
 

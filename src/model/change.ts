@@ -2,10 +2,10 @@
 import type { z } from "zod";
 import { CONTAINER_RESOLVER, DNS_PORT, slotOrNode } from "./defaults.ts";
 import type { ChangeInput } from "./input.ts";
-import { isPlain, type Place, pathText, shown, type Told, tellIssues } from "./issues.ts";
+import { instead, isPlain, type Place, pathText, shown, type Told, tellIssues } from "./issues.ts";
 import { eachPort } from "./port-range.ts";
 import { brief } from "./quote.ts";
-import { changeSchema, fieldsAt } from "./schema.ts";
+import { changeSchema, fieldsAt, isBound } from "./schema.ts";
 import type { Change, Endpoint, Task } from "./types.ts";
 
 /** A task whose endpoints may be missing: then they are its service's networks, which the registry knows. */
@@ -37,13 +37,16 @@ export interface NoChange {
   readonly message: string;
 }
 
-/** What is meant by a change, or what is wrong with it. Takes anything. */
-export function readChange(value: unknown): Given | NoChange {
+/** What is meant by a change, or what is wrong with it. Takes anything. `stored`: it was a change to an earlier release, which had no bounds. */
+export function readChange(value: unknown, { stored = false } = {}): Given | NoChange {
   const parsed = changeSchema.safeParse(value);
-  if (!parsed.success) return noChange(value, parsed.error.issues);
+  if (!parsed.success) {
+    const { issues } = parsed.error;
+    return stored && issues.every(isBound) ? complete(tidy(structuredClone(value)) as Tidy) : noChange(value, issues);
+  }
   const { patch } = value as { readonly patch?: object };
   if (patch !== undefined && !isPlain(patch))
-    return { kind: "none", ...called(value, []), path: "patch", message: `must be an object, not ${shown(patch, [])}` };
+    return { kind: "none", ...called(value, []), path: "patch", message: `must be an object, not ${shown(patch)}` };
   return complete(tidy(parsed.data) as Tidy);
 }
 
@@ -134,11 +137,7 @@ function noChange(value: unknown, issues: readonly z.core.$ZodIssue[]): NoChange
     kind: "none",
     ...called(value, all),
     path: pathText(place),
-    message: key
-      ? noField(value, place)
-      : message === "is missing"
-        ? message
-        : `${message}, not ${shown(value, place)}`,
+    message: key ? noField(value, place) : instead(message, value, place),
   };
 }
 

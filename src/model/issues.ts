@@ -44,7 +44,7 @@ export function tellIssues(issues: readonly z.core.$ZodIssue[], nouns: Nouns, ar
         if (issue.origin === "string") return told("must not be empty");
         return told(`must be at least ${issue.minimum}${issue.origin === "array" ? " long" : ""}`);
       case "too_big":
-        return told(`must be at most ${issue.maximum}${issue.origin === "array" ? " long" : ""}`);
+        return told(`must be at most ${issue.maximum}${LENGTHS[issue.origin] ?? ""}`);
       case "invalid_key":
         return tellIssues(issue.issues, nouns, place);
       default:
@@ -52,6 +52,8 @@ export function tellIssues(issues: readonly z.core.$ZodIssue[], nouns: Nouns, ar
     }
   });
 }
+
+const LENGTHS: Readonly<Record<string, string>> = { array: " long", string: " characters" };
 
 /** What was given has not the form as such: it has nothing wrong inside, nor is it missing. */
 const isOtherForm = ([issue, ...more]: readonly z.core.$ZodIssue[]): boolean =>
@@ -92,12 +94,24 @@ export const isPlain = (object: object): boolean => Object.prototype.toString.ca
 const looksLike = (object: object): string =>
   isPlain(object) ? "an object" : `a ${Object.prototype.toString.call(object).slice(8, -1)}`;
 
-/** What stands at a place, as people would write it, if it is short. */
-export function shown(value: unknown, place: Place): string {
+/** A message, and what stands there instead, where that says more. */
+export function instead(message: string, value: unknown, place: Place): string {
+  if (message === "is missing" || message.includes(", not ")) return message;
+  const found = at(value, place);
+  return `${message}, not ${Array.isArray(found) && message.endsWith(" long") ? found.length : shown(found)}`;
+}
+
+function at(value: unknown, place: Place): unknown {
   let found = value;
   for (const step of place) found = (found as Readonly<Record<string | number, unknown>>)[step];
+  return found;
+}
+
+/** As people would write it, if it is short. */
+export function shown(found: unknown): string {
   if (typeof found === "string")
     return found.length > 60 ? `${JSON.stringify(found.slice(0, 60))}…` : JSON.stringify(found);
   if (typeof found === "object" && found !== null) return Array.isArray(found) ? "a list" : looksLike(found);
+  if (found === Infinity || found === -Infinity) return `${found} (it is too large to be held)`;
   return typeof found === "function" ? "a function" : String(found);
 }

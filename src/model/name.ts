@@ -67,6 +67,19 @@ export function callingProblem(name: string, spaces = false): string | undefined
 }
 
 /**
+ * What else a new name or id must be: half a character has no form on any wire, and so that one object holds nobody up, there are `most`
+ * octets. `called`: objects are asked for by it, in paths of the API, where "." and ".." lead elsewhere.
+ */
+export function namingProblem(name: string, most: number, called: boolean): string | undefined {
+  if (name.length * 3 > most && Buffer.byteLength(name) > most)
+    return `must be at most ${most} octets long, not ${Buffer.byteLength(name)}`;
+  if (called && (name === "." || name === "..")) return "must be a name that a URL can have";
+  return HALF.test(name) ? "must have whole characters only" : undefined;
+}
+
+const HALF = /\p{Cs}/u;
+
+/**
  * Why a name can't be asked for, or undefined if it can: labels of 1-63 octets, at most 253 in all, no empty label, no
  * white space or control characters. Underscores, digits and dots are fine, as in Docker's container names and aliases.
  */

@@ -5,9 +5,29 @@
 import { z } from "zod";
 import { CONTAINER_RESOLVER, DEFAULT_NODE, DNS_PORT } from "./defaults.ts";
 import { isPlain, type Place } from "./issues.ts";
+import { namingProblem } from "./name.ts";
 import { publishedProblem, rangeProblem } from "./port-range.ts";
 
+/** Of what is wrong with an object that is new, and can be lived with in one that was stored before there was this rule. */
+const BOUND = { bound: true };
+export const isBound = (issue: z.core.$ZodIssue): boolean => issue.code === "custom" && issue.params === BOUND;
+
+/** Of an object that is there, whatever an earlier release let it be called. */
 const id = z.string().min(1);
+/** What is new. Octets: a name of DNS has 253. */
+const named = (most: number, { least = 0, called = false } = {}) =>
+  z
+    .string()
+    .min(least)
+    .superRefine((text, ctx) => {
+      const message = namingProblem(text, most, called);
+      if (message !== undefined) ctx.addIssue({ code: "custom", message, params: BOUND });
+    })
+    .meta({ maxLength: most });
+const dnsName = named(253);
+const word = named(1_024, { least: 1 });
+const newName = named(253, { called: true });
+const newId = named(1_024, { least: 1, called: true });
 const whole = (least: number, most: number) => z.int().min(least).max(most);
 const seconds = whole(0, 2_147_483_647);
 const port = (least: 0 | 1) => whole(least, 65_535);
@@ -23,6 +43,9 @@ const ports = (least: 0 | 1) =>
 const source = id.optional().describe("the config file that it is written in; default: none, a program made it");
 const list = <T extends z.ZodType>(of: T) => z.array(of).default([]);
 
+/** Of one object: what is done with an object must not hold up the others. */
+const LABELS = { number: 1_000, octets: 65_536 };
+
 /** Not z.record, which leaves out a label called `__proto__`. */
 const labels = z
   .custom<Record<string, string>>()
@@ -30,7 +53,14 @@ const labels = z
     const bad = (path: string[], expected: "object" | "string") =>
       ctx.addIssue({ code: "invalid_type", expected, input: given, path });
     if (typeof given !== "object" || given === null || !isPlain(given)) return bad([], "object");
-    for (const [key, value] of Object.entries(given)) if (typeof value !== "string") bad([key], "string");
+    const all = Object.entries(given);
+    let octets = 0;
+    for (const [key, value] of all)
+      if (typeof value === "string") octets += Buffer.byteLength(key) + Buffer.byteLength(value);
+      else bad([key], "string");
+    const wrong = (message: string) => ctx.addIssue({ code: "custom", message, params: BOUND });
+    if (all.length > LABELS.number) wrong(`must be at most ${LABELS.number}, not ${all.length}`);
+    if (octets > LABELS.octets) wrong(`must have at most ${LABELS.octets} octets in all, not ${octets}`);
   })
   .overwrite((given) => ({ ...given }))
   .meta({ type: "object", additionalProperties: { type: "string" } });
@@ -38,7 +68,7 @@ const labels = z
 const upstream = z.strictObject({
   address: z.string(),
   port: port(1).default(DNS_PORT),
-  domains: z.array(z.string()).optional(),
+  domains: z.array(dnsName).optional(),
   host: z.boolean().optional(),
   netns: z.string().min(1).optional(),
 });
@@ -46,9 +76,9 @@ const upstream = z.strictObject({
 const ttl = z.strictObject({ stable: seconds.optional(), dynamic: seconds.optional() });
 
 const network = z.strictObject({
-  name: z.string(),
-  id: id.optional().describe("default: the name"),
-  driver: z.string().min(1).default("overlay"),
+  name: named(1_024, { called: true }),
+  id: newId.optional().describe("default: the name"),
+  driver: word.default("overlay"),
   ingress: z.boolean().default(false).describe("the routing mesh: carries traffic, gives no names"),
   defaultBridge: z.boolean().default(false).describe("Docker's default bridge: gives no names"),
   internal: z.boolean().default(false).describe("nothing is forwarded for sandboxes on internal networks only"),
@@ -63,9 +93,9 @@ const network = z.strictObject({
 const vips = { vip4: z.string().optional(), vip6: z.string().optional() };
 
 const service = z.strictObject({
-  name: z.string(),
-  id: id.optional().describe("default: the name"),
-  networks: list(z.strictObject({ network: id, aliases: list(z.string()), ...vips })),
+  name: newName,
+  id: newId.optional().describe("default: the name"),
+  networks: list(z.strictObject({ network: id, aliases: list(dnsName), ...vips })),
   mode: z.enum(["vip", "dnsrr"]).default("vip"),
   publish: z.enum(["healthy", "starting"]).default("healthy").describe("when tasks begin to answer"),
   ports: list(
@@ -77,7 +107,7 @@ const service = z.strictObject({
           .describe("as many as target; 0: allocated from 30000-32767; left out: known to SRV only"),
         protocol: z.enum(["tcp", "udp", "sctp"]).default("tcp"),
         mode: z.enum(["ingress", "host"]).default("ingress"),
-        name: z.string().min(1).optional(),
+        name: named(253, { least: 1 }).optional(),
         traffic: z.enum(["cluster", "local"]).optional(),
         sources: z.array(z.string()).min(1).max(1_000).optional().describe("who may reach it where it is published"),
       })
@@ -107,8 +137,8 @@ const endpoints = z.array(
     network: id,
     ip4: z.string().optional(),
     ip6: z.string().optional(),
-    aliases: list(z.string()),
-    links: list(z.strictObject({ target: z.string(), alias: z.string() })),
+    aliases: list(dnsName),
+    links: list(z.strictObject({ target: dnsName, alias: dnsName })),
     priority: z.int().default(0).describe("higher wins when a name is on several networks"),
   }),
 );
@@ -116,12 +146,12 @@ const endpoints = z.array(
 const task = z.strictObject({
   service: id,
   slot: whole(1, Number.MAX_SAFE_INTEGER).optional(),
-  node: z.string().min(1).default(DEFAULT_NODE),
-  id: id.optional().describe("default: service.slot, without a slot service.node"),
+  node: word.default(DEFAULT_NODE),
+  id: newId.optional().describe("default: service.slot, without a slot service.node"),
   state,
   health: z.enum(["none", "starting", "healthy", "unhealthy"]).default("none"),
-  containerId: z.string().optional(),
-  hostname: z.string().optional(),
+  containerId: named(1_024).optional(),
+  hostname: dnsName.optional(),
   endpoints: endpoints.optional().describe("default: all networks of the service"),
   labels: labels.default({}),
   weight: whole(1, 65_535).optional().describe("share of the service's connections, default 1"),
@@ -129,9 +159,9 @@ const task = z.strictObject({
 });
 
 const container = z.strictObject({
-  name: z.string(),
-  id: id.optional().describe("default: the name"),
-  hostname: z.string().optional(),
+  name: newName,
+  id: newId.optional().describe("default: the name"),
+  hostname: dnsName.optional(),
   state,
   endpoints: endpoints.default([]),
   labels: labels.default({}),
@@ -140,7 +170,7 @@ const container = z.strictObject({
 
 const sandbox = z.strictObject({
   member: z.strictObject({ kind: z.enum(["container", "task"]), id }),
-  id: id.optional().describe("default: the member's id"),
+  id: newId.optional().describe("default: the member's id"),
   listen: z
     .array(
       z.strictObject({
@@ -153,7 +183,7 @@ const sandbox = z.strictObject({
     .describe("default: 127.0.0.11 port 53 in netns, nowhere without one"),
   upstreams: z.array(upstream).optional().describe("default: the networks', else the node's"),
   ndots: z.int().min(0).optional(),
-  search: z.array(z.string()).optional(),
+  search: z.array(dnsName).optional(),
   netns: z.string().min(1).optional().describe("a path, a pid, or a name that ip netns knows"),
   bind: z.enum(["direct", "redirect"]).optional(),
   resolvConf: z.union([z.string(), z.strictObject({ root: z.string(), path: z.string() })]).optional(),
@@ -205,14 +235,21 @@ export function fieldsAt(change: unknown, place: Place): string[] {
   return form === undefined ? [] : fieldsBelow(form, place);
 }
 
-/** The same of whatever has a schema. */
-export function fieldsBelow(schema: z.ZodType, place: Place): string[] {
+const isKind = (schema: unknown, kind: unknown): boolean => schema instanceof z.ZodLiteral && schema.value === kind;
+
+/** The same of whatever has a schema. Of several forms it is the one whose kind `value` has at that place, else the first that has fields. */
+export function fieldsBelow(schema: z.ZodType, place: Place, value?: unknown): string[] {
   let at: z.ZodType | undefined = schema;
+  let given = value as Readonly<Record<string | number, unknown>> | undefined;
   for (const step of place) {
+    given = given?.[step] as typeof given;
     if (at instanceof z.ZodArray) at = at.element as z.ZodType;
     else if (at instanceof z.ZodObject) at = at.shape[step] as z.ZodType;
     at = at && inside(at);
-    if (at instanceof z.ZodUnion) at = at.options.find((form) => form instanceof z.ZodObject);
+    if (at instanceof z.ZodUnion) {
+      const forms: z.ZodObject[] = at.options.filter((form) => form instanceof z.ZodObject);
+      at = forms.find(({ shape }) => isKind(shape["kind"], given?.["kind"])) ?? forms[0];
+    }
   }
   return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
 }

@@ -17,8 +17,9 @@ export function readAll(changes: unknown): Given[] {
   }
 }
 
-export function read(change: unknown): Given {
-  const given = readChange(change);
+/** `stored`: as a store has kept it. */
+export function read(change: unknown, stored = false): Given {
+  const given = readChange(change, { stored });
   if (given.kind !== "none") return given;
   const { op, called, path, message } = given;
   const error = new RegistryError("invalid", `${called}: ${path === "" ? "it" : path} ${message}`, path || undefined);

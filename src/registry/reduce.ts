@@ -57,7 +57,7 @@ export function reduceStored(state: State, stored: Iterable<Change>): Omit<Reduc
   try {
     for (const object of stored) {
       given = undefined;
-      given = read(object);
+      given = read(object, true);
       const applied = one(step, given);
       if (applied !== undefined) done.push(applied);
       step.index++;

@@ -110,6 +110,12 @@ describe("ADD", () => {
       "container web-1.shop net1 10.1.0.5 fd01::5 web-1",
     ],
     [
+      "a pod whose names together are too long for one",
+      { K8S_POD_NAME: "p".repeat(200), K8S_POD_NAMESPACE: "n".repeat(60) },
+      {},
+      `container 0cb69af29af2 net1 10.1.0.5 fd01::5 ${"p".repeat(200)}`,
+    ],
+    [
       "podman, which has no namespaces",
       { K8S_POD_NAME: "web", K8S_POD_NAMESPACE: "web" },
       {},

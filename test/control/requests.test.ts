@@ -173,7 +173,9 @@ describe("what is refused", () => {
     ["GET /v1/services?name=a&name=b", '400 invalid: parameter "name" is there more than once'],
     ["GET /v1/status?x", '400 invalid: parameter "x" is no parameter; there are none'],
     ["DELETE /v1/services/web?wait=never", '400 invalid: parameter "wait" must be "applied" or "drained", not "never"'],
-    ["DELETE /v1/services/web?timeout=-1", '400 invalid: parameter "timeout" must be a number, not "-1"'],
+    ["DELETE /v1/services/web?timeout=-1", '400 invalid: parameter "timeout" must be 0 to 86400, not "-1"'],
+    ["DELETE /v1/services/web?timeout=86401", '400 invalid: parameter "timeout" must be 0 to 86400, not "86401"'],
+    ["GET /v1/wait?revision=-1", '400 invalid: parameter "revision" must be at least 0, not "-1"'],
     ["DELETE /v1/services/web?timeout=1e9", '400 invalid: parameter "timeout" must be a number, not "1e9"'],
     ["DELETE /v1/services/web?dry_run=yes", '400 invalid: parameter "dry_run" must be a boolean, not "yes"'],
     ["PUT /v1/services/web ", "400 invalid: the body is empty, and must be JSON"],
@@ -230,6 +232,28 @@ describe("what is refused", () => {
         /^400 invalid: changes\[0\].service.source is the agent's to say.* \/changes\/0\/service\/source$/,
       ),
     ],
+    [
+      'POST /v1/changes {"changes":[{"kind":"network.put","network":{"name":"m"}},{"kind":"service.patch","id":"web","patch":{},"force":true}]}',
+      "400 invalid: changes[1].force is no field; there are kind, id, patch /changes/1/force",
+    ],
+    [
+      'POST /v1/changes {"changes":[{"kind":"service.patch","id":"web","patch":{"nmae":"x"}}]}',
+      expect.stringMatching(/nmae is no field; there are name, networks, mode/),
+    ],
+    [
+      `POST /v1/changes {"changes":[${"{},".repeat(100_000)}{}]}`,
+      expect.stringMatching(/^400 invalid: changes must be at most 100000 long, not 100001 /),
+    ],
+    [
+      'PUT /v1/services/web {"ttl":{"stable":1e999}}',
+      "400 invalid: ttl.stable must be a number, not Infinity (it is too large to be held) /ttl/stable",
+    ],
+    [
+      'PUT /v1/services/web {"ttl":{"stable":-1e999}}',
+      "400 invalid: ttl.stable must be a number, not -Infinity (it is too large to be held) /ttl/stable",
+    ],
+    ['PUT /v1/containers/c {"id":".."}', '400 invalid: id must be a name that a URL can have, not ".." /id'],
+    ['PUT /v1/networks/m {"name":"."}', '400 invalid: name must be a name that a URL can have, not "." /name'],
     ['POST /v1/changes [{"kind":"service.remove","id":"web"}]', "400 invalid: the body must be an object, not a list "],
     ["POST /v1/reload", "404 unknown: this agent has no config file"],
     [
@@ -280,6 +304,12 @@ describe("what is refused", () => {
       { "if-match": "abc" },
       Buffer.from("{}"),
       '400 invalid: If-Match: abc is no list of tags; one is "17"',
+    ],
+    [
+      "a tag that nobody looks at",
+      { "if-none-match": '"1"' },
+      Buffer.from("{}"),
+      "400 invalid: If-None-Match: a write knows only *, which says that there must be none; If-Match takes tags",
     ],
   ])("%s", async (_name, headers, body, answer) => {
     const { socket } = await served();

@@ -27,6 +27,7 @@ test("types and schema are the same", () => expect([Object.values(same).every(Bo
 const TASK = { service: "web", slot: 1 };
 const task = (more: object) => ({ kind: "task.put", task: { ...TASK, ...more } });
 const service = (more: object) => ({ kind: "service.put", service: { name: "web", ...more } });
+const container = (more: object) => ({ kind: "container.put", container: { name: "c", ...more } });
 const network = (more: object) => ({ kind: "network.put", network: { name: "n", ...more } });
 const sandbox = (more: object) => ({ kind: "sandbox.put", sandbox: { member: { kind: "task", id: "t" }, ...more } });
 
@@ -98,7 +99,49 @@ test.each<[string, unknown, string]>([
     network({ ttl: { dynamic: 2 ** 31 } }),
     "network.ttl.dynamic must be at most 2147483647, not 2147483648",
   ],
-  ["endless TTL", network({ ttl: { dynamic: Infinity } }), "network.ttl.dynamic must be a number, not Infinity"],
+  [
+    "endless TTL",
+    network({ ttl: { dynamic: Infinity } }),
+    "network.ttl.dynamic must be a number, not Infinity (it is too large to be held)",
+  ],
+  ...[".", ".."].flatMap((name): [string, unknown, string][] => [
+    [`network ${name}`, network({ name }), `network.name must be a name that a URL can have, not "${name}"`],
+    [`service ${name}`, service({ name }), `service.name must be a name that a URL can have, not "${name}"`],
+    [`container ${name}`, container({ name }), `container.name must be a name that a URL can have, not "${name}"`],
+    [`sandbox id ${name}`, sandbox({ id: name }), `sandbox.id must be a name that a URL can have, not "${name}"`],
+    [`task id ${name}`, task({ id: name }), `task.id must be a name that a URL can have, not "${name}"`],
+  ]),
+  ["half a character", network({ name: "a\ud83d" }), 'network.name must have whole characters only, not "a\\ud83d"'],
+  ["half a character in an id", network({ id: "\udc33" }), 'network.id must have whole characters only, not "\\udc33"'],
+  [
+    "half a character in a patch",
+    { kind: "container.patch", id: "c", patch: { name: "\udc33" } },
+    "patch.name must have whole characters only",
+  ],
+  ["a long network", network({ name: "ü".repeat(513) }), "network.name must be at most 1024 octets long, not 1026"],
+  ["a long id", task({ id: "i".repeat(1_025) }), "task.id must be at most 1024 octets long, not 1025"],
+  ["a long container", container({ name: "c".repeat(254) }), "container.name must be at most 253 octets long, not 254"],
+  ["a long host name", task({ hostname: "h".repeat(254) }), "task.hostname must be at most 253 octets long"],
+  [
+    "a long alias",
+    service({ networks: [{ network: "n", aliases: ["ok", "ü".repeat(127)] }] }),
+    "service.networks[0].aliases[1] must be at most 253 octets long",
+  ],
+  [
+    "a long link",
+    container({ endpoints: [{ network: "n", links: [{ target: "db", alias: "l".repeat(254) }] }] }),
+    "container.endpoints[0].links[0].alias must be at most 253 octets long",
+  ],
+  [
+    "many labels",
+    container({ labels: Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [`l${i}`, ""])) }),
+    "container.labels must be at most 1000, not 1001",
+  ],
+  [
+    "large labels",
+    service({ labels: { a: "ü".repeat(32_768) } }),
+    "service.labels must have at most 65536 octets in all, not 65537",
+  ],
   ["label of no text", service({ labels: { a: 1 } }), "service.labels.a must be a string, not 1"],
   ["labels null", service({ labels: null }), "service.labels must be an object, not null"],
   ["labels of a list", service({ labels: ["a=b"] }), "service.labels must be an object, not a list"],
@@ -137,9 +180,13 @@ test.each<[string, unknown, string]>([
   [
     "too many sources",
     service({ ports: [{ target: 80, published: 80, sources: Array(1_001).fill("::1") }] }),
-    "service.ports[0].sources must be at most 1000 long",
+    "service.ports[0].sources must be at most 1000 long, not 1001",
   ],
-  ["no sources", service({ ports: [{ target: 80, sources: [] }] }), "service.ports[0].sources must be at least 1 long"],
+  [
+    "no sources",
+    service({ ports: [{ target: 80, sources: [] }] }),
+    "service.ports[0].sources must be at least 1 long, not 0",
+  ],
   ["unknown ports of a VIP", service({ vipPorts: "some" }), 'service.vipPorts must be "all" or "declared", not "some"'],
   ["affinity 0", service({ balance: { affinity: 0 } }), "service.balance.affinity must be at least 1, not 0"],
   ["resolvConf of a number", sandbox({ resolvConf: 5 }), "sandbox.resolvConf must be"],

@@ -15,7 +15,9 @@ test.each([
 ])("%s", (_, text, expected) => expect(brief(text)).toBe(expected));
 
 const LONG = "x".repeat(1_000_000);
-const WORLD = `network n overlay 10.0.1.0/24\n service web on n\n container ${LONG} on n\n network ${LONG} overlay`;
+/** As long as a name may be. */
+const NAME = "x".repeat(253);
+const WORLD = `network n overlay 10.0.1.0/24\n service web on n\n container ${NAME} on n\n network ${NAME} overlay`;
 
 /** Every way to have something long quoted. */
 const applied: readonly (readonly [name: string, change: unknown])[] = [
@@ -25,7 +27,7 @@ const applied: readonly (readonly [name: string, change: unknown])[] = [
   ["a kind", { kind: LONG }],
   ["a name with something else wrong", { kind: "network.put", network: { name: LONG, internal: 1 } }],
   ["a network's name", { kind: "network.put", network: { name: `a\n${LONG}` } }],
-  ["a network's other id", { kind: "network.put", network: { name: LONG, id: "b" } }],
+  ["a network's other id", { kind: "network.put", network: { name: NAME, id: "b" } }],
   ["a network that is in use", { kind: "network.remove", id: "n" }],
   ["a subnet", { kind: "network.put", network: { name: "a", subnets: [{ cidr: LONG }] } }],
   ["a gateway", { kind: "network.put", network: { name: "a", subnets: [{ cidr: "10.9.0.0/24", gateway: LONG }] } }],
@@ -47,9 +49,9 @@ const applied: readonly (readonly [name: string, change: unknown])[] = [
     "another's address",
     { kind: "container.put", container: { name: "a", endpoints: [{ network: "n", ip4: "10.0.1.3" }] } },
   ],
-  ["another's name", { kind: "container.put", container: { name: LONG, id: "b" } }],
+  ["another's name", { kind: "container.put", container: { name: NAME, id: "b" } }],
   ["a hostname", { kind: "container.put", container: { name: "a", hostname: `\n${LONG}` } }],
-  ["an owner", { kind: "container.put", container: { name: LONG, hostname: "\n", id: LONG } }],
+  ["an owner", { kind: "container.put", container: { name: NAME, hostname: "\n", id: NAME } }],
   ["a task's service", { kind: "task.put", task: { service: LONG } }],
   ["a task's node", { kind: "task.put", task: { service: "web", node: LONG, endpoints: [{ network: "m" }] } }],
   ["a task's network", { kind: "task.put", task: { service: "web", endpoints: [{ network: LONG }] } }],

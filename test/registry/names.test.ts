@@ -92,12 +92,12 @@ test.each([
   [container("__proto__", ["constructor"]), "constructor A", "10.0.1.9 ttl=5"],
   [container("c"), "toString A", "forward"],
   [
-    container("c", [], { labels: { __proto__: "x", constructor: "y", long: "z".repeat(70_000) } }),
+    container("c", [], { labels: { __proto__: "x", constructor: "y", long: "z".repeat(65_500) } }),
     "c A",
     "10.0.1.9 ttl=5",
   ],
   [
-    container("c", [], { labels: { constructor: "y", long: "z".repeat(70_000) } }),
+    container("c", [], { labels: { constructor: "y", long: "z".repeat(65_500) } }),
     "c TXT",
     "constructor=y|container=c ttl=5",
   ],
@@ -126,4 +126,13 @@ test.each([
   [{ kind: "sandbox.put", sandbox: { ...SANDBOX.sandbox, id: "a\nb" } } as Change, "has control characters"],
 ])("%#: refused: %s", (change, message) => {
   expect(() => new Registry().apply([network("n"), change])).toThrow(message);
+});
+
+test("what an earlier release has stored is restored whatever it is called, and may go", () => {
+  const registry = new Registry();
+  const before = { labels: { a: "z".repeat(70_000) }, state: "running" as const, endpoints: [] };
+  registry.restore([{ kind: "container.put", container: { ...before, id: ".", name: "x".repeat(300) } }], 1);
+  expect([...registry.state.containers.keys()]).toEqual(["."]);
+  registry.apply([{ kind: "container.remove", id: "." }]);
+  expect(registry.state.containers.size).toBe(0);
 });

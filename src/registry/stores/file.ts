@@ -24,7 +24,7 @@ export interface FileStoreOptions {
 export function fileStore(options: FileStoreOptions): Store {
   const { directory } = options ?? {};
   if (typeof directory === "string" && directory !== "") return new FileStore(options);
-  throw new TypeError(`fileStore: directory must be the path of a directory, not ${shown(directory, [])}`);
+  throw new TypeError(`fileStore: directory must be the path of a directory, not ${shown(directory)}`);
 }
 
 /**
