@@ -1,7 +1,7 @@
 /** A session with a running agent, by the built command alone: what is typed, and all that is printed. */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -107,4 +107,23 @@ test("a restart keeps what came through the API, and lets nobody else in meanwhi
   });
   await once(agent.stdout!, "data");
   expect(await eleven("task ls")).toBe(before);
+});
+
+test("a restart with a file that names what the API made answers as before, until the one or the other is mended", async () => {
+  await eleven("container create theirs --network mynet");
+  const written = readFileSync(file, "utf8");
+  writeFileSync(file, written.replace("{ client:", "{ theirs: { networks: [mynet] }, client:"));
+  agent.kill();
+  await once(agent, "exit");
+  agent = spawn(process.execPath, ["dist/main.js", "agent", "--config", file, "--socket", socket], {
+    stdio: ["ignore", "pipe", "ignore"],
+  });
+  await once(agent.stdout!, "data");
+  expect(await eleven("query theirs -q")).toMatch(/^10\.0\.1\.\d+$/);
+  expect(await eleven("status")).toContain(
+    'FILE:4:15: containers.theirs: container "theirs" was made through the API; remove it there first (eleven container rm theirs)',
+  );
+  await eleven("container rm theirs");
+  expect(await eleven("reload")).toMatch(/^1 object changed, revision \d+$/);
+  expect(await eleven("status")).toMatch(/no problems$/);
 });
