@@ -2,7 +2,16 @@
 import { execFile, spawn } from "node:child_process";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -214,6 +223,16 @@ describe.skipIf(!have("dig"))("eleven agent", () => {
   });
 });
 
+/** Ids of processes with this command line. */
+const running = (command: string): string[] =>
+  readdirSync("/proc").filter((id) => {
+    try {
+      return readFileSync(`/proc/${id}/cmdline`, "utf8").replaceAll("\0", " ").trim() === command;
+    } catch {
+      return false; // no process, or one that has gone
+    }
+  });
+
 describe.skipIf(!have("script"))("a terminal that is closed", () => {
   test("ends serve, which was started on it", async () => {
     const port = await freePort();
@@ -224,11 +243,12 @@ describe.skipIf(!have("script"))("a terminal that is closed", () => {
     });
     onTestFinished(() => void child.kill("SIGKILL"));
     await once(child.stdout, "data");
-    const { stdout } = await run("pgrep", ["-f", `^${process.execPath} dist/main.js serve ${file}`]);
+    const [pid] = running(`${process.execPath} dist/main.js serve ${file}`);
+    expect(pid).toBeDefined();
     child.kill("SIGKILL");
     await eventually(
-      async () => (await run("ps", ["-o", "pid=", "-p", stdout.trim()]).catch(() => ({ stdout: "" }))).stdout,
-      (text) => text === "",
+      () => running(`${process.execPath} dist/main.js serve ${file}`),
+      (pids) => pids.length === 0,
     );
   });
 });

@@ -348,44 +348,47 @@ describe.skipIf(!have("dig"))("a worker", () => {
   });
 });
 
-test.each([0, 1])("what upstreams have answered is forgotten when it is asked for, by %i workers", async (workers) => {
-  const upstream = createSocket("udp4");
-  onTestFinished(() => void upstream.close());
-  let questions = 0;
-  upstream.on("message", (question, { port, address }) => {
-    questions++;
-    const reply = Buffer.concat([
-      question.subarray(0, questionEnd(question)),
-      Buffer.from("c00c00010001000002580004c0000201", "hex"),
-    ]);
-    reply.writeUInt16BE(0x8180, 2);
-    for (const [at, count] of [
-      [4, 1],
-      [6, 1],
-      [8, 0],
-      [10, 0],
-    ] as const)
-      reply.writeUInt16BE(count, at);
-    upstream.send(reply, port, address);
-  });
-  upstream.bind(0, "127.0.0.1");
-  await once(upstream, "listening");
-  const { port } = upstream.address();
-  const at = await freePort();
-  const node = createNode({ workers, policy: { upstreams: [{ address: "127.0.0.1", port }] } });
-  onTestFinished(() => node.close());
-  const { upstreams: _, ...asking } = (sandbox("one", "127.0.0.1", at) as Extract<Change, { kind: "sandbox.put" }>)
-    .sandbox;
-  node.apply([NETWORK, container("one", "10.5.0.9"), { kind: "sandbox.put", sandbox: asking }]);
-  await node.ready();
-  const ask = () => asked(at, "+noedns", "kept.example");
-  await ask();
-  await ask();
-  expect(questions).toBe(1);
-  await node.inspect.flush();
-  await ask();
-  expect(questions).toBe(2);
-});
+test.skipIf(!have("dig")).each([0, 1])(
+  "what upstreams have answered is forgotten when it is asked for, by %i workers",
+  async (workers) => {
+    const upstream = createSocket("udp4");
+    onTestFinished(() => void upstream.close());
+    let questions = 0;
+    upstream.on("message", (question, { port, address }) => {
+      questions++;
+      const reply = Buffer.concat([
+        question.subarray(0, questionEnd(question)),
+        Buffer.from("c00c00010001000002580004c0000201", "hex"),
+      ]);
+      reply.writeUInt16BE(0x8180, 2);
+      for (const [at, count] of [
+        [4, 1],
+        [6, 1],
+        [8, 0],
+        [10, 0],
+      ] as const)
+        reply.writeUInt16BE(count, at);
+      upstream.send(reply, port, address);
+    });
+    upstream.bind(0, "127.0.0.1");
+    await once(upstream, "listening");
+    const { port } = upstream.address();
+    const at = await freePort();
+    const node = createNode({ workers, policy: { upstreams: [{ address: "127.0.0.1", port }] } });
+    onTestFinished(() => node.close());
+    const { upstreams: _, ...asking } = (sandbox("one", "127.0.0.1", at) as Extract<Change, { kind: "sandbox.put" }>)
+      .sandbox;
+    node.apply([NETWORK, container("one", "10.5.0.9"), { kind: "sandbox.put", sandbox: asking }]);
+    await node.ready();
+    const ask = () => asked(at, "+noedns", "kept.example");
+    await ask();
+    await ask();
+    expect(questions).toBe(1);
+    await node.inspect.flush();
+    await ask();
+    expect(questions).toBe(2);
+  },
+);
 
 /** Offset behind the one question of a query. */
 function questionEnd(query: Buffer): number {
