@@ -18,6 +18,7 @@ const TOOLS: Record<string, string> = {
   setpriv: "util-linux",
   script: "bsdutils",
   strace: "strace",
+  curl: "curl",
   "systemd-analyze": "systemd",
   "/usr/lib/cni/bridge": "containernetworking-plugins",
 };
