@@ -2,7 +2,7 @@
 import { ConfigError } from "../config/problems.ts";
 import type { ElevenNode } from "../daemon.ts";
 import { placeText } from "../model/address.ts";
-import type { ConfigStatus } from "./config-status.ts";
+import type { ConfigStatus } from "../model/config-status.ts";
 
 export interface Standing {
   readonly node: Pick<ElevenNode, "state" | "problems" | "balance" | "upstreams">;

@@ -1,7 +1,7 @@
 /** What a reload came to, in lines of the log. */
 import { ConfigError } from "../config/problems.ts";
+import type { Reloaded } from "../model/config-status.ts";
 import type { Notice } from "../model/notice.ts";
-import type { Reloaded } from "./config-status.ts";
 
 /** Problems that are said one by one; `eleven status` has all of them. */
 const MOST = 20;

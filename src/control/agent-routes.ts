@@ -5,7 +5,6 @@ import { brief } from "../model/quote.ts";
 import type { Kind } from "../registry/kinds.ts";
 import { conditionsOf, tagOf } from "./conditions.ts";
 import type { Control } from "./control.ts";
-import { whatIsWrong } from "./controlled.ts";
 import type { EventReaders } from "./event-readers.ts";
 import { found, type Held, objectsOf } from "./objects.ts";
 import { Problem, pointerTo, stepsOf } from "./problem.ts";
@@ -20,7 +19,7 @@ import {
   waitedSchema,
   written as writtenSchema,
 } from "./schemas.ts";
-import { statusOf } from "./status.ts";
+import { statusOf, whatIsWrong } from "./status.ts";
 import { upstreamsOf } from "./upstreams.ts";
 import { ours, targetOf, timeout, writeQuery, written } from "./writes.ts";
 

@@ -21,6 +21,7 @@ import { objectRoutes } from "./object-routes.ts";
 import { openapi } from "./openapi.ts";
 import type { Route } from "./route.ts";
 import { listenAt, type SocketOptions } from "./socket.ts";
+import { configOf } from "./status.ts";
 import { Waits } from "./waits.ts";
 
 export interface ControlOptions {
@@ -164,7 +165,7 @@ function follow(
   };
   const names = Object.keys(heard) as (keyof NodeEvents)[];
   for (const name of names) node.on(name, heard[name] as never);
-  const unwatch = config?.watch?.(() => events.add("config", config.status()));
+  const unwatch = config?.watch?.(() => events.add("config", configOf(config.status())));
   return () => {
     for (const name of names) node.off(name, heard[name] as never);
     unwatch?.();

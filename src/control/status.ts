@@ -1,7 +1,8 @@
 /** How the agent stands, on one page. */
+import type { ConfigProblem, ConfigStatus } from "../model/config-status.ts";
+import { brief } from "../model/quote.ts";
 import { version } from "../version.ts";
 import type { Control } from "./control.ts";
-import { type ConfigStatus, whatIsWrong } from "./controlled.ts";
 import { degradedOf } from "./waits.ts";
 
 export function statusOf({ node, config, started, ready }: Control): object {
@@ -32,7 +33,12 @@ export function statusOf({ node, config, started, ready }: Control): object {
   };
 }
 
-function configOf({ refused, ...status }: ConfigStatus): object {
+/** "services.web.ports.0: must be …". */
+export const whatIsWrong = ({ path, message }: ConfigProblem): string =>
+  path.length === 0 ? message : `${path.map((step) => brief(`${step}`)).join(".")}: ${message}`;
+
+/** Also what the event "config" says. */
+export function configOf({ refused, ...status }: ConfigStatus): object {
   if (refused === undefined) return status;
   const problems = refused.problems.map((problem) => {
     const { file, line, column } = problem;

@@ -456,9 +456,17 @@ test("tried, nothing changes", async () => {
 
 test("what a config file says is changed there", async () => {
   const config = {
-    status: () => ({ files: ["/etc/e.yaml"], loaded: "2026-01-01T00:00:00Z" }),
+    status: () => ({
+      ...{ files: ["/etc/e.yaml"], loaded: "2026-01-01T00:00:00Z", restart: ["workers"] },
+      refused: {
+        at: "2026-01-01T00:00:01Z",
+        problems: [{ file: "/etc/e.yaml", line: 3, column: 5, path: ["services", "web"], message: "is no mapping" }],
+      },
+    }),
     placeOf: (_: string, id: string) => (id === "api" ? "/etc/e.yaml:12" : undefined),
-    reload: async () => ({ refused: [{ file: "/etc/e.yaml", line: 3, column: 5, message: "ports is no list" }] }),
+    reload: async () => ({
+      refused: [{ file: "/etc/e.yaml", line: 3, column: 5, path: [], message: "ports is no list" }],
+    }),
   };
   const { socket, node } = await world({ config });
   const file = "/etc/e.yaml";
@@ -491,7 +499,9 @@ test("what a config file says is changed there", async () => {
     ],
     [
       "GET /v1/status",
-      expect.stringContaining('"config":{"files":["/etc/e.yaml"],"loaded":"2026-01-01T00:00:00Z"}') as never,
+      expect.stringContaining(
+        '"restart":["workers"],"refused":{"at":"2026-01-01T00:00:01Z","problems":[{"file":"/etc/e.yaml","line":3,"column":5,"message":"services.web: is no mapping"}]}',
+      ) as never,
     ],
   ]);
 });
